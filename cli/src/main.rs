@@ -1,0 +1,3 @@
+//! The `blockgrid` program.
+
+fn main() {}

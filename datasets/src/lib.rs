@@ -1,0 +1,1 @@
+//! Candles at rest: Parquet layout, catalogue, readers, synthetic candles.

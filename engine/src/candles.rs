@@ -1,0 +1,245 @@
+//! Candles in memory: one vector a column, checked once at the edge.
+
+use crate::interval::Interval;
+
+/// Candles of one symbol, oldest first, one vector a column; all of one length.
+///
+/// `timestamp` is the open of the candle in UTC milliseconds. Prices are finite and positive, `low <= open, close <=
+/// high`, volumes finite and not negative, timestamps strictly ascending and multiples of the interval: [`Candles::new`]
+/// checks it, so nothing downstream has to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candles {
+    interval: Interval,
+    timestamp: Vec<i64>,
+    open: Vec<f64>,
+    high: Vec<f64>,
+    low: Vec<f64>,
+    close: Vec<f64>,
+    volume: Vec<f64>,
+}
+
+/// The six columns before they are checked.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RawCandles {
+    /// Open of the candle, UTC milliseconds.
+    pub timestamp: Vec<i64>,
+    /// Price of the first trade.
+    pub open: Vec<f64>,
+    /// Highest price.
+    pub high: Vec<f64>,
+    /// Lowest price.
+    pub low: Vec<f64>,
+    /// Price of the last trade.
+    pub close: Vec<f64>,
+    /// Base volume traded.
+    pub volume: Vec<f64>,
+}
+
+/// What is wrong with a candle, and where. `row` counts from 0.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum CandleError {
+    /// The columns have different lengths.
+    #[error("column `{column}` has {len} rows but `timestamp` has {expected}")]
+    Length {
+        /// The short or long column.
+        column: &'static str,
+        /// Its length.
+        len: usize,
+        /// The length of `timestamp`.
+        expected: usize,
+    },
+    /// A value is NaN or infinite.
+    #[error(
+        "row {row} (timestamp {timestamp}): `{column}` is {value}, but every price and volume must be a finite number"
+    )]
+    NotFinite {
+        /// Row, from 0.
+        row: usize,
+        /// The candle's timestamp.
+        timestamp: i64,
+        /// Column name.
+        column: &'static str,
+        /// The value.
+        value: f64,
+    },
+    /// A price is zero or negative, or a volume negative.
+    #[error(
+        "row {row} (timestamp {timestamp}): `{column}` is {value}, but prices must be above 0 and volumes not below 0"
+    )]
+    OutOfRange {
+        /// Row, from 0.
+        row: usize,
+        /// The candle's timestamp.
+        timestamp: i64,
+        /// Column name.
+        column: &'static str,
+        /// The value.
+        value: f64,
+    },
+    /// `low <= open, close <= high` does not hold.
+    #[error(
+        "row {row} (timestamp {timestamp}): open {open}, high {high}, low {low}, close {close} is no candle: low must be the lowest and high the highest"
+    )]
+    Ohlc {
+        /// Row, from 0.
+        row: usize,
+        /// The candle's timestamp.
+        timestamp: i64,
+        /// Open.
+        open: f64,
+        /// High.
+        high: f64,
+        /// Low.
+        low: f64,
+        /// Close.
+        close: f64,
+    },
+    /// Timestamps do not ascend.
+    #[error(
+        "row {row}: timestamp {timestamp} comes after {previous}: sort the candles by time, oldest first"
+    )]
+    Unsorted {
+        /// Row, from 0.
+        row: usize,
+        /// The candle's timestamp.
+        timestamp: i64,
+        /// The timestamp before it.
+        previous: i64,
+    },
+    /// Two candles carry the same timestamp.
+    #[error("row {row}: timestamp {timestamp} appears twice: keep one candle for each time")]
+    Duplicate {
+        /// Row, from 0.
+        row: usize,
+        /// The candle's timestamp.
+        timestamp: i64,
+    },
+    /// A timestamp is not a multiple of the interval.
+    #[error(
+        "row {row}: timestamp {timestamp} is not the open of a {interval} candle (UTC): check the interval"
+    )]
+    Misaligned {
+        /// Row, from 0.
+        row: usize,
+        /// The candle's timestamp.
+        timestamp: i64,
+        /// The interval.
+        interval: Interval,
+    },
+}
+
+impl Candles {
+    /// Checks the columns and takes them.
+    ///
+    /// # Errors
+    /// The first [`CandleError`] in row order: unequal lengths, a NaN or infinity, a price at or below zero, a candle
+    /// whose low is not the lowest or high not the highest, timestamps that do not ascend or are misaligned.
+    pub fn new(interval: Interval, raw: RawCandles) -> Result<Self, CandleError> {
+        let RawCandles { timestamp, open, high, low, close, volume } = raw;
+        let columns =
+            [("open", &open), ("high", &high), ("low", &low), ("close", &close), ("volume", &volume)];
+        for (column, values) in columns {
+            if values.len() != timestamp.len() {
+                return Err(CandleError::Length { column, len: values.len(), expected: timestamp.len() });
+            }
+        }
+        for (row, &at) in timestamp.iter().enumerate() {
+            for (column, values) in columns {
+                let value = values[row];
+                if !value.is_finite() {
+                    return Err(CandleError::NotFinite { row, timestamp: at, column, value });
+                }
+                if value < 0.0 || (value == 0.0 && column != "volume") {
+                    return Err(CandleError::OutOfRange { row, timestamp: at, column, value });
+                }
+            }
+            let (o, h, l, c) = (open[row], high[row], low[row], close[row]);
+            if !(l <= o && l <= c && o <= h && c <= h) {
+                return Err(CandleError::Ohlc { row, timestamp: at, open: o, high: h, low: l, close: c });
+            }
+            if row > 0 && at == timestamp[row - 1] {
+                return Err(CandleError::Duplicate { row, timestamp: at });
+            }
+            if row > 0 && at < timestamp[row - 1] {
+                return Err(CandleError::Unsorted { row, timestamp: at, previous: timestamp[row - 1] });
+            }
+            if interval.open_of(at) != at {
+                return Err(CandleError::Misaligned { row, timestamp: at, interval });
+            }
+        }
+        Ok(Self { interval, timestamp, open, high, low, close, volume })
+    }
+
+    /// The length of a candle.
+    pub fn interval(&self) -> Interval {
+        self.interval
+    }
+
+    /// Number of candles.
+    pub fn len(&self) -> usize {
+        self.timestamp.len()
+    }
+
+    /// Whether there is no candle.
+    pub fn is_empty(&self) -> bool {
+        self.timestamp.is_empty()
+    }
+
+    /// Opens of the candles, UTC milliseconds, ascending.
+    pub fn timestamp(&self) -> &[i64] {
+        &self.timestamp
+    }
+
+    /// Open prices.
+    pub fn open(&self) -> &[f64] {
+        &self.open
+    }
+
+    /// Highest prices.
+    pub fn high(&self) -> &[f64] {
+        &self.high
+    }
+
+    /// Lowest prices.
+    pub fn low(&self) -> &[f64] {
+        &self.low
+    }
+
+    /// Close prices.
+    pub fn close(&self) -> &[f64] {
+        &self.close
+    }
+
+    /// Base volumes.
+    pub fn volume(&self) -> &[f64] {
+        &self.volume
+    }
+
+    /// When candle `i` closes, UTC milliseconds: its open plus the interval.
+    pub fn close_time(&self, i: usize) -> i64 {
+        self.timestamp[i] + self.interval.millis()
+    }
+
+    /// The candles `range`, copied.
+    pub fn slice(&self, range: std::ops::Range<usize>) -> Candles {
+        Candles {
+            interval: self.interval,
+            timestamp: self.timestamp[range.clone()].to_vec(),
+            open: self.open[range.clone()].to_vec(),
+            high: self.high[range.clone()].to_vec(),
+            low: self.low[range.clone()].to_vec(),
+            close: self.close[range.clone()].to_vec(),
+            volume: self.volume[range].to_vec(),
+        }
+    }
+
+    /// How many candles are missing between the first and the last.
+    pub fn gaps(&self) -> usize {
+        match (self.timestamp.first(), self.timestamp.last()) {
+            (Some(first), Some(last)) => usize::try_from((last - first) / self.interval.millis() + 1)
+                .unwrap_or(0)
+                .saturating_sub(self.len()),
+            _ => 0,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Pure compute of blockgrid: candles in memory, strategy documents and their expression graph, indicators, order and
+//! fill rules, account, metrics and parameter sweeps. No I/O, no clocks, no ambient randomness.
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+pub mod candles;
+pub mod exact;
+pub mod indicators;
+pub mod interval;
+pub mod metrics;
+pub mod sim;
+
+pub use candles::{CandleError, Candles, RawCandles};
+pub use interval::Interval;

@@ -1,0 +1,1 @@
+//! What is asked: the BacktestJob manifest, validation, parameter grid, quote.

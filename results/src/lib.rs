@@ -1,0 +1,1 @@
+//! What came out: result tables, leaderboard, HTML report.
