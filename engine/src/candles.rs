@@ -170,6 +170,12 @@ impl Candles {
         Ok(Self { interval, timestamp, open, high, low, close, volume })
     }
 
+    /// Columns made from checked candles, which are valid by construction.
+    pub(crate) fn from_checked(interval: Interval, raw: RawCandles) -> Self {
+        let RawCandles { timestamp, open, high, low, close, volume } = raw;
+        Self { interval, timestamp, open, high, low, close, volume }
+    }
+
     /// The length of a candle.
     pub fn interval(&self) -> Interval {
         self.interval

@@ -4,10 +4,13 @@
 
 pub mod candles;
 pub mod exact;
+pub mod expr;
+pub mod graph;
 pub mod indicators;
 pub mod interval;
 pub mod metrics;
 pub mod sim;
+pub mod strategy;
 
 pub use candles::{CandleError, Candles, RawCandles};
 pub use interval::Interval;

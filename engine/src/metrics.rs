@@ -1,5 +1,9 @@
 //! Metrics of a trial, each with its convention.
 
+mod compute;
+
+pub use compute::compute;
+
 /// One metric: a column of `trials.parquet`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MetricInfo {

@@ -1,5 +1,13 @@
 //! Simulation: what came out of one trial. The bar loop and the profiles live in the modules below.
 
+mod bar_loop;
+mod bracket;
+mod execution;
+mod signals;
+
+pub use bar_loop::{first_warm_bar, simulate};
+pub use execution::{Execution, Fees, FillAt, Semantics, Slippage, SymbolRules};
+
 /// Long or short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {

@@ -1,0 +1,423 @@
+//! The expression graph: hash-consed nodes over columns.
+//!
+//! ```text
+//!  text --expr::parse--> Expr --compile (parameters bound)--> Graph nodes --Evaluator--> columns
+//! ```
+//!
+//! Equal expressions become one node, so the trials of a sweep share them: a 100 x 100 grid of two SMAs has 200 columns.
+//! A node lives on a *frame*, the interval of the candles it is computed on; [`Op::Align`] brings a higher frame's node
+//! to a finer one, showing closed candles only. There is no operator that looks ahead.
+
+mod columns;
+mod compile;
+mod evaluate;
+mod functions;
+mod resample;
+mod scalar;
+
+pub use columns::{Bools, Column, FALSE, TRUE, UNKNOWN, Value};
+pub use compile::{Compiler, Scope};
+pub use evaluate::{Evaluator, Instance};
+pub use functions::{FUNCTIONS, FunctionInfo};
+pub use resample::{align, resample};
+pub use scalar::{PositionState, Program};
+
+use std::collections::HashMap;
+
+use crate::expr::{BinaryOp, UnaryOp};
+use crate::indicators::{self, Indicator, Memory};
+use crate::interval::Interval;
+
+/// Index of a node in its [`Graph`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(u32);
+
+impl NodeId {
+    /// The position of the node in [`Graph::nodes`].
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The type of a node's values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Type {
+    /// `f64`, NaN where unknown.
+    Number,
+    /// True, false or unknown.
+    Bool,
+}
+
+impl Type {
+    /// How errors call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Type::Number => "a number",
+            Type::Bool => "a condition (true or false)",
+        }
+    }
+}
+
+/// A column of the candle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CandleField {
+    /// Open price.
+    Open,
+    /// Highest price.
+    High,
+    /// Lowest price.
+    Low,
+    /// Close price.
+    Close,
+    /// Base volume.
+    Volume,
+}
+
+/// A function of the bar's open in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TimeField {
+    /// 0 to 59.
+    Minute,
+    /// 0 to 23.
+    Hour,
+    /// Monday = 1 to Sunday = 7.
+    DayOfWeek,
+    /// 1 to 31.
+    DayOfMonth,
+    /// 1 to 12.
+    Month,
+}
+
+/// A function of the open position, for `exit` and `risk`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PositionField {
+    /// Bars since the entry bar, 0 at its close.
+    BarsInPosition,
+    /// The entry's price after slippage.
+    EntryPrice,
+    /// Signed return of the close on the entry price, before fees.
+    UnrealizedReturn,
+}
+
+/// Mathematical functions of one or two numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MathFn {
+    /// Absolute value.
+    Abs,
+    /// Square root, unknown below zero.
+    Sqrt,
+    /// Natural logarithm, unknown at and below zero.
+    Log,
+    /// Exponential.
+    Exp,
+    /// Largest integer not above.
+    Floor,
+    /// Smallest integer not below.
+    Ceil,
+    /// Nearest integer, halves away from zero.
+    Round,
+    /// -1, 0 or 1.
+    Sign,
+    /// Smaller of two, unknown if either is.
+    Min,
+    /// Larger of two, unknown if either is.
+    Max,
+    /// Power.
+    Pow,
+}
+
+/// Which rule a crossing follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CrossRule {
+    /// Pine's: `a > b && a[1] <= b[1]`.
+    Pine,
+    /// backtesting.py's: `a > b && a[1] < b[1]`.
+    Strict,
+    /// vectorbt's: `a > b`, not so on the bar before, and some earlier bar since the last unknown had `a < b`.
+    Vectorbt,
+}
+
+/// What a node computes from its inputs.
+#[derive(Debug, Clone, Copy)]
+pub enum Op {
+    /// A constant.
+    Number(f64),
+    /// A constant condition.
+    Flag(bool),
+    /// A column of the candle.
+    Candle(CandleField),
+    /// A function of the bar's open.
+    Time(TimeField),
+    /// A function of the open position.
+    Position(PositionField),
+    /// An operator of one operand.
+    Unary(UnaryOp),
+    /// An operator of two operands.
+    Binary(BinaryOp),
+    /// A mathematical function.
+    Math(MathFn),
+    /// `condition ? yes : no`
+    Choose,
+    /// The value so many bars back.
+    Shift(usize),
+    /// A crossing of the first input above the second (a crossing below has them swapped).
+    Cross(CrossRule),
+    /// All outputs of an indicator; its numbers are in [`Node::params`].
+    Indicator(&'static Indicator),
+    /// One output of an indicator.
+    Output(usize),
+    /// A higher frame's node, seen from a finer frame: the value of the last candle closed at or before the bar's close.
+    Align,
+}
+
+/// A node of the graph.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// What it computes.
+    pub op: Op,
+    /// Its inputs, nodes made before it.
+    pub inputs: Vec<NodeId>,
+    /// Parameters of an indicator.
+    pub params: Vec<f64>,
+    /// The candles it is computed on.
+    pub frame: Interval,
+    /// The type of its values.
+    pub ty: Type,
+    /// Whether its value depends on the open position, so that it has no column.
+    pub on_position: bool,
+    /// Whether its value depends on where its history begins (a recursion somewhere below it).
+    pub recursive: bool,
+    /// Nesting below it.
+    pub depth: usize,
+}
+
+/// The identity of a node, for hash-consing.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Key {
+    op: (u8, u64, usize),
+    inputs: Vec<NodeId>,
+    params: Vec<u64>,
+    frame: Interval,
+}
+
+/// A hash-consed graph of expressions.
+#[derive(Debug, Default)]
+pub struct Graph {
+    nodes: Vec<Node>,
+    known: HashMap<Key, NodeId>,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// All nodes; inputs come before the nodes that use them.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The node of an id.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// The value of a constant node.
+    pub fn constant(&self, id: NodeId) -> Option<f64> {
+        match self.node(id).op {
+            Op::Number(value) => Some(value),
+            Op::Flag(flag) => Some(f64::from(u8::from(flag))),
+            _ => None,
+        }
+    }
+
+    /// Adds a node, or finds the equal one that exists.
+    pub(crate) fn add(
+        &mut self,
+        op: Op,
+        inputs: Vec<NodeId>,
+        params: Vec<f64>,
+        frame: Interval,
+        ty: Type,
+    ) -> NodeId {
+        let key = Key {
+            op: op_key(&op),
+            inputs: inputs.clone(),
+            params: params.iter().map(|p| p.to_bits()).collect(),
+            frame,
+        };
+        if let Some(&id) = self.known.get(&key) {
+            return id;
+        }
+        let below = |test: fn(&Node) -> bool| inputs.iter().any(|&input| test(self.node(input)));
+        let own_recursion = match &op {
+            Op::Indicator(indicator) => (indicator.memory)(&params, frame) != Memory::Finite,
+            Op::Cross(CrossRule::Vectorbt) => true,
+            _ => false,
+        };
+        let node = Node {
+            on_position: matches!(op, Op::Position(_)) || below(|n| n.on_position),
+            recursive: own_recursion || below(|n| n.recursive),
+            depth: 1 + inputs.iter().map(|&input| self.node(input).depth).max().unwrap_or(0),
+            op,
+            inputs,
+            params,
+            frame,
+            ty,
+        };
+        let id = NodeId(self.nodes.len() as u32);
+        self.nodes.push(node);
+        self.known.insert(key, id);
+        id
+    }
+
+    /// The nodes that `roots` need, themselves included, inputs first.
+    pub fn reachable(&self, roots: impl IntoIterator<Item = NodeId>) -> Vec<NodeId> {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut open: Vec<NodeId> = roots.into_iter().collect();
+        while let Some(id) = open.pop() {
+            if seen.insert(id) {
+                open.extend(&self.node(id).inputs);
+            }
+        }
+        seen.into_iter().collect()
+    }
+
+    /// A node as text, as `explain` shows it.
+    pub fn describe(&self, id: NodeId) -> String {
+        let node = self.node(id);
+        let input = |i: usize| self.describe(node.inputs[i]);
+        match &node.op {
+            Op::Number(value) => format!("{value}"),
+            Op::Flag(flag) => format!("{flag}"),
+            Op::Candle(field) => format!("{field:?}").to_lowercase(),
+            Op::Time(field) => format!("{}()", lower_first(&format!("{field:?}"))),
+            Op::Position(field) => format!("{}()", lower_first(&format!("{field:?}"))),
+            Op::Unary(UnaryOp::Negate) => format!("-{}", input(0)),
+            Op::Unary(UnaryOp::Not) => format!("!{}", input(0)),
+            Op::Binary(op) => format!("({} {} {})", input(0), op.symbol(), input(1)),
+            Op::Math(math) => {
+                let args: Vec<_> = (0..node.inputs.len()).map(input).collect();
+                format!("{}({})", format!("{math:?}").to_lowercase(), args.join(", "))
+            }
+            Op::Choose => format!("({} ? {} : {})", input(0), input(1), input(2)),
+            Op::Shift(k) => format!("{}[{k}]", input(0)),
+            Op::Cross(rule) => {
+                let rule = match rule {
+                    CrossRule::Pine => "",
+                    CrossRule::Strict => ", \"strict\"",
+                    CrossRule::Vectorbt => ", \"vectorbt\"",
+                };
+                format!("crosses_above({}, {}{rule})", input(0), input(1))
+            }
+            Op::Indicator(indicator) => {
+                let series = node.inputs.iter().map(|&i| self.describe(i));
+                let args: Vec<_> = series.chain(node.params.iter().map(f64::to_string)).collect();
+                format!("{}({})", indicator.name, args.join(", "))
+            }
+            Op::Output(k) => match &self.node(node.inputs[0]).op {
+                Op::Indicator(indicator) => format!("{}.{}", input(0), indicator.outputs[*k]),
+                _ => format!("{}.{k}", input(0)),
+            },
+            Op::Align => format!("tf(\"{}\", {})", self.node(node.inputs[0]).frame, input(0)),
+        }
+    }
+
+    /// How many bars of its own inputs a node looks back at, and how many more its recursion needs to settle.
+    pub(crate) fn own_history(&self, id: NodeId) -> (usize, usize) {
+        let node = self.node(id);
+        match &node.op {
+            Op::Shift(k) => (*k, 0),
+            Op::Cross(CrossRule::Vectorbt) => (1, VECTORBT_CROSS_MEMORY),
+            Op::Cross(_) => (1, 0),
+            Op::Indicator(indicator) => {
+                let lookback = (indicator.lookback)(&node.params);
+                match (indicator.memory)(&node.params, node.frame) {
+                    Memory::Finite | Memory::Anchored => (lookback, 0),
+                    Memory::Recursive(bars) => (lookback, bars),
+                }
+            }
+            _ => (0, 0),
+        }
+    }
+
+    /// The lead (bars of the input's frame before the run) that a node asked for `lead` bars asks of its inputs.
+    pub(crate) fn input_lead(&self, id: NodeId, lead: usize) -> usize {
+        let node = self.node(id);
+        if let Op::Align = node.op {
+            let ratio = self.node(node.inputs[0]).frame.millis() / node.frame.millis();
+            return lead.div_ceil(usize::try_from(ratio).unwrap_or(1)) + 1;
+        }
+        let (lookback, memory) = self.own_history(id);
+        lead + lookback + memory
+    }
+
+    /// The lead under which a node's column is shared. Where history matters (a recursion) leads are rounded up, so that
+    /// `x` and `x[1]` mean the same column; elsewhere all leads give the same values.
+    pub(crate) fn shared_lead(&self, id: NodeId, lead: usize) -> usize {
+        if self.node(id).recursive { lead.max(MIN_RECURSIVE_LEAD).next_power_of_two() } else { lead }
+    }
+
+    /// Milliseconds of candles before the run that `roots` need to be settled when the run starts.
+    pub fn pre_roll_ms(&self, roots: impl IntoIterator<Item = NodeId>) -> i64 {
+        let mut longest = 0;
+        let mut seen = std::collections::HashSet::new();
+        let mut open: Vec<(NodeId, usize)> = roots.into_iter().map(|id| (id, 0)).collect();
+        while let Some((id, lead)) = open.pop() {
+            let lead = self.shared_lead(id, lead);
+            if !seen.insert((id, lead)) {
+                continue;
+            }
+            let node = self.node(id);
+            let input_lead = self.input_lead(id, lead);
+            let bars = i64::try_from(input_lead).unwrap_or(i64::MAX);
+            // A higher candle may have opened up to one of its intervals earlier, and needs whole candles below it.
+            let slack = if matches!(node.op, Op::Align) { 2 } else { 0 };
+            let own = if let Op::Align = node.op { self.node(node.inputs[0]).frame } else { node.frame };
+            let needs_history = !matches!(node.op, Op::Number(_) | Op::Flag(_));
+            if needs_history {
+                longest = longest.max(own.millis().saturating_mul(bars.saturating_add(slack)));
+            }
+            open.extend(node.inputs.iter().map(|&input| (input, input_lead)));
+        }
+        longest
+    }
+}
+
+/// Leads below this share one column of a recursive node.
+const MIN_RECURSIVE_LEAD: usize = 16;
+
+/// Bars before the run that vectorbt's crossing may remember a value below; beyond it the crossing starts afresh.
+const VECTORBT_CROSS_MEMORY: usize = 256;
+
+fn op_key(op: &Op) -> (u8, u64, usize) {
+    match *op {
+        Op::Number(value) => (0, value.to_bits(), 0),
+        Op::Flag(flag) => (1, u64::from(flag), 0),
+        Op::Candle(field) => (2, field as u64, 0),
+        Op::Time(field) => (3, field as u64, 0),
+        Op::Position(field) => (4, field as u64, 0),
+        Op::Unary(op) => (5, op as u64, 0),
+        Op::Binary(op) => (6, op as u64, 0),
+        Op::Math(math) => (7, math as u64, 0),
+        Op::Choose => (8, 0, 0),
+        Op::Shift(k) => (9, 0, k),
+        Op::Cross(rule) => (10, rule as u64, 0),
+        // Two tables may hold different indicators of one name (profiles): the record's address tells them apart.
+        Op::Indicator(indicator) => (11, 0, std::ptr::from_ref(indicator).addr()),
+        Op::Output(k) => (12, 0, k),
+        Op::Align => (13, 0, 0),
+    }
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+/// Finds an indicator under a profile: profile `vectorbt` puts its own averages in the place of ours.
+pub(crate) fn indicator(name: &str, vectorbt: bool) -> Option<&'static Indicator> {
+    let replaced = indicators::VECTORBT.iter().find(|indicator| vectorbt && indicator.name == name);
+    replaced.copied().or_else(|| indicators::find(name))
+}

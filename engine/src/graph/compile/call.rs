@@ -1,0 +1,277 @@
+//! Calls: indicators, crossings, other intervals, mathematics, time and position.
+
+use super::{Compiled, Compiler, MAX_WINDOW, Place};
+use crate::expr::{Expr, ExprError, Kind, nearest};
+use crate::graph::functions::{self, math_value};
+use crate::graph::{CrossRule, NodeId, Op, Type};
+use crate::indicators::{self, Domain, Indicator, Over, Param};
+use crate::interval::Interval;
+
+impl Compiler<'_> {
+    pub(super) fn call(
+        &mut self,
+        name: &str,
+        args: &[Expr],
+        at: usize,
+        place: Place<'_>,
+    ) -> Result<Compiled, ExprError> {
+        if let Some(indicator) = crate::graph::indicator(name, self.scope.vectorbt) {
+            return self.indicator(indicator, args, at, place);
+        }
+        if let Some((math, arity)) = functions::math(name) {
+            self.arity(name, args, arity, at, place)?;
+            let inputs = args
+                .iter()
+                .map(|arg| self.typed(arg, Type::Number, place, &format!("the argument of `{name}`")))
+                .collect::<Result<Vec<_>, _>>()?;
+            let constants: Option<Vec<f64>> =
+                inputs.iter().map(|&input| self.graph.constant(input)).collect();
+            if let Some(values) = constants {
+                let value = math_value(math, values[0], values.get(1).copied().unwrap_or(0.0));
+                if value.is_nan() {
+                    return Err(place.error(at, format!("`{name}` of {values:?} is not a number")));
+                }
+                return Ok(Compiled::One(self.number(value)));
+            }
+            return Ok(Compiled::One(self.graph.add(
+                Op::Math(math),
+                inputs,
+                vec![],
+                place.frame,
+                Type::Number,
+            )));
+        }
+        if let Some(field) = functions::time(name) {
+            self.arity(name, args, 0, at, place)?;
+            return Ok(Compiled::One(self.graph.add(
+                Op::Time(field),
+                vec![],
+                vec![],
+                place.frame,
+                Type::Number,
+            )));
+        }
+        if let Some(field) = functions::position(name) {
+            self.arity(name, args, 0, at, place)?;
+            if !place.position {
+                let message =
+                    format!("`{name}()` stands in `exit` and `risk` only: an entry has no position yet");
+                return Err(place.error(at, message));
+            }
+            if place.frame != self.scope.base {
+                return Err(place.error(at, format!("`{name}()` has no value on another interval")));
+            }
+            return Ok(Compiled::One(self.graph.add(
+                Op::Position(field),
+                vec![],
+                vec![],
+                place.frame,
+                Type::Number,
+            )));
+        }
+        match name {
+            "crosses_above" | "crosses_below" => self.cross(name, args, at, place).map(Compiled::One),
+            "tf" => self.timeframe(args, at, place),
+            _ => Err(place.error(at, unknown_function(name))),
+        }
+    }
+
+    fn arity(
+        &self,
+        name: &str,
+        args: &[Expr],
+        arity: usize,
+        at: usize,
+        place: Place<'_>,
+    ) -> Result<(), ExprError> {
+        if args.len() == arity {
+            return Ok(());
+        }
+        let plural = if arity == 1 { "" } else { "s" };
+        Err(place.error(at, format!("`{name}` takes {arity} argument{plural}, got {}", args.len())))
+    }
+
+    fn cross(&mut self, name: &str, args: &[Expr], at: usize, place: Place<'_>) -> Result<NodeId, ExprError> {
+        let default = if self.scope.vectorbt { CrossRule::Vectorbt } else { CrossRule::Pine };
+        let rule = match args.get(2).map(|arg| (&arg.kind, arg.at)) {
+            None => default,
+            Some((Kind::Text(text), _)) if text == "strict" => CrossRule::Strict,
+            Some((Kind::Text(text), _)) if text == "vectorbt" => CrossRule::Vectorbt,
+            Some((Kind::Text(text), _)) if text == "pine" => CrossRule::Pine,
+            Some((_, at)) => {
+                let message = format!(
+                    "the third argument of `{name}` is its rule: \"pine\", \"strict\" or \"vectorbt\""
+                );
+                return Err(place.error(at, message));
+            }
+        };
+        if args.len() < 2 || args.len() > 3 {
+            let message = format!(
+                "`{name}` takes 2 series and optionally its rule, got {} arguments: {name}(a, b)",
+                args.len()
+            );
+            return Err(place.error(at, message));
+        }
+        let what = format!("the argument of `{name}`");
+        let a = self.typed(&args[0], Type::Number, place, &what)?;
+        let b = self.typed(&args[1], Type::Number, place, &what)?;
+        for (node, arg) in [(a, &args[0]), (b, &args[1])] {
+            if self.graph.node(node).on_position {
+                return Err(place
+                    .error(arg.at, format!("a position function has no history: `{name}` cannot use it")));
+            }
+        }
+        if self.graph.constant(a).is_some() && self.graph.constant(b).is_some() {
+            return Err(place.error(at, format!("`{name}` of two constants never happens")));
+        }
+        // Below is above with the sides exchanged.
+        let inputs = if name == "crosses_above" { vec![a, b] } else { vec![b, a] };
+        Ok(self.graph.add(Op::Cross(rule), inputs, vec![], place.frame, Type::Bool))
+    }
+
+    fn timeframe(&mut self, args: &[Expr], at: usize, place: Place<'_>) -> Result<Compiled, ExprError> {
+        let [Expr { kind: Kind::Text(text), at: text_at }, inner] = args else {
+            return Err(
+                place.error(at, "`tf` takes an interval and an expression: tf(\"1d\", ema(close, 200))")
+            );
+        };
+        let frame = self.frame(text, *text_at, place)?;
+        let compiled = self.expr(inner, Place { frame, ..place })?;
+        Ok(self.seen_from(compiled, place.frame))
+    }
+
+    /// What was compiled on a higher frame, seen from `frame`.
+    fn seen_from(&mut self, compiled: Compiled, frame: Interval) -> Compiled {
+        match compiled {
+            Compiled::One(node) => Compiled::One(self.align(node, frame)),
+            Compiled::Many { node, indicator, mut frames } => {
+                frames.push(frame);
+                Compiled::Many { node, indicator, frames }
+            }
+        }
+    }
+
+    fn frame(&self, text: &str, at: usize, place: Place<'_>) -> Result<Interval, ExprError> {
+        let frame: Interval =
+            text.parse().map_err(|e: crate::interval::IntervalError| place.error(at, e.to_string()))?;
+        if frame < place.frame {
+            let message = format!(
+                "interval {frame} is finer than the candles it would be computed from ({})",
+                place.frame
+            );
+            return Err(place.error(at, message));
+        }
+        if !frame.is_multiple_of(place.frame) {
+            return Err(place.error(at, format!("interval {frame} is no multiple of {}", place.frame)));
+        }
+        Ok(frame)
+    }
+
+    fn indicator(
+        &mut self,
+        indicator: &'static Indicator,
+        args: &[Expr],
+        at: usize,
+        place: Place<'_>,
+    ) -> Result<Compiled, ExprError> {
+        let (args, frame) = match args.split_last() {
+            Some((Expr { kind: Kind::Text(text), at }, rest)) => (rest, self.frame(text, *at, place)?),
+            _ => (args, place.frame),
+        };
+        let inner = Place { frame, ..place };
+        let usage = usage(indicator);
+        let series = usize::from(indicator.over == Over::Series);
+        let required = indicator.params.iter().filter(|p| p.default.is_none()).count();
+        if args.len() < series + required || args.len() > series + indicator.params.len() {
+            let most = series + indicator.params.len();
+            let count = if required + series == most {
+                format!("{most}")
+            } else {
+                format!("{} to {most}", series + required)
+            };
+            let message =
+                format!("`{}` takes {count} arguments, got {}: {usage}", indicator.name, args.len());
+            return Err(place.error(at, message));
+        }
+        let mut inputs = Vec::new();
+        if series == 1 {
+            let input =
+                self.typed(&args[0], Type::Number, inner, &format!("the series of `{}`", indicator.name))?;
+            if self.graph.node(input).on_position {
+                let message =
+                    format!("a position function has no history: `{}` cannot use it", indicator.name);
+                return Err(place.error(args[0].at, message));
+            }
+            if self.graph.constant(input).is_some() {
+                let message = format!("the series of `{}` is a constant: {usage}", indicator.name);
+                return Err(place.error(args[0].at, message));
+            }
+            inputs.push(input);
+        }
+        let mut params = Vec::with_capacity(indicator.params.len());
+        for (i, param) in indicator.params.iter().enumerate() {
+            let value = match args.get(series + i) {
+                Some(arg) => self.parameter(indicator, param, arg, inner)?,
+                None => param.default.unwrap_or(f64::NAN),
+            };
+            params.push(value);
+        }
+        let node = self.graph.add(Op::Indicator(indicator), inputs, params, frame, Type::Number);
+        let frames = if frame == place.frame { vec![] } else { vec![place.frame] };
+        if indicator.outputs.len() == 1 {
+            return Ok(Compiled::One(self.output(node, 0, &frames)));
+        }
+        Ok(Compiled::Many { node, indicator, frames })
+    }
+
+    fn parameter(
+        &mut self,
+        indicator: &Indicator,
+        param: &Param,
+        arg: &Expr,
+        place: Place<'_>,
+    ) -> Result<f64, ExprError> {
+        let (name, owner) = (param.name, indicator.name);
+        let node = self.typed(arg, Type::Number, place, &format!("`{name}` of `{owner}`"))?;
+        let Some(value) = self.graph.constant(node) else {
+            let message = format!(
+                "`{name}` of `{owner}` must be a constant or a parameter, not a column: {}",
+                usage(indicator)
+            );
+            return Err(place.error(arg.at, message));
+        };
+        match param.domain {
+            Domain::Window(least) if value.fract() != 0.0 || value < least as f64 || value > MAX_WINDOW => {
+                let message = format!(
+                    "`{name}` of `{owner}` is {value}, but a window is a whole number of bars from {least} to {MAX_WINDOW}"
+                );
+                Err(place.error(arg.at, message))
+            }
+            Domain::Above(bound) if value.is_nan() || value <= bound => {
+                Err(place
+                    .error(arg.at, format!("`{name}` of `{owner}` is {value}, but must be above {bound}")))
+            }
+            _ => Ok(value),
+        }
+    }
+}
+
+/// How an indicator is called: `bbands(series, window, deviations=2)`.
+pub(crate) fn usage(indicator: &Indicator) -> String {
+    let series = (indicator.over == Over::Series).then(|| "series".to_owned());
+    let params = indicator.params.iter().map(|param| match param.default {
+        Some(default) => format!("{}={default}", param.name),
+        None => param.name.to_owned(),
+    });
+    let args: Vec<_> = series.into_iter().chain(params).collect();
+    format!("{}({})", indicator.name, args.join(", "))
+}
+
+fn unknown_function(name: &str) -> String {
+    let known =
+        indicators::ALL.iter().map(|indicator| indicator.name).chain(functions::NAMES.iter().copied());
+    match nearest(name, known) {
+        Some(near) => format!("unknown function `{name}`: did you mean `{near}`?"),
+        None => format!("unknown function `{name}`: `blockgrid indicators` lists what there is"),
+    }
+}

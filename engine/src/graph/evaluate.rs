@@ -1,0 +1,324 @@
+//! Graph nodes to columns, over the candles of one symbol and window.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::columns::{Bools, Column, FALSE, TRUE, UNKNOWN, Value, and, not};
+use super::functions::{arithmetic, compare, logic, math_value, time_value};
+use super::resample::{align, resample};
+use super::{CandleField, CrossRule, Graph, NodeId, Op, Type};
+use crate::candles::Candles;
+use crate::exact::Sums;
+use crate::expr::{BinaryOp, UnaryOp};
+use crate::indicators::{CandleColumns, Indicator, Memory, Series, Source};
+use crate::interval::Interval;
+
+/// A node and the lead its column is computed with (0 where the lead makes no difference).
+pub type Instance = (NodeId, usize);
+
+/// The candles of one interval, and how the base candles see them.
+#[derive(Debug)]
+struct Frame {
+    candles: Candles,
+    /// For every base candle, how many candles of this frame have closed; empty for the base itself.
+    closed: Vec<usize>,
+    /// The first candle of the run in this frame: the one visible at the base's first bar.
+    from: usize,
+}
+
+/// Evaluates nodes over candles, each once; threads share what is there.
+///
+/// The candles hold the pre-roll before `run.start`. A column that does not depend on where history begins (finite
+/// windows) is computed once over all of it; one that does begins a number of bars before `run.start` that depends on
+/// the node alone, so more history changes no bit.
+#[derive(Debug)]
+pub struct Evaluator {
+    base: Interval,
+    run: Range<usize>,
+    frames: BTreeMap<Interval, Frame>,
+    cache: Mutex<HashMap<Instance, Arc<OnceLock<Value>>>>,
+}
+
+impl Evaluator {
+    /// An evaluator over `candles`, of which `run` is traded and what is before warms up. `frames` are the intervals
+    /// that the nodes live on.
+    pub fn new(candles: Candles, run: Range<usize>, frames: impl IntoIterator<Item = Interval>) -> Self {
+        let base = candles.interval();
+        let mut made = BTreeMap::new();
+        for interval in frames {
+            if interval != base {
+                let coarse = resample(&candles, interval);
+                let closed = align(&candles, &coarse);
+                let from = closed.get(run.start).map_or(0, |&count| count.saturating_sub(1));
+                made.insert(interval, Frame { candles: coarse, closed, from });
+            }
+        }
+        made.insert(base, Frame { candles, closed: Vec::new(), from: run.start });
+        Self { base, run, frames: made, cache: Mutex::default() }
+    }
+
+    /// The base candles, pre-roll included.
+    pub fn candles(&self) -> &Candles {
+        &self.frames[&self.base].candles
+    }
+
+    /// The bars that are traded.
+    pub fn run(&self) -> Range<usize> {
+        self.run.clone()
+    }
+
+    /// The value of a node, computed on first use.
+    pub fn value(&self, graph: &Graph, node: NodeId) -> Value {
+        self.instance(graph, node, 0)
+    }
+
+    /// Bytes of the columns held.
+    pub fn bytes(&self) -> usize {
+        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.values().filter_map(|cell| cell.get()).map(Value::bytes).sum()
+    }
+
+    /// Drops every column but those of the given nodes.
+    pub fn retain(&self, keep: impl Fn(NodeId) -> bool) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.retain(|(node, _), _| keep(*node));
+    }
+
+    fn instance(&self, graph: &Graph, id: NodeId, lead: usize) -> Value {
+        let lead = graph.shared_lead(id, lead);
+        let key = (id, if graph.node(id).recursive { lead } else { 0 });
+        let cell = {
+            let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(cache.entry(key).or_default())
+        };
+        cell.get_or_init(|| self.compute(graph, id, lead)).clone()
+    }
+
+    fn compute(&self, graph: &Graph, id: NodeId, lead: usize) -> Value {
+        let node = graph.node(id);
+        let frame = &self.frames[&node.frame];
+        let n = frame.candles.len();
+        let input_lead = graph.input_lead(id, lead);
+        let inputs: Vec<Value> =
+            node.inputs.iter().map(|&input| self.instance(graph, input, input_lead)).collect();
+        let first = inputs.iter().map(Value::first).max().unwrap_or(0);
+        match &node.op {
+            Op::Number(value) => Value::Number(*value),
+            Op::Flag(flag) => Value::Flag(u8::from(*flag)),
+            Op::Candle(field) => numbers(candle_column(&frame.candles, *field).to_vec(), 0),
+            Op::Time(field) => {
+                numbers(frame.candles.timestamp().iter().map(|&t| time_value(*field, t)).collect(), 0)
+            }
+            // A position has no column: the bar loop evaluates these bar by bar (`Program`).
+            Op::Position(_) => Value::Number(f64::NAN),
+            Op::Unary(UnaryOp::Negate) => numbers((0..n).map(|i| -inputs[0].number(i)).collect(), first),
+            Op::Unary(UnaryOp::Not) => bools((0..n).map(|i| not(inputs[0].condition(i))).collect(), first),
+            Op::Binary(op) => binary(*op, &inputs, n, first),
+            Op::Math(math) => {
+                let second = |i| inputs.get(1).map_or(0.0, |b| b.number(i));
+                numbers((0..n).map(|i| math_value(*math, inputs[0].number(i), second(i))).collect(), first)
+            }
+            Op::Choose => choose(node.ty, &inputs, n, first),
+            Op::Shift(k) => shift(&inputs[0], *k, n),
+            Op::Cross(rule) => cross(*rule, &inputs, n, first, self.start(graph, id, frame, lead)),
+            Op::Indicator(indicator) => {
+                let start = match (indicator.memory)(&node.params, node.frame) {
+                    Memory::Finite if !node.recursive => 0,
+                    _ => self.start(graph, id, frame, lead),
+                };
+                indicate(indicator, &node.params, frame, &inputs, first.max(start))
+            }
+            Op::Output(k) => match &inputs[0] {
+                Value::Many(columns) => Value::Numbers(Arc::clone(&columns[*k])),
+                other => other.clone(),
+            },
+            Op::Align => self.aligned(&inputs[0], node.frame, graph.node(node.inputs[0]).frame),
+        }
+    }
+
+    /// Where the history of a recursive node begins: its lead, lookback and memory before the run.
+    fn start(&self, graph: &Graph, id: NodeId, frame: &Frame, lead: usize) -> usize {
+        frame.from.saturating_sub(graph.input_lead(id, lead))
+    }
+
+    fn aligned(&self, inner: &Value, to: Interval, from: Interval) -> Value {
+        // Candles of `from` closed at each candle of `to`; both are made of base candles.
+        let closed: Vec<usize> = if to == self.base {
+            self.frames[&from].closed.clone()
+        } else {
+            align(&self.frames[&to].candles, &self.frames[&from].candles)
+        };
+        let first = closed.partition_point(|&count| count <= inner.first());
+        match inner {
+            Value::Numbers(column) => numbers(
+                closed
+                    .iter()
+                    .map(|&count| if count == 0 { f64::NAN } else { column.values[count - 1] })
+                    .collect(),
+                first,
+            ),
+            Value::Bools(column) => bools(
+                closed
+                    .iter()
+                    .map(|&count| if count == 0 { UNKNOWN } else { column.values[count - 1] })
+                    .collect(),
+                first,
+            ),
+            other => other.clone(),
+        }
+    }
+}
+
+fn numbers(values: Vec<f64>, first: usize) -> Value {
+    Value::Numbers(Arc::new(Column::new(values, first)))
+}
+
+fn bools(values: Vec<u8>, first: usize) -> Value {
+    Value::Bools(Arc::new(Bools { values, first }))
+}
+
+fn candle_column(candles: &Candles, field: CandleField) -> &[f64] {
+    match field {
+        CandleField::Open => candles.open(),
+        CandleField::High => candles.high(),
+        CandleField::Low => candles.low(),
+        CandleField::Close => candles.close(),
+        CandleField::Volume => candles.volume(),
+    }
+}
+
+/// Pairs of numbers, bar by bar, without a branch on the kind of operand inside the loop.
+fn zip<T>(a: &Value, b: &Value, n: usize, f: impl Fn(f64, f64) -> T) -> Vec<T> {
+    match (a, b) {
+        (Value::Numbers(a), Value::Numbers(b)) => {
+            a.values.iter().zip(&b.values).map(|(&a, &b)| f(a, b)).collect()
+        }
+        (Value::Numbers(a), Value::Number(b)) => a.values.iter().map(|&a| f(a, *b)).collect(),
+        (Value::Number(a), Value::Numbers(b)) => b.values.iter().map(|&b| f(*a, b)).collect(),
+        _ => (0..n).map(|i| f(a.number(i), b.number(i))).collect(),
+    }
+}
+
+fn binary(op: BinaryOp, inputs: &[Value], n: usize, first: usize) -> Value {
+    use BinaryOp::{
+        Add, Divide, Equal, Greater, GreaterOrEqual, Less, LessOrEqual, Multiply, NotEqual, Remainder,
+        Subtract,
+    };
+    let (a, b) = (&inputs[0], &inputs[1]);
+    let of_numbers = matches!(a, Value::Number(_) | Value::Numbers(_));
+    match op {
+        // One loop each, so that the operator is known to the compiler inside it.
+        Add => numbers(zip(a, b, n, |a, b| arithmetic(Add, a, b)), first),
+        Subtract => numbers(zip(a, b, n, |a, b| arithmetic(Subtract, a, b)), first),
+        Multiply => numbers(zip(a, b, n, |a, b| arithmetic(Multiply, a, b)), first),
+        Divide => numbers(zip(a, b, n, |a, b| arithmetic(Divide, a, b)), first),
+        Remainder => numbers(zip(a, b, n, |a, b| arithmetic(Remainder, a, b)), first),
+        Less => bools(zip(a, b, n, |a, b| compare(Less, a, b)), first),
+        LessOrEqual => bools(zip(a, b, n, |a, b| compare(LessOrEqual, a, b)), first),
+        Greater => bools(zip(a, b, n, |a, b| compare(Greater, a, b)), first),
+        GreaterOrEqual => bools(zip(a, b, n, |a, b| compare(GreaterOrEqual, a, b)), first),
+        Equal | NotEqual if of_numbers => bools(zip(a, b, n, |a, b| compare(op, a, b)), first),
+        _ => bools((0..n).map(|i| logic(op, a.condition(i), b.condition(i))).collect(), first),
+    }
+}
+
+fn choose(ty: Type, inputs: &[Value], n: usize, first: usize) -> Value {
+    let pick = |i: usize| match inputs[0].condition(i) {
+        TRUE => Some(&inputs[1]),
+        FALSE => Some(&inputs[2]),
+        _ => None,
+    };
+    match ty {
+        Type::Number => numbers((0..n).map(|i| pick(i).map_or(f64::NAN, |v| v.number(i))).collect(), first),
+        Type::Bool => bools((0..n).map(|i| pick(i).map_or(UNKNOWN, |v| v.condition(i))).collect(), first),
+    }
+}
+
+fn shift(inner: &Value, k: usize, n: usize) -> Value {
+    let k = k.min(n);
+    match inner {
+        Value::Numbers(column) => {
+            let mut values = vec![f64::NAN; k];
+            values.extend_from_slice(&column.values[..n - k]);
+            numbers(values, column.first + k)
+        }
+        Value::Bools(column) => {
+            let mut values = vec![UNKNOWN; k];
+            values.extend_from_slice(&column.values[..n - k]);
+            bools(values, column.first + k)
+        }
+        constant => constant.clone(),
+    }
+}
+
+fn cross(rule: CrossRule, inputs: &[Value], n: usize, first: usize, start: usize) -> Value {
+    let (a, b) = (&inputs[0], &inputs[1]);
+    let above = zip(a, b, n, |a, b| compare(BinaryOp::Greater, a, b));
+    if rule == CrossRule::Vectorbt {
+        let below = zip(a, b, n, |a, b| compare(BinaryOp::Less, a, b));
+        return bools(cross_vectorbt(&above, &below, start), first + 1);
+    }
+    let before = match rule {
+        CrossRule::Strict => zip(a, b, n, |a, b| compare(BinaryOp::Less, a, b)),
+        _ => zip(a, b, n, |a, b| compare(BinaryOp::LessOrEqual, a, b)),
+    };
+    let values = (0..n).map(|i| if i == 0 { UNKNOWN } else { and(above[i], before[i - 1]) }).collect();
+    bools(values, first + 1)
+}
+
+/// vectorbt's `crossed_above`: an unknown forgets everything; otherwise it fires where a > b, the bar before was not,
+/// and some bar since had a < b.
+fn cross_vectorbt(above: &[u8], below: &[u8], start: usize) -> Vec<u8> {
+    let mut was_below = false;
+    let mut previous_above = false;
+    let mut values = vec![UNKNOWN; above.len()];
+    for i in start..above.len() {
+        if above[i] == UNKNOWN {
+            was_below = false;
+            previous_above = false;
+            values[i] = FALSE;
+            continue;
+        }
+        let is_above = above[i] == TRUE;
+        values[i] = u8::from(is_above && !previous_above && was_below);
+        was_below |= below[i] == TRUE;
+        previous_above = is_above;
+    }
+    values
+}
+
+fn indicate(indicator: &Indicator, params: &[f64], frame: &Frame, inputs: &[Value], start: usize) -> Value {
+    let candles = &frame.candles;
+    let n = candles.len();
+    let start = start.min(n);
+    let fresh = Sums::default();
+    let series = match inputs.first() {
+        // The column's own prefix sums are shared by every window over it, as long as they begin where it does.
+        Some(Value::Numbers(column)) if column.first == start => {
+            Series { values: &column.values[start..], sums: &column.sums }
+        }
+        Some(Value::Numbers(column)) => Series { values: &column.values[start..], sums: &fresh },
+        _ => Series { values: &candles.close()[start..], sums: &fresh },
+    };
+    let source = Source {
+        series,
+        candles: CandleColumns {
+            timestamp: &candles.timestamp()[start..],
+            open: &candles.open()[start..],
+            high: &candles.high()[start..],
+            low: &candles.low()[start..],
+            close: &candles.close()[start..],
+            volume: &candles.volume()[start..],
+        },
+        anchor: frame.from.saturating_sub(start),
+        interval: candles.interval(),
+    };
+    let first = start + (indicator.lookback)(params);
+    let columns = (indicator.compute)(&source, params).into_iter().map(|tail| {
+        let mut values = vec![f64::NAN; start];
+        values.extend(tail);
+        Arc::new(Column::new(values, first))
+    });
+    Value::Many(columns.collect())
+}

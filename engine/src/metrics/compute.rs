@@ -1,0 +1,322 @@
+//! Metrics from an outcome, in one readable pass each.
+
+use super::Metrics;
+use crate::candles::Candles;
+use crate::interval::DAY_MS;
+use crate::sim::{Outcome, Trade};
+
+const NULL: f64 = f64::NAN;
+const DAYS_A_YEAR: f64 = 365.0;
+
+/// Computes the metrics of an outcome over the candles it was simulated on. Every metric of an outcome that was never
+/// warm is null.
+pub fn compute(outcome: &Outcome, candles: &Candles, initial_cash: f64) -> Metrics {
+    let n = outcome.equity.len();
+    if n == 0 {
+        return Metrics::from_array([NULL; super::METRICS.len()]);
+    }
+    let first = outcome.first_bar;
+    let last = first + n - 1;
+    let close = &candles.close()[first..=last];
+    let interval = candles.interval();
+    let returns = returns(initial_cash, &outcome.equity);
+    let bar = Ratios::new(&returns, interval.bars_per_year());
+    let (max_drawdown, max_drawdown_bars, drawdowns) = drawdown(initial_cash, &outcome.equity);
+
+    // Days that candles longer than a day would leave empty have no return: their daily metrics are null.
+    let day_ends =
+        if interval.millis() <= DAY_MS { day_ends(&candles.timestamp()[first..=last]) } else { Vec::new() };
+    let at_day_ends = |values: &[f64]| day_ends.iter().map(|&i| values[i]).collect::<Vec<f64>>();
+    let daily = self::returns(initial_cash, &at_day_ends(&outcome.equity));
+    let market = self::returns(close[0], &at_day_ends(close));
+    let day = Ratios::new(&daily, DAYS_A_YEAR);
+    let excess: Vec<f64> = daily.iter().zip(&market).map(|(r, m)| r - m).collect();
+    let (alpha, beta) = regression(&daily, &market);
+    let (var_95, cvar_95) = tail(&daily);
+    let squares = sum(at_day_ends(&drawdowns).iter().map(|d| d * d));
+
+    let total_return = outcome.equity[n - 1] / initial_cash - 1.0;
+    let elapsed_ms = (candles.close_time(last) - candles.timestamp()[first]) as f64;
+    let cagr = finite(libm::pow(1.0 + total_return, DAYS_A_YEAR * DAY_MS as f64 / elapsed_ms) - 1.0);
+    let trades = TradeStatistics::new(&outcome.trades);
+    let fills = outcome
+        .trades
+        .iter()
+        .flat_map(|t| [Some(t.entry), t.exit].into_iter().flatten().map(|f| (t.quantity, f)));
+    let held = outcome.position.iter().filter(|&&position| position != 0.0).count();
+
+    Metrics {
+        total_return,
+        cagr,
+        volatility: finite(bar.deviation * bar.periods.sqrt()),
+        sharpe: bar.sharpe(),
+        sortino: bar.sortino(),
+        sharpe_daily: day.sharpe(),
+        sortino_daily: day.sortino(),
+        calmar: ratio(cagr, max_drawdown.abs()),
+        omega: ratio(sum(returns.iter().map(|r| r.max(0.0))), -sum(returns.iter().map(|r| r.min(0.0)))),
+        max_drawdown,
+        max_drawdown_bars: max_drawdown_bars as f64,
+        ulcer_index: finite((squares / day_ends.len() as f64).sqrt()),
+        exposure: held as f64 / n as f64,
+        trades: outcome.trades.len() as f64,
+        win_rate: trades.win_rate,
+        profit_factor: trades.profit_factor,
+        expectancy: trades.expectancy,
+        sqn: trades.sqn,
+        average_trade: trades.average,
+        best_trade: trades.best,
+        worst_trade: trades.worst,
+        win_streak: trades.win_streak,
+        loss_streak: trades.loss_streak,
+        fees_paid: sum(fills.clone().map(|(_, fill)| fill.fee)),
+        turnover: sum(fills.map(|(quantity, fill)| quantity * fill.price)) / initial_cash,
+        var_95,
+        cvar_95,
+        buy_and_hold_return: close[n - 1] / close[0] - 1.0,
+        alpha,
+        beta,
+        information_ratio: Ratios::new(&excess, DAYS_A_YEAR).sharpe(),
+    }
+}
+
+/// Neumaier's compensated sum: the oracle of kernels that add in another order.
+pub(crate) fn sum(values: impl IntoIterator<Item = f64>) -> f64 {
+    let (mut total, mut lost) = (0.0f64, 0.0f64);
+    for value in values {
+        let next = total + value;
+        lost += if total.abs() >= value.abs() { (total - next) + value } else { (value - next) + total };
+        total = next;
+    }
+    total + lost
+}
+
+fn finite(value: f64) -> f64 {
+    if value.is_finite() { value } else { NULL }
+}
+
+/// A quotient; null when the denominator is zero.
+fn ratio(numerator: f64, denominator: f64) -> f64 {
+    if denominator == 0.0 { NULL } else { finite(numerator / denominator) }
+}
+
+/// Returns from one value to the next, the first from `base`. A ruined account (0) returns 0 from then on.
+fn returns(base: f64, values: &[f64]) -> Vec<f64> {
+    let before = std::iter::once(base).chain(values.iter().copied());
+    before.zip(values).map(|(before, &now)| if before == 0.0 { 0.0 } else { now / before - 1.0 }).collect()
+}
+
+/// Mean and deviations of a series of returns.
+struct Ratios {
+    mean: f64,
+    deviation: f64,
+    downside: f64,
+    periods: f64,
+}
+
+impl Ratios {
+    fn new(returns: &[f64], periods: f64) -> Self {
+        let n = returns.len() as f64;
+        let mean = sum(returns.iter().copied()) / n;
+        let squares = sum(returns.iter().map(|r| (r - mean) * (r - mean)));
+        let deviation = if returns.len() < 2 { NULL } else { (squares / (n - 1.0)).sqrt() };
+        let downside = (sum(returns.iter().map(|r| r.min(0.0) * r.min(0.0))) / n).sqrt();
+        Self { mean, deviation, downside, periods }
+    }
+
+    fn sharpe(&self) -> f64 {
+        ratio(self.mean, self.deviation) * self.periods.sqrt()
+    }
+
+    fn sortino(&self) -> f64 {
+        ratio(self.mean, self.downside) * self.periods.sqrt()
+    }
+}
+
+/// Deepest drawdown, longest run below the peak in bars, and the drawdown at every bar.
+fn drawdown(initial_cash: f64, equity: &[f64]) -> (f64, usize, Vec<f64>) {
+    let (mut peak, mut deepest) = (initial_cash, 0.0f64);
+    let (mut run, mut longest) = (0usize, 0usize);
+    let drawdowns = equity
+        .iter()
+        .map(|&value| {
+            peak = peak.max(value);
+            let depth = value / peak - 1.0;
+            deepest = deepest.min(depth);
+            run = if value < peak { run + 1 } else { 0 };
+            longest = longest.max(run);
+            depth
+        })
+        .collect();
+    (deepest, longest, drawdowns)
+}
+
+/// Index of the last bar of every UTC day (of the bars' opens).
+fn day_ends(timestamp: &[i64]) -> Vec<usize> {
+    let day = |i: usize| timestamp[i].div_euclid(DAY_MS);
+    (0..timestamp.len()).filter(|&i| i + 1 == timestamp.len() || day(i + 1) != day(i)).collect()
+}
+
+/// Intercept (times 365) and slope of `y` on `x`.
+fn regression(y: &[f64], x: &[f64]) -> (f64, f64) {
+    let n = y.len() as f64;
+    let mean_x = sum(x.iter().copied()) / n;
+    let mean_y = sum(y.iter().copied()) / n;
+    let covariance = sum(y.iter().zip(x).map(|(y, x)| (y - mean_y) * (x - mean_x)));
+    let variance = sum(x.iter().map(|x| (x - mean_x) * (x - mean_x)));
+    let beta = if y.len() < 2 { NULL } else { ratio(covariance, variance) };
+    ((mean_y - beta * mean_x) * DAYS_A_YEAR, beta)
+}
+
+/// The 5 % quantile, by linear interpolation between order statistics (numpy's default), and the mean at or below it.
+fn tail(returns: &[f64]) -> (f64, f64) {
+    if returns.is_empty() {
+        return (NULL, NULL);
+    }
+    let mut sorted = returns.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let position = 0.05 * (sorted.len() - 1) as f64;
+    let below = position.floor() as usize;
+    let above = (below + 1).min(sorted.len() - 1);
+    let var = sorted[below] + (sorted[above] - sorted[below]) * (position - below as f64);
+    let worst: Vec<f64> = sorted.into_iter().take_while(|&r| r <= var).collect();
+    let count = worst.len() as f64;
+    (var, ratio(sum(worst), count))
+}
+
+/// Statistics of closed trades; null without one.
+struct TradeStatistics {
+    win_rate: f64,
+    profit_factor: f64,
+    expectancy: f64,
+    sqn: f64,
+    average: f64,
+    best: f64,
+    worst: f64,
+    win_streak: f64,
+    loss_streak: f64,
+}
+
+impl TradeStatistics {
+    fn new(trades: &[Trade]) -> Self {
+        let closed: Vec<&Trade> = trades.iter().filter(|trade| trade.exit.is_some()).collect();
+        let n = closed.len() as f64;
+        if closed.is_empty() {
+            return Self {
+                win_rate: NULL,
+                profit_factor: NULL,
+                expectancy: NULL,
+                sqn: NULL,
+                average: NULL,
+                best: NULL,
+                worst: NULL,
+                win_streak: NULL,
+                loss_streak: NULL,
+            };
+        }
+        let profits: Vec<f64> = closed.iter().map(|trade| trade.pnl).collect();
+        let of_returns = |pick: fn(f64, f64) -> f64, start: f64| {
+            closed.iter().map(|t| t.return_fraction).fold(start, pick)
+        };
+        let won = sum(profits.iter().map(|p| p.max(0.0)));
+        let lost = -sum(profits.iter().map(|p| p.min(0.0)));
+        let streak = |wins: bool| {
+            let (mut run, mut longest) = (0u32, 0u32);
+            for profit in &profits {
+                run = if (*profit > 0.0) == wins { run + 1 } else { 0 };
+                longest = longest.max(run);
+            }
+            f64::from(longest)
+        };
+        let ratios = Ratios::new(&profits, 1.0);
+        Self {
+            win_rate: profits.iter().filter(|&&p| p > 0.0).count() as f64 / n,
+            profit_factor: ratio(won, lost),
+            expectancy: ratios.mean,
+            sqn: ratio(ratios.mean, ratios.deviation) * n.sqrt(),
+            average: sum(closed.iter().map(|t| t.return_fraction)) / n,
+            best: of_returns(f64::max, f64::NEG_INFINITY),
+            worst: of_returns(f64::min, f64::INFINITY),
+            win_streak: streak(true),
+            loss_streak: streak(false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::candles::RawCandles;
+
+    /// Six-hour candles with the given closes, from a UTC midnight.
+    fn candles(close: &[f64]) -> Candles {
+        let raw = RawCandles {
+            timestamp: (0..close.len() as i64).map(|i| i * DAY_MS / 4).collect(),
+            open: close.to_vec(),
+            high: close.to_vec(),
+            low: close.to_vec(),
+            close: close.to_vec(),
+            volume: vec![1.0; close.len()],
+        };
+        Candles::new("6h".parse().unwrap(), raw).unwrap()
+    }
+
+    fn metrics(close: &[f64], equity: &[f64]) -> Metrics {
+        let position = vec![1.0; equity.len()];
+        let outcome = Outcome { equity: equity.to_vec(), position, ..Outcome::default() };
+        compute(&outcome, &candles(close), 100.0)
+    }
+
+    #[test]
+    fn drawdown_starts_at_the_initial_cash() {
+        let m = metrics(&[1.0; 5], &[90.0, 95.0, 100.0, 110.0, 99.0]);
+        assert_eq!((m.max_drawdown, m.max_drawdown_bars), (0.9 - 1.0, 2.0));
+        assert!((m.total_return - -0.01).abs() < 1e-15);
+    }
+
+    #[test]
+    fn undefined_is_null_never_infinite() {
+        let m = metrics(&[1.0; 4], &[100.0; 4]);
+        assert_eq!((m.max_drawdown, m.trades, m.total_return), (0.0, 0.0, 0.0));
+        for value in [m.sharpe, m.sortino, m.calmar, m.omega, m.win_rate, m.profit_factor, m.beta, m.sqn] {
+            assert!(value.is_nan());
+        }
+        assert!(m.to_array().iter().all(|v| !v.is_infinite()));
+    }
+
+    #[test]
+    fn daily_metrics_use_the_last_bar_of_each_utc_day() {
+        // Two days of four bars: the day returns are +10 % and -10 %.
+        let equity = [100.0, 101.0, 105.0, 110.0, 100.0, 120.0, 90.0, 99.0];
+        let m = metrics(&[1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 1.0], &equity);
+        let day = [0.1, -0.1];
+        let mean: f64 = (day[0] + day[1]) / 2.0;
+        assert!(mean.abs() < 1e-15);
+        assert!(m.sharpe_daily.abs() < 1e-12);
+        // Market days: +100 %, -50 %. Slope: cov / var = (0.1 * 0.75 + 0.1 * 0.75) / (2 * 0.75^2).
+        assert!((m.beta - 0.15 / 1.125).abs() < 1e-12);
+        assert!((m.var_95 - (-0.1 + 0.05 * 0.2)).abs() < 1e-12);
+        assert!((m.cvar_95 - -0.1).abs() < 1e-12);
+        assert!((m.ulcer_index - (0.175f64 * 0.175 / 2.0).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn per_bar_ratios_follow_their_definitions() {
+        let m = metrics(&[1.0; 3], &[110.0, 99.0, 108.9]);
+        let returns = [0.1, -0.1, 0.1];
+        let mean = 0.1 / 3.0;
+        let var: f64 = returns.iter().map(|r: &f64| (r - mean).powi(2)).sum::<f64>() / 2.0;
+        let year = (4.0f64 * 365.0).sqrt();
+        assert!((m.sharpe - mean / var.sqrt() * year).abs() < 1e-10);
+        assert!((m.volatility - var.sqrt() * year).abs() < 1e-10);
+        assert!((m.sortino - mean / (0.01f64 / 3.0).sqrt() * year).abs() < 1e-9);
+        assert!((m.omega - 2.0).abs() < 1e-9);
+        let years = 0.75 / 365.0;
+        assert!((m.cagr / (1.089f64.powf(1.0 / years) - 1.0) - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_compensated_sum_keeps_what_a_plain_one_loses() {
+        assert_eq!(sum([1e16, 1.0, -1e16]), 1.0);
+    }
+}

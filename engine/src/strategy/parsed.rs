@@ -1,0 +1,228 @@
+//! A strategy whose expressions are parsed, once for all trials.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Distance, Formula, Order, Side, Size, Strategy, TrailBy};
+use crate::expr::{self, Expr, ExprError};
+
+/// What is wrong with a strategy document, and in which field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {message}")]
+pub struct StrategyError {
+    /// Field path below `strategy`, such as `long.enter` or `define.fastMa`.
+    pub path: String,
+    /// What is wrong and what to do about it.
+    pub message: String,
+}
+
+impl StrategyError {
+    /// An error of the field `path`.
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into() }
+    }
+
+    /// An error in an expression; one inside a named block belongs to the block.
+    pub fn of(path: &str, error: &ExprError) -> Self {
+        let path = error.block.as_ref().map_or_else(|| path.to_owned(), |block| format!("define.{block}"));
+        Self { path, message: error.to_string() }
+    }
+}
+
+/// A strategy and its parsed expressions.
+#[derive(Debug, Clone)]
+pub struct ParsedStrategy {
+    strategy: Strategy,
+    define: BTreeMap<String, (String, Expr)>,
+    formulas: BTreeMap<String, (String, Expr)>,
+}
+
+/// Names an expression cannot use for its own parameters and blocks, because they are the candle's.
+const CANDLE_NAMES: &[&str] = &["open", "high", "low", "close", "volume", "hl2", "hlc3", "ohlc4"];
+
+impl ParsedStrategy {
+    /// Parses every expression.
+    ///
+    /// # Errors
+    /// Every expression that does not parse, every name that cannot be one, and a strategy without `long` and `short`.
+    pub fn new(strategy: Strategy) -> Result<Self, Vec<StrategyError>> {
+        let mut errors = Vec::new();
+        if strategy.long.is_none() && strategy.short.is_none() {
+            errors.push(StrategyError::new(
+                "long",
+                "neither `long` nor `short` is given: add one with its `enter`",
+            ));
+        }
+        for name in strategy.parameters.keys() {
+            check_name(&format!("parameters.{name}"), name, &mut errors);
+        }
+        let mut define = BTreeMap::new();
+        for (name, formula) in &strategy.define {
+            let path = format!("define.{name}");
+            check_name(&path, name, &mut errors);
+            if strategy.parameters.contains_key(name) {
+                errors.push(StrategyError::new(
+                    &path,
+                    format!("`{name}` is a parameter too: give one of them another name"),
+                ));
+            }
+            match expr::parse(&formula.0) {
+                Ok(expr) => {
+                    define.insert(name.clone(), (formula.0.clone(), expr));
+                }
+                Err(error) => errors.push(StrategyError::of(&path, &error)),
+            }
+        }
+        errors.extend(cycle(&define));
+        let mut formulas = BTreeMap::new();
+        for (path, formula) in formulas_of(&strategy) {
+            match expr::parse(&formula.0) {
+                Ok(expr) => {
+                    formulas.insert(path, (formula.0.clone(), expr));
+                }
+                Err(error) => errors.push(StrategyError::of(&path, &error)),
+            }
+        }
+        if let Some(session) = &strategy.session
+            && let Err(found) = session.check()
+        {
+            errors.extend(found.into_iter().map(|error| StrategyError::new("session", error.to_string())));
+        }
+        if errors.is_empty() { Ok(Self { strategy, define, formulas }) } else { Err(errors) }
+    }
+
+    /// The document.
+    pub fn strategy(&self) -> &Strategy {
+        &self.strategy
+    }
+
+    /// Named blocks, parsed.
+    pub fn define(&self) -> &BTreeMap<String, (String, Expr)> {
+        &self.define
+    }
+
+    /// The text and the parsed expression of a field.
+    pub(super) fn formula(&self, path: &str) -> Option<&(String, Expr)> {
+        self.formulas.get(path)
+    }
+}
+
+/// Every expression of the document outside `define`, with its field path.
+fn formulas_of(strategy: &Strategy) -> Vec<(String, &Formula)> {
+    let mut out = Vec::new();
+    for (name, side) in [("long", &strategy.long), ("short", &strategy.short)] {
+        let Some(Side { enter, exit, order }) = side else { continue };
+        out.push((format!("{name}.enter"), enter));
+        out.extend(exit.iter().map(|exit| (format!("{name}.exit"), exit)));
+        if let Order::Limit { price, bars } | Order::Stop { price, bars } = order {
+            out.push((format!("{name}.order.price"), price));
+            out.push((format!("{name}.order.bars"), bars));
+        }
+    }
+    let risk = &strategy.risk;
+    for (name, distance) in [("stopLoss", &risk.stop_loss), ("takeProfit", &risk.take_profit)] {
+        match distance {
+            Some(Distance::Fraction(formula)) => out.push((format!("risk.{name}"), formula)),
+            Some(Distance::Percent(formula)) => out.push((format!("risk.{name}.percent"), formula)),
+            Some(Distance::Price(formula)) => out.push((format!("risk.{name}.price"), formula)),
+            Some(Distance::Atr { multiple, period }) => {
+                out.push((format!("risk.{name}.atr"), multiple));
+                out.push((format!("risk.{name}.period"), period));
+            }
+            None => {}
+        }
+    }
+    match risk.trail.as_ref().map(|trail| &trail.distance) {
+        Some(TrailBy::Percent { percent }) => out.push(("risk.trail.percent".to_owned(), percent)),
+        Some(TrailBy::Atr { multiple, period }) => {
+            out.push(("risk.trail.atr".to_owned(), multiple));
+            out.push(("risk.trail.period".to_owned(), period));
+        }
+        None => {}
+    }
+    out.extend(risk.break_even.iter().map(|b| ("risk.breakEven.at".to_owned(), &b.at)));
+    out.extend(risk.max_bars.iter().map(|f| ("risk.maxBars".to_owned(), f)));
+    out.extend(risk.cooldown_bars.iter().map(|f| ("risk.cooldownBars".to_owned(), f)));
+    match &strategy.size {
+        Size::AllIn => {}
+        Size::EquityPercent(f) => out.push(("size.equityPercent".to_owned(), f)),
+        Size::Quote(f) => out.push(("size.quote".to_owned(), f)),
+        Size::Base(f) => out.push(("size.base".to_owned(), f)),
+        Size::RiskPercent(f) => out.push(("size.riskPercent".to_owned(), f)),
+    }
+    out
+}
+
+fn check_name(path: &str, name: &str, errors: &mut Vec<StrategyError>) {
+    let identifier = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !identifier {
+        errors.push(StrategyError::new(
+            path,
+            format!("`{name}` is no name: letters, digits and _ only, not a digit first"),
+        ));
+    } else if CANDLE_NAMES.contains(&name) {
+        errors.push(StrategyError::new(
+            path,
+            format!("`{name}` is a column of the candle: choose another name"),
+        ));
+    } else if !matches!(expr::parse(name), Ok(Expr { kind: expr::Kind::Name(_), .. })) {
+        errors.push(StrategyError::new(
+            path,
+            format!("`{name}` is a reserved word of the expression language: choose another name"),
+        ));
+    }
+}
+
+/// A block that is defined by itself, directly or through others.
+fn cycle(define: &BTreeMap<String, (String, Expr)>) -> Vec<StrategyError> {
+    let uses: BTreeMap<&str, BTreeSet<&str>> = define
+        .iter()
+        .map(|(name, (_, expr))| {
+            let mut names = BTreeSet::new();
+            collect_names(expr, &mut names);
+            names.retain(|used| define.contains_key(*used));
+            (name.as_str(), names)
+        })
+        .collect();
+    // Take away blocks that use no remaining block; what is left is a cycle or uses one.
+    let mut left = uses;
+    loop {
+        let done: Vec<&str> =
+            left.iter().filter(|(_, used)| used.is_empty()).map(|(name, _)| *name).collect();
+        if done.is_empty() {
+            break;
+        }
+        for name in done {
+            left.remove(name);
+            for used in left.values_mut() {
+                used.remove(name);
+            }
+        }
+    }
+    left.into_iter()
+        .map(|(name, used)| {
+            let through: Vec<_> = used.into_iter().map(|u| format!("`{u}`")).collect();
+            StrategyError::new(
+                format!("define.{name}"),
+                format!("`{name}` is defined by itself, through {}", through.join(", ")),
+            )
+        })
+        .collect()
+}
+
+fn collect_names<'e>(expr: &'e Expr, names: &mut BTreeSet<&'e str>) {
+    use expr::Kind::{Binary, Call, Choose, Flag, Index, Member, Name, Number, Text, Unary};
+    match &expr.kind {
+        Number(_) | Text(_) | Flag(_) => {}
+        Name(name) => {
+            names.insert(name);
+        }
+        Call { args, .. } => args.iter().for_each(|arg| collect_names(arg, names)),
+        Member { of, .. } | Unary { of, .. } => collect_names(of, names),
+        Index { of, by } => [of, by].into_iter().for_each(|e| collect_names(e, names)),
+        Binary { left, right, .. } => [left, right].into_iter().for_each(|e| collect_names(e, names)),
+        Choose { condition, yes, no } => {
+            [condition, yes, no].into_iter().for_each(|e| collect_names(e, names))
+        }
+    }
+}

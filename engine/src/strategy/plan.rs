@@ -1,0 +1,311 @@
+//! One trial of a sweep: parameters bound, expressions compiled, numbers checked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::parsed::{ParsedStrategy, StrategyError};
+use super::{Order, Reentry, SameBar, TrailBy, TrailUpdate};
+use crate::expr::{Expr, Kind};
+use crate::graph::{Compiler, Graph, NodeId, Scope, Type};
+use crate::interval::Interval;
+
+/// Entry and exit of one direction, compiled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SidePlan {
+    /// Entry condition.
+    pub enter: NodeId,
+    /// Exit condition; may depend on the position.
+    pub exit: Option<NodeId>,
+    /// The entry order.
+    pub entry: Entry,
+}
+
+/// An entry order, compiled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Entry {
+    /// Market.
+    Market,
+    /// Limit at the node's price, resting so many bars.
+    Limit(NodeId, usize),
+    /// Stop at the node's price, resting so many bars.
+    Stop(NodeId, usize),
+}
+
+/// A distance from the entry price, or a price, compiled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Distance {
+    /// A fraction of the entry price.
+    Fraction(f64),
+    /// A price.
+    Price(NodeId),
+    /// A multiple of an ATR.
+    Atr(f64, NodeId),
+}
+
+/// How far a trailing stop stays behind, compiled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum TrailDistance {
+    /// A fraction of the extreme.
+    Fraction(f64),
+    /// A multiple of an ATR; `follow` takes the current one instead of the signal bar's.
+    Atr {
+        /// The multiple.
+        multiple: f64,
+        /// The ATR.
+        atr: NodeId,
+        /// Whether it follows the current ATR.
+        follow: bool,
+    },
+}
+
+/// A trailing stop, compiled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrailPlan {
+    /// How far behind the favourable extreme.
+    pub distance: TrailDistance,
+    /// When the level moves.
+    pub update: TrailUpdate,
+}
+
+/// Stops, targets and what follows them, compiled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RiskPlan {
+    /// Stop loss.
+    pub stop_loss: Option<Distance>,
+    /// Take profit.
+    pub take_profit: Option<Distance>,
+    /// Trailing stop.
+    pub trail: Option<TrailPlan>,
+    /// Fraction gained at which the stop moves to the entry price.
+    pub break_even: Option<f64>,
+    /// Bars from entry to exit.
+    pub max_bars: Option<usize>,
+    /// Bars after an exit without an entry.
+    pub cooldown_bars: usize,
+    /// Stop or target first.
+    pub same_bar: SameBar,
+    /// When an entry is heard again.
+    pub reentry: Reentry,
+}
+
+/// Position size, compiled. Percentages have become fractions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Size {
+    /// All cash.
+    AllIn,
+    /// Fraction of equity.
+    EquityFraction(f64),
+    /// Notional in quote currency.
+    Quote(f64),
+    /// Quantity in base currency.
+    Base(f64),
+    /// Fraction of equity at risk to the initial stop.
+    RiskFraction(f64),
+}
+
+/// One trial, ready to simulate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrialPlan {
+    /// The long side.
+    pub long: Option<SidePlan>,
+    /// The short side.
+    pub short: Option<SidePlan>,
+    /// Stops, targets and what follows them.
+    pub risk: RiskPlan,
+    /// Position size.
+    pub size: Size,
+    /// Names of the parameters and blocks that the trial used.
+    pub used: BTreeSet<String>,
+}
+
+impl TrialPlan {
+    /// Compiles a strategy with `parameters` bound into `graph`.
+    ///
+    /// # Errors
+    /// Every expression that does not compile and every number out of its domain, each with its field path.
+    pub fn compile(
+        parsed: &ParsedStrategy,
+        parameters: &BTreeMap<String, f64>,
+        base: Interval,
+        vectorbt: bool,
+        graph: &mut Graph,
+    ) -> Result<Self, Vec<StrategyError>> {
+        let scope = Scope { parameters, define: parsed.define(), base, vectorbt };
+        let mut plan = Planner { parsed, compiler: Compiler::new(graph, scope), errors: Vec::new() };
+        let strategy = parsed.strategy();
+        let long =
+            strategy.long.as_ref().and_then(|side| plan.side("long", &side.order, side.exit.is_some()));
+        let short =
+            strategy.short.as_ref().and_then(|side| plan.side("short", &side.order, side.exit.is_some()));
+        let risk = plan.risk();
+        let size = plan.size(risk.stop_loss.is_some() || risk.trail.is_some());
+        let used = plan.compiler.used().clone();
+        if plan.errors.is_empty() { Ok(Self { long, short, risk, size, used }) } else { Err(plan.errors) }
+    }
+
+    /// Every node the trial needs, for warm-up and evaluation.
+    pub fn roots(&self) -> Vec<NodeId> {
+        let mut roots = Vec::new();
+        for side in [&self.long, &self.short].into_iter().flatten() {
+            roots.push(side.enter);
+            roots.extend(side.exit);
+            if let Entry::Limit(price, _) | Entry::Stop(price, _) = side.entry {
+                roots.push(price);
+            }
+        }
+        for distance in [self.risk.stop_loss, self.risk.take_profit].into_iter().flatten() {
+            if let Distance::Price(node) | Distance::Atr(_, node) = distance {
+                roots.push(node);
+            }
+        }
+        if let Some(TrailPlan { distance: TrailDistance::Atr { atr, .. }, .. }) = self.risk.trail {
+            roots.push(atr);
+        }
+        roots
+    }
+}
+
+struct Planner<'a> {
+    parsed: &'a ParsedStrategy,
+    compiler: Compiler<'a>,
+    errors: Vec<StrategyError>,
+}
+
+impl Planner<'_> {
+    /// The text and the parsed expression of a field that exists.
+    fn field(&self, path: &str) -> Option<(String, Expr)> {
+        self.parsed.formula(path).cloned()
+    }
+
+    fn node(&mut self, path: &str, ty: Type, position: bool) -> Option<NodeId> {
+        let (text, expr) = self.field(path)?;
+        match self.compiler.compile(&text, &expr, ty, position) {
+            Ok(node) => Some(node),
+            Err(error) => {
+                self.errors.push(StrategyError::of(path, &error));
+                None
+            }
+        }
+    }
+
+    /// A constant within `check`, whose message says what is wanted.
+    fn number(&mut self, path: &str, wanted: &str, check: impl Fn(f64) -> bool) -> Option<f64> {
+        let (text, expr) = self.field(path)?;
+        match self.compiler.constant(&text, &expr) {
+            Ok(value) if check(value) => Some(value),
+            Ok(value) => {
+                self.errors.push(StrategyError::new(path, format!("{value} is out of range: {wanted}")));
+                None
+            }
+            Err(error) => {
+                self.errors.push(StrategyError::of(path, &error));
+                None
+            }
+        }
+    }
+
+    fn bars(&mut self, path: &str, least: f64) -> Option<usize> {
+        let wanted = format!("a whole number of bars, at least {least} and at most 1000000");
+        self.number(path, &wanted, |v| v >= least && v <= 1e6 && v.fract() == 0.0).map(|v| v as usize)
+    }
+
+    fn side(&mut self, name: &str, order: &Order, has_exit: bool) -> Option<SidePlan> {
+        let enter = self.node(&format!("{name}.enter"), Type::Bool, false);
+        let exit = if has_exit { self.node(&format!("{name}.exit"), Type::Bool, true) } else { None };
+        let price = self.node(&format!("{name}.order.price"), Type::Number, false);
+        let bars = self.bars(&format!("{name}.order.bars"), 1.0);
+        let entry = match order {
+            Order::Market => Entry::Market,
+            Order::Limit { .. } => Entry::Limit(price?, bars?),
+            Order::Stop { .. } => Entry::Stop(price?, bars?),
+        };
+        Some(SidePlan { enter: enter?, exit, entry })
+    }
+
+    fn distance(&mut self, name: &str, wanted: &str, check: fn(f64) -> bool) -> Option<Distance> {
+        let path = format!("risk.{name}");
+        let fraction = self.number(&path, &format!("a fraction of the entry price {wanted}"), check);
+        let percent_wanted = format!("a percentage whose fraction is {wanted}");
+        let percent = self.number(&format!("{path}.percent"), &percent_wanted, |v| check(v / 100.0));
+        let price = self.node(&format!("{path}.price"), Type::Number, true);
+        let multiple =
+            self.number(&format!("{path}.atr"), "a multiple above 0", |v| v > 0.0 && v.is_finite());
+        let atr = self.atr(&path);
+        fraction
+            .or(percent.map(|p| p / 100.0))
+            .map(Distance::Fraction)
+            .or(price.map(Distance::Price))
+            .or(multiple.zip(atr).map(|(multiple, atr)| Distance::Atr(multiple, atr)))
+    }
+
+    /// The ATR over the `period` of a field, if it has one.
+    fn atr(&mut self, path: &str) -> Option<NodeId> {
+        let period_path = format!("{path}.period");
+        let period = self.bars(&period_path, 1.0)?;
+        let argument = Expr { kind: Kind::Number(period as f64), at: 0 };
+        let call = Expr { kind: Kind::Call { name: "atr".to_owned(), args: vec![argument] }, at: 0 };
+        match self.compiler.compile(&format!("atr({period})"), &call, Type::Number, false) {
+            Ok(node) => Some(node),
+            Err(error) => {
+                self.errors.push(StrategyError::of(&period_path, &error));
+                None
+            }
+        }
+    }
+
+    fn risk(&mut self) -> RiskPlan {
+        let risk = &self.parsed.strategy().risk;
+        let stop_loss = self.distance("stopLoss", "in (0, 1)", |v| v > 0.0 && v < 1.0);
+        let take_profit = self.distance("takeProfit", "above 0", |v| v > 0.0 && v.is_finite());
+        let trail = risk.trail.as_ref().and_then(|trail| {
+            let distance = match trail.distance {
+                TrailBy::Percent { .. } => {
+                    let percent = self
+                        .number("risk.trail.percent", "a percentage in (0, 100)", |v| v > 0.0 && v < 100.0);
+                    TrailDistance::Fraction(percent? / 100.0)
+                }
+                TrailBy::Atr { .. } => {
+                    let multiple =
+                        self.number("risk.trail.atr", "a multiple above 0", |v| v > 0.0 && v.is_finite());
+                    let atr = self.atr("risk.trail");
+                    TrailDistance::Atr { multiple: multiple?, atr: atr?, follow: trail.follow }
+                }
+            };
+            Some(TrailPlan { distance, update: trail.update })
+        });
+        RiskPlan {
+            stop_loss,
+            take_profit,
+            trail,
+            break_even: self.number("risk.breakEven.at", "a fraction of the entry price above 0", |v| {
+                v > 0.0 && v.is_finite()
+            }),
+            max_bars: self.bars("risk.maxBars", 1.0),
+            cooldown_bars: self.bars("risk.cooldownBars", 0.0).unwrap_or(0),
+            same_bar: risk.same_bar,
+            reentry: risk.reentry,
+        }
+    }
+
+    fn size(&mut self, has_stop: bool) -> Size {
+        let percent = |v: f64| v > 0.0 && v <= 100.0;
+        let positive = |v: f64| v > 0.0 && v.is_finite();
+        let wanted_percent = "a percentage in (0, 100]";
+        if let Some(value) = self.number("size.equityPercent", wanted_percent, percent) {
+            return Size::EquityFraction(value / 100.0);
+        }
+        if let Some(value) = self.number("size.quote", "an amount of quote currency above 0", positive) {
+            return Size::Quote(value);
+        }
+        if let Some(value) = self.number("size.base", "a quantity above 0", positive) {
+            return Size::Base(value);
+        }
+        if let Some(value) = self.number("size.riskPercent", wanted_percent, percent) {
+            if !has_stop {
+                let message = "riskPercent needs an initial stop: add `risk.stopLoss` or `risk.trail`";
+                self.errors.push(StrategyError::new("size.riskPercent", message));
+            }
+            return Size::RiskFraction(value / 100.0);
+        }
+        Size::AllIn
+    }
+}
