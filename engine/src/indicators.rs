@@ -24,6 +24,7 @@ mod momentum;
 mod oscillator;
 mod range;
 mod trend;
+mod vectorbt;
 mod volatility;
 mod volume;
 
@@ -168,7 +169,21 @@ pub const ALL: &[&Indicator] = &[
 ];
 
 /// The indicators that profile `vectorbt` replaces, by the name they stand in for.
-pub const VECTORBT: &[&Indicator] = &[];
+///
+/// They keep vectorbt's own rules where those differ from the module's contract: sums that run from the first bar, an
+/// output that begins before the last one does (`macd`, `stoch`), exponential averages that skip unknown values.
+pub const VECTORBT: &[&Indicator] = &[
+    &vectorbt::SMA,
+    &vectorbt::EMA,
+    &vectorbt::RSI,
+    &vectorbt::MACD,
+    &vectorbt::STDDEV,
+    &vectorbt::BBANDS,
+    &vectorbt::STOCH,
+    &vectorbt::TR,
+    &vectorbt::ATR,
+    &vectorbt::OBV,
+];
 
 /// Finds an indicator by name.
 pub fn find(name: &str) -> Option<&'static Indicator> {
