@@ -18,6 +18,15 @@
 //! - It looks at no value after index `i` to compute output `i`.
 
 mod average;
+mod band;
+mod common;
+mod momentum;
+mod oscillator;
+mod range;
+mod trend;
+mod vectorbt;
+mod volatility;
+mod volume;
 
 use crate::exact::Sums;
 use crate::interval::Interval;
@@ -129,10 +138,52 @@ pub struct Indicator {
 }
 
 /// Every indicator, in the order of the docs.
-pub const ALL: &[&Indicator] = &[&average::SMA];
+pub const ALL: &[&Indicator] = &[
+    &average::SMA,
+    &average::EMA,
+    &average::WMA,
+    &average::RMA,
+    &momentum::RSI,
+    &momentum::MACD,
+    &momentum::ROC,
+    &momentum::MOM,
+    &volatility::STDDEV,
+    &band::BBANDS,
+    &range::HIGHEST,
+    &range::LOWEST,
+    &range::SUM,
+    &oscillator::STOCH,
+    &oscillator::CCI,
+    &volatility::TR,
+    &volatility::ATR,
+    &band::KELTNER,
+    &band::DONCHIAN,
+    &volume::OBV,
+    &volume::VWAP,
+    &volume::MFI,
+    &trend::ADX,
+    &trend::PLUS_DI,
+    &trend::MINUS_DI,
+    &trend::SAR,
+    &trend::SUPERTREND,
+];
 
 /// The indicators that profile `vectorbt` replaces, by the name they stand in for.
-pub const VECTORBT: &[&Indicator] = &[];
+///
+/// They keep vectorbt's own rules where those differ from the module's contract: sums that run from the first bar, an
+/// output that begins before the last one does (`macd`, `stoch`), exponential averages that skip unknown values.
+pub const VECTORBT: &[&Indicator] = &[
+    &vectorbt::SMA,
+    &vectorbt::EMA,
+    &vectorbt::RSI,
+    &vectorbt::MACD,
+    &vectorbt::STDDEV,
+    &vectorbt::BBANDS,
+    &vectorbt::STOCH,
+    &vectorbt::TR,
+    &vectorbt::ATR,
+    &vectorbt::OBV,
+];
 
 /// Finds an indicator by name.
 pub fn find(name: &str) -> Option<&'static Indicator> {
@@ -148,7 +199,8 @@ pub fn bars_to_forget(alpha: f64) -> usize {
     (libm::log(1e-9) / libm::log1p(-alpha)).ceil() as usize
 }
 
-/// A window parameter as a count. The compiler has checked that it is a whole number in its domain.
+/// A window parameter as a count. The compiler has checked that it is a whole number in its domain; what is longer than
+/// any series stays small enough to calculate with.
 pub(crate) fn window(value: f64) -> usize {
-    value as usize
+    (value as usize).min(u32::MAX as usize)
 }

@@ -1,8 +1,7 @@
 //! Moving averages of a series.
 
-use super::{Domain, Indicator, Memory, Over, Param, Source, window};
-
-const WINDOW: Param = Param { name: "window", domain: Domain::Window(1), default: None };
+use super::common::{WINDOW, by_run, ema_alpha, smooth, wilder_alpha};
+use super::{Indicator, Memory, Over, Source, bars_to_forget, window};
 
 /// Simple moving average.
 pub(super) static SMA: Indicator = Indicator {
@@ -15,9 +14,51 @@ pub(super) static SMA: Indicator = Indicator {
     outputs: &["value"],
     lookback: |p| window(p[0]) - 1,
     memory: |_, _| Memory::Finite,
-    compute: sma,
+    compute: |source, p| vec![source.series.sums.of(source.series.values).means(window(p[0]))],
 };
 
-fn sma(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
-    vec![source.series.sums.of(source.series.values).means(window(params[0]))]
+/// Exponential moving average.
+pub(super) static EMA: Indicator = Indicator {
+    name: "ema",
+    summary: "Exponential moving average: each value weighs 2 / (window + 1) when it is new, and less with each bar.",
+    formula: "ema[i] = ema[i-1] + 2 / (window + 1) * (x[i] - ema[i-1]); the first is the sma of the first window values",
+    source: "TA-Lib EMA, with its seed. After an unknown value it is unknown and seeds anew.",
+    over: Over::Series,
+    params: &[WINDOW],
+    outputs: &["value"],
+    lookback: |p| window(p[0]) - 1,
+    memory: |p, _| Memory::Recursive(bars_to_forget(ema_alpha(window(p[0])))),
+    compute: |source, p| smoothed(source, window(p[0]), ema_alpha(window(p[0]))),
+};
+
+/// Linearly weighted moving average.
+pub(super) static WMA: Indicator = Indicator {
+    name: "wma",
+    summary: "Weighted moving average: the newest of the last `window` values weighs window, the oldest 1.",
+    formula: "wma[i] = (window * x[i] + (window-1) * x[i-1] + ... + 1 * x[i-window+1]) / (window * (window+1) / 2)",
+    source: "TA-Lib WMA; the weighted sum is exact.",
+    over: Over::Series,
+    params: &[WINDOW],
+    outputs: &["value"],
+    lookback: |p| window(p[0]) - 1,
+    memory: |_, _| Memory::Finite,
+    compute: |source, p| vec![source.series.sums.of(source.series.values).weighted_means(window(p[0]))],
+};
+
+/// Wilder's moving average.
+pub(super) static RMA: Indicator = Indicator {
+    name: "rma",
+    summary: "Wilder's moving average: each value weighs 1 / window when it is new, and less with each bar.",
+    formula: "rma[i] = rma[i-1] + (x[i] - rma[i-1]) / window; the first is the sma of the first window values",
+    source: "Wilder 1978; TA-Lib 0.8 RMA, with its seed. After an unknown value it is unknown and seeds anew.",
+    over: Over::Series,
+    params: &[WINDOW],
+    outputs: &["value"],
+    lookback: |p| window(p[0]) - 1,
+    memory: |p, _| Memory::Recursive(bars_to_forget(wilder_alpha(window(p[0])))),
+    compute: |source, p| smoothed(source, window(p[0]), wilder_alpha(window(p[0]))),
+};
+
+fn smoothed(source: &Source<'_>, window: usize, alpha: f64) -> Vec<Vec<f64>> {
+    vec![by_run(source.series.values, |run, out| smooth(run, window, alpha, out))]
 }

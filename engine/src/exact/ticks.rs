@@ -1,0 +1,102 @@
+//! Decimals as integer ticks, and quotients of integers rounded once.
+
+/// Most decimal places a column may have to count as decimal.
+const MAX_PLACES: u32 = 10;
+
+/// Largest number of ticks a value may have. Up to here the decimal behind an f64 is unique: `x * 10^d` is off by less
+/// than half a tick (two roundings of 2^-53 each).
+const MAX_TICKS: f64 = (1_u64 << 51) as f64;
+
+/// `10^places`, exact for all places in use.
+fn power(places: u32) -> f64 {
+    10_u64.pow(places) as f64
+}
+
+/// The ticks of `value` at `places`, if it is that decimal.
+fn ticks_of(value: f64, places: u32) -> Option<i64> {
+    let scale = power(places);
+    let ticks = (value * scale).round();
+    (ticks.abs() <= MAX_TICKS && ticks / scale == value).then_some(ticks as i64)
+}
+
+/// A decimal column as prefix sums of ticks.
+#[derive(Debug)]
+pub(super) struct Ticks {
+    /// Decimal places of a tick.
+    pub(super) places: u32,
+    /// `prefix[i]` is the sum of the first `i` values, in ticks; what is not finite counts as 0.
+    pub(super) prefix: Vec<i64>,
+    /// Largest magnitude of a value, in ticks.
+    pub(super) largest: u64,
+}
+
+impl Ticks {
+    /// The ticks of `values`; `None` if they are not decimals of at most 10 places, or if a sum over them could
+    /// overflow.
+    pub(super) fn new(values: &[f64]) -> Option<Self> {
+        let finite = || values.iter().copied().filter(|value| value.is_finite());
+        let mut places = 0;
+        for value in finite() {
+            while ticks_of(value, places).is_none() {
+                places += 1;
+                if places > MAX_PLACES {
+                    return None;
+                }
+            }
+        }
+        let mut largest = 0_u64;
+        let mut sum = 0_i64;
+        let mut prefix = Vec::with_capacity(values.len() + 1);
+        prefix.push(0);
+        for &value in values {
+            if value.is_finite() {
+                // A value read before `places` grew may have more ticks now than an f64 tells apart.
+                let ticks = ticks_of(value, places)?;
+                largest = largest.max(ticks.unsigned_abs());
+                sum = sum.checked_add(ticks)?;
+            }
+            prefix.push(sum);
+        }
+        // No window overflows i64, and no sum of squares or product with a window overflows i128.
+        let bound = largest.checked_mul(values.len() as u64 + 1)?;
+        (bound <= i64::MAX as u64).then_some(Self { places, prefix, largest })
+    }
+
+    /// `10^places`.
+    pub(super) fn scale(&self) -> u64 {
+        10_u64.pow(self.places)
+    }
+
+    /// The ticks of value `i`.
+    pub(super) fn tick(&self, i: usize) -> i64 {
+        self.prefix[i + 1] - self.prefix[i]
+    }
+}
+
+/// `numerator / denominator`, correctly rounded, for a denominator in [1, 2^126].
+///
+/// Because it rounds the rational itself, it gives the same bits for `5 / 10` and `50 / 100`: it does not matter that
+/// a longer history has more decimal places.
+pub(super) fn ratio(numerator: i128, denominator: u128) -> f64 {
+    const EXACT: u128 = 1 << 53;
+    let magnitude = numerator.unsigned_abs();
+    if magnitude <= EXACT && denominator <= EXACT {
+        return numerator as f64 / denominator as f64;
+    }
+    // Long division to at least 60 bits, what is left as a sticky bit below them, and one rounding.
+    let mut shift = magnitude.leading_zeros();
+    let mut quotient = (magnitude << shift) / denominator;
+    let mut rest = (magnitude << shift) % denominator;
+    while quotient < 1 << 60 && rest != 0 {
+        let step = rest.leading_zeros().min(60);
+        rest <<= step;
+        quotient = (quotient << step) | (rest / denominator);
+        rest %= denominator;
+        shift += step;
+    }
+    if rest != 0 {
+        quotient |= 1;
+    }
+    let value = libm::ldexp(quotient as f64, -(shift as i32));
+    if numerator < 0 { -value } else { value }
+}

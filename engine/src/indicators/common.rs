@@ -1,0 +1,127 @@
+//! What the families share: parameters, runs of known values, exponential smoothing, extremes, candle columns.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use super::{CandleColumns, Domain, Param};
+use crate::exact::mean;
+
+/// The window of an indicator that has one, of at least 1 bar.
+pub(super) const WINDOW: Param = Param { name: "window", domain: Domain::Window(1), default: None };
+
+/// A window in bars with a default.
+pub(super) const fn bars(name: &'static str, default: f64) -> Param {
+    Param { name, domain: Domain::Window(1), default: Some(default) }
+}
+
+/// A positive number with a default.
+pub(super) const fn positive(name: &'static str, default: f64) -> Param {
+    Param { name, domain: Domain::Above(0.0), default: Some(default) }
+}
+
+/// A column of unknowns.
+pub(super) fn unknown(len: usize) -> Vec<f64> {
+    vec![f64::NAN; len]
+}
+
+/// The longest runs of finite values, in order.
+pub(super) fn runs(values: &[f64]) -> impl Iterator<Item = Range<usize>> + '_ {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at + values[at..].iter().position(|v| v.is_finite())?;
+        let end = values[start..].iter().position(|v| !v.is_finite()).map_or(values.len(), |n| start + n);
+        at = end;
+        Some(start..end)
+    })
+}
+
+/// A column made of `fill(run, its part of the column)` for each run of finite values: how a recursion starts anew
+/// after a value that is not known.
+pub(super) fn by_run(values: &[f64], fill: impl Fn(&[f64], &mut [f64])) -> Vec<f64> {
+    let mut column = unknown(values.len());
+    for run in runs(values) {
+        fill(&values[run.clone()], &mut column[run]);
+    }
+    column
+}
+
+/// `m += alpha * (x - m)`, seeded at `window - 1` with the mean of the first `window` values. `values` are finite;
+/// `out` is as long and keeps what stands before the seed.
+///
+/// In this form, and with a seed rounded once, the average of a flat series is exactly its value.
+pub(super) fn smooth(values: &[f64], window: usize, alpha: f64, out: &mut [f64]) {
+    if values.len() < window {
+        return;
+    }
+    let mut average = mean(&values[..window]);
+    out[window - 1] = average;
+    for (out, &value) in out[window..].iter_mut().zip(&values[window..]) {
+        average += alpha * (value - average);
+        *out = average;
+    }
+}
+
+/// Weight of the newest value in an exponential average over `window` bars.
+pub(super) fn ema_alpha(window: usize) -> f64 {
+    2.0 / (window as f64 + 1.0)
+}
+
+/// Weight of the newest value in Wilder's average over `window` bars.
+pub(super) fn wilder_alpha(window: usize) -> f64 {
+    1.0 / window as f64
+}
+
+/// The highest value of each window of finite values, in O(1) a bar: a queue of those that may still become one.
+pub(super) fn highest(values: &[f64], window: usize) -> Vec<f64> {
+    extreme(values, window, |newer, older| newer >= older)
+}
+
+/// The lowest value of each window.
+pub(super) fn lowest(values: &[f64], window: usize) -> Vec<f64> {
+    extreme(values, window, |newer, older| newer <= older)
+}
+
+fn extreme(values: &[f64], window: usize, beats: impl Fn(f64, f64) -> bool) -> Vec<f64> {
+    by_run(values, |run, out| {
+        let mut candidates: VecDeque<usize> = VecDeque::new();
+        for (i, &value) in run.iter().enumerate() {
+            while candidates.back().is_some_and(|&older| beats(value, run[older])) {
+                candidates.pop_back();
+            }
+            candidates.push_back(i);
+            if candidates.front().is_some_and(|&oldest| oldest + window <= i) {
+                candidates.pop_front();
+            }
+            if let Some(&best) = candidates.front().filter(|_| i + 1 >= window) {
+                out[i] = run[best];
+            }
+        }
+    })
+}
+
+/// `(high + low + close) / 3`.
+pub(super) fn typical_price(candles: &CandleColumns<'_>) -> Vec<f64> {
+    let prices = candles.high.iter().zip(candles.low).zip(candles.close);
+    prices.map(|((high, low), close)| (high + low + close) / 3.0).collect()
+}
+
+/// The largest of high - low, |high - previous close| and |low - previous close|; NaN at the first bar, which has no
+/// previous close.
+pub(super) fn true_range(candles: &CandleColumns<'_>) -> Vec<f64> {
+    let mut column = unknown(candles.close.len());
+    for (i, out) in column.iter_mut().enumerate().skip(1) {
+        *out = true_range_at(candles, i);
+    }
+    column
+}
+
+/// The true range of bar `i >= 1`.
+pub(super) fn true_range_at(candles: &CandleColumns<'_>, i: usize) -> f64 {
+    let (high, low, previous) = (candles.high[i], candles.low[i], candles.close[i - 1]);
+    (high - low).max((high - previous).abs()).max((low - previous).abs())
+}
+
+/// Wilder's average true range, NaN before index `window`.
+pub(super) fn average_true_range(candles: &CandleColumns<'_>, window: usize) -> Vec<f64> {
+    by_run(&true_range(candles), |run, out| smooth(run, window, wilder_alpha(window), out))
+}

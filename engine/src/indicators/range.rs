@@ -1,0 +1,46 @@
+//! Extremes and totals of a window of a series.
+
+use super::common::{WINDOW, highest, lowest};
+use super::{Indicator, Memory, Over, window};
+
+/// Highest value.
+pub(super) static HIGHEST: Indicator = Indicator {
+    name: "highest",
+    summary: "The highest of the last `window` values, the current one included.",
+    formula: "highest[i] = max(x[i], x[i-1], ..., x[i-window+1])",
+    source: "TA-Lib MAX. For a breakout compare with the window before: close > highest(high, 20)[1].",
+    over: Over::Series,
+    params: &[WINDOW],
+    outputs: &["value"],
+    lookback: |p| window(p[0]) - 1,
+    memory: |_, _| Memory::Finite,
+    compute: |source, p| vec![highest(source.series.values, window(p[0]))],
+};
+
+/// Lowest value.
+pub(super) static LOWEST: Indicator = Indicator {
+    name: "lowest",
+    summary: "The lowest of the last `window` values, the current one included.",
+    formula: "lowest[i] = min(x[i], x[i-1], ..., x[i-window+1])",
+    source: "TA-Lib MIN.",
+    over: Over::Series,
+    params: &[WINDOW],
+    outputs: &["value"],
+    lookback: |p| window(p[0]) - 1,
+    memory: |_, _| Memory::Finite,
+    compute: |source, p| vec![lowest(source.series.values, window(p[0]))],
+};
+
+/// Sum of a window.
+pub(super) static SUM: Indicator = Indicator {
+    name: "sum",
+    summary: "The sum of the last `window` values.",
+    formula: "sum[i] = x[i] + x[i-1] + ... + x[i-window+1]",
+    source: "TA-Lib SUM; the sum is exact, rounded once.",
+    over: Over::Series,
+    params: &[WINDOW],
+    outputs: &["value"],
+    lookback: |p| window(p[0]) - 1,
+    memory: |_, _| Memory::Finite,
+    compute: |source, p| vec![source.series.sums.of(source.series.values).window_sums(window(p[0]))],
+};

@@ -1,0 +1,119 @@
+//! Indicators that weigh moves by volume.
+
+use super::common::{WINDOW, typical_price, unknown};
+use super::momentum::share;
+use super::{Indicator, Memory, Over, Source, window};
+use crate::exact::{Double, ExactSums};
+use crate::interval::DAY_MS;
+
+/// On-balance volume.
+pub(super) static OBV: Indicator = Indicator {
+    name: "obv",
+    summary: "On-balance volume: a running total of volume, added when the close rises and subtracted when it falls; in \
+              base units.",
+    formula: "obv[i] = obv[i-1] + volume[i] * sign(close[i] - close[i-1]); at the first bar of the run obv = volume",
+    source: "Granville; TA-Lib OBV started at the first bar of the run. The bars before it, which warm-ups see, are \
+             counted back from that level, so the level does not depend on how much history there is.",
+    over: Over::Candle,
+    params: &[],
+    outputs: &["value"],
+    lookback: |_| 0,
+    memory: |_, _| Memory::Anchored,
+    compute: obv,
+};
+
+fn obv(source: &Source<'_>, _: &[f64]) -> Vec<Vec<f64>> {
+    let (close, volume) = (source.candles.close, source.candles.volume);
+    let len = close.len();
+    let mut column = unknown(len);
+    if len == 0 {
+        return vec![column];
+    }
+    let step = |i: usize| {
+        if close[i] > close[i - 1] {
+            volume[i]
+        } else if close[i] < close[i - 1] {
+            -volume[i]
+        } else {
+            0.0
+        }
+    };
+    let anchor = source.anchor.min(len - 1);
+    column[anchor] = volume[anchor];
+    for i in anchor + 1..len {
+        column[i] = column[i - 1] + step(i);
+    }
+    for i in (0..anchor).rev() {
+        column[i] = column[i + 1] - step(i + 1);
+    }
+    vec![column]
+}
+
+/// Volume-weighted average price of the day.
+pub(super) static VWAP: Indicator = Indicator {
+    name: "vwap",
+    summary: "Volume-weighted average price since the start of the UTC day, in price units.",
+    formula: "vwap = sum(t * volume) / sum(volume) over the bars of the same UTC day so far, t = (high + low + close) / 3",
+    source: "Session VWAP as charts draw it (TA-Lib's VWAP never resets). While the day has no volume it is the bar's t. \
+             The first day of the data may be a part of a day.",
+    over: Over::Candle,
+    params: &[],
+    outputs: &["value"],
+    lookback: |_| 0,
+    memory: |_, interval| Memory::Recursive(interval.bars_per_day()),
+    compute: vwap,
+};
+
+fn vwap(source: &Source<'_>, _: &[f64]) -> Vec<Vec<f64>> {
+    let candles = &source.candles;
+    let mut column = typical_price(candles);
+    let (mut value, mut volume) = (Double::ZERO, Double::ZERO);
+    let mut day = None;
+    for (i, price) in column.iter_mut().enumerate() {
+        let today = candles.timestamp[i].div_euclid(DAY_MS);
+        if day != Some(today) {
+            day = Some(today);
+            (value, volume) = (Double::ZERO, Double::ZERO);
+        }
+        value = value.add(Double::product(*price, candles.volume[i]));
+        volume = volume.plus(candles.volume[i]);
+        if volume.value() > 0.0 {
+            *price = value.over(volume.value());
+        }
+    }
+    vec![column]
+}
+
+/// Money flow index.
+pub(super) static MFI: Indicator = Indicator {
+    name: "mfi",
+    summary: "Money flow index, 0 to 100: the share of turnover on rising typical prices in the last `window` moves.",
+    formula: "t = (high + low + close) / 3; flow = t * volume, positive if t rose, negative if it fell, else none; \
+              mfi = 100 * positive / (positive + negative)",
+    source: "Quong and Soudack; TA-Lib MFI. A window without flow gives 50 (TA-Lib: 0). Typical prices that differ by \
+             rounding only are equal.",
+    over: Over::Candle,
+    params: &[WINDOW],
+    outputs: &["value"],
+    lookback: |p| window(p[0]),
+    memory: |_, _| Memory::Finite,
+    compute: mfi,
+};
+
+fn mfi(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
+    let window = window(params[0]);
+    let typical = typical_price(&source.candles);
+    let (mut positive, mut negative) = (unknown(typical.len()), unknown(typical.len()));
+    for i in 1..typical.len() {
+        let change = typical[i] - typical[i - 1];
+        let flow =
+            if change.abs() <= 1e-14 * typical[i] { 0.0 } else { typical[i] * source.candles.volume[i] };
+        (positive[i], negative[i]) = if change > 0.0 { (flow, 0.0) } else { (0.0, flow) };
+    }
+    let sums = [&positive, &negative].map(|flow| ExactSums::new(flow).window_sums(window));
+    let mut column = unknown(typical.len());
+    for i in window..typical.len() {
+        column[i] = share(sums[0][i], sums[1][i]);
+    }
+    vec![column]
+}
