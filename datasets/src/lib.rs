@@ -1,1 +1,40 @@
 //! Candles at rest: Parquet layout, catalogue, readers, synthetic candles.
+//!
+//! A data set is a folder (later also an S3 prefix):
+//!
+//! ```text
+//! dataset.json                                                       the manifest
+//! interval=1h/symbol=BTC-USD/year=2024/part-0000.parquet             candles
+//! ```
+//!
+//! - [`Dataset`] opens one and reads [`Candles`](blockgrid_engine::candles::Candles) of a symbol and a range of time.
+//! - [`sample`] is the data set of synthetic candles that every build carries.
+//! - [`read_file`] reads a single CSV or Parquet file, [`write_columns`] writes one.
+//! - [`write_dataset`] writes a data set, byte for byte the same for the same candles.
+//! - [`digest`] names candles by their values, wherever they came from.
+//! - [`synthetic`] makes candles from a seed.
+//!
+//! Everything here blocks; nothing needs an async runtime.
+
+mod codec;
+mod dataset;
+mod digest;
+mod error;
+mod file;
+mod location;
+mod manifest;
+mod runtime;
+mod sample;
+pub mod synthetic;
+mod write;
+
+pub use codec::COLUMNS;
+pub use dataset::{Dataset, ReadCounts};
+pub use digest::digest;
+pub use error::{DatasetError, FileRow};
+pub use file::csv::CsvError;
+pub use file::write_columns;
+pub use file::{FileCandles, read_file};
+pub use manifest::{FileEntry, Generator, MANIFEST, Manifest};
+pub use sample::{SAMPLE_FILES, sample};
+pub use write::{About, Series, encode_dataset, write_dataset};

@@ -1,0 +1,337 @@
+//! Reading candles from Parquet: the footer first, then the column chunks that are needed.
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Float64Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType,
+};
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::{DataType, TimeUnit};
+use blockgrid_engine::candles::RawCandles;
+use bytes::{Buf, Bytes};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaDataReader;
+use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::statistics::Statistics;
+
+use super::{COLUMNS, SUMS_KEY, chunk_sum, find_columns, list};
+use crate::DatasetError;
+use crate::file::time::epoch_ms;
+
+/// A Parquet file in a store.
+#[derive(Debug)]
+pub(crate) struct Object {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) path: Path,
+    /// How messages name it.
+    pub(crate) file: String,
+    pub(crate) size: u64,
+}
+
+/// What a footer tells: where the six columns and their row groups are.
+pub(crate) struct Footer {
+    metadata: ArrowReaderMetadata,
+    columns: [usize; 6],
+    sums: Option<Vec<Vec<String>>>,
+}
+
+impl Object {
+    async fn bytes(&self, range: Range<u64>) -> Result<Bytes, DatasetError> {
+        self.store.get_range(&self.path, range).await.map_err(|e| DatasetError::store(&self.file, &e))
+    }
+
+    fn not_parquet(&self, message: impl Into<String>) -> DatasetError {
+        DatasetError::NotParquet { file: self.file.clone(), message: message.into() }
+    }
+
+    fn corrupt(&self, column: usize, row_group: usize, message: impl Into<String>) -> DatasetError {
+        DatasetError::CorruptPage {
+            file: self.file.clone(),
+            column: COLUMNS[column],
+            row_group,
+            message: message.into(),
+        }
+    }
+}
+
+impl Footer {
+    /// Reads and checks the footer: it must parse, and have the six columns in types that can be read.
+    pub(crate) async fn load(object: &Object) -> Result<Self, DatasetError> {
+        const TAIL: u64 = 64 * 1024;
+        if object.size < 12 {
+            return Err(object.not_parquet(format!("it has {} bytes", object.size)));
+        }
+        let mut tail = object.bytes(object.size.saturating_sub(TAIL)..object.size).await?;
+        let (length, magic) = tail[tail.len() - 8..].split_at(4);
+        if magic != b"PAR1" {
+            return Err(object.not_parquet("it does not end with the mark PAR1 (cut off, or another format)"));
+        }
+        let length: [u8; 4] = length.try_into().unwrap_or_default();
+        let length = u64::from(u32::from_le_bytes(length));
+        if length > object.size - 12 {
+            return Err(object
+                .not_parquet(format!("its footer claims {length} bytes of the {} there are", object.size)));
+        }
+        if length + 8 > tail.len() as u64 {
+            tail = object.bytes(object.size - 8 - length..object.size).await?;
+        }
+        let end = tail.len() - 8;
+        let start = end - usize::try_from(length).unwrap_or(end);
+        let metadata = guarded(|| {
+            let metadata = ParquetMetaDataReader::decode_metadata(&tail[start..end])?;
+            ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new())
+        })
+        .map_err(|message| object.not_parquet(format!("its footer cannot be read: {message}")))?;
+        Self::check(object, metadata)
+    }
+
+    fn check(object: &Object, metadata: ArrowReaderMetadata) -> Result<Self, DatasetError> {
+        let schema = metadata.parquet_schema();
+        // Nested columns have several leaves; only top-level leaves can be candles.
+        let names: Vec<String> = schema.columns().iter().map(|c| c.path().string()).collect();
+        let columns = find_columns(&names).map_err(|column| DatasetError::MissingColumn {
+            file: object.file.clone(),
+            column,
+            found: list(&names),
+        })?;
+        for (i, &leaf) in columns.iter().enumerate() {
+            let (_, field) = metadata
+                .schema()
+                .column_with_name(&names[leaf])
+                .ok_or_else(|| object.not_parquet(format!("column `{}` has no type", names[leaf])))?;
+            let ok = match field.data_type() {
+                DataType::Timestamp(..) | DataType::Int64 => i == 0,
+                DataType::Float64 => i > 0,
+                _ => false,
+            };
+            if !ok {
+                return Err(DatasetError::WrongType {
+                    file: object.file.clone(),
+                    column: COLUMNS[i],
+                    found: field.data_type().to_string(),
+                    expected: if i == 0 { "a timestamp or a 64-bit integer" } else { "a 64-bit float" },
+                });
+            }
+        }
+        let groups = metadata.metadata().row_groups();
+        let rows: i64 = groups.iter().map(|g| g.num_rows()).sum();
+        if groups.iter().any(|g| g.num_rows() < 0) || rows != metadata.metadata().file_metadata().num_rows() {
+            return Err(object.not_parquet("its row groups do not add up to its rows"));
+        }
+        let sums = metadata
+            .metadata()
+            .file_metadata()
+            .key_value_metadata()
+            .and_then(|pairs| pairs.iter().find(|pair| pair.key == SUMS_KEY))
+            .and_then(|pair| pair.value.as_ref())
+            .map(|text| text.split(';').map(|g| g.split(',').map(str::to_owned).collect()).collect());
+        Ok(Self { metadata, columns, sums })
+    }
+
+    /// Rows in the file.
+    pub(crate) fn rows(&self) -> u64 {
+        (0..self.row_groups()).map(|g| self.group_rows(g) as u64).sum()
+    }
+
+    /// Number of row groups.
+    pub(crate) fn row_groups(&self) -> usize {
+        self.metadata.metadata().num_row_groups()
+    }
+
+    /// Rows of a row group.
+    pub(crate) fn group_rows(&self, group: usize) -> usize {
+        usize::try_from(self.metadata.metadata().row_group(group).num_rows()).unwrap_or(0)
+    }
+
+    /// First and last timestamp of a row group by its statistics, if it has some.
+    pub(crate) fn group_range(&self, group: usize) -> Option<(i64, i64)> {
+        let chunk = self.metadata.metadata().row_group(group).column(self.columns[0]);
+        let Some(Statistics::Int64(statistics)) = chunk.statistics() else { return None };
+        let (min, max) = (*statistics.min_opt()?, *statistics.max_opt()?);
+        let field = self.metadata.schema().column_with_name(chunk.column_path().string().as_str())?.1;
+        let ms = |value: i64| match field.data_type() {
+            DataType::Timestamp(TimeUnit::Second, _) => value.checked_mul(1000),
+            DataType::Timestamp(TimeUnit::Millisecond, _) => Some(value),
+            DataType::Timestamp(TimeUnit::Microsecond, _) => Some(value.div_euclid(1000)),
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => Some(value.div_euclid(1_000_000)),
+            _ => epoch_ms(value).ok(),
+        };
+        Some((ms(min)?, ms(max)?))
+    }
+
+    /// Whether a row group may have candles in `from..to`.
+    pub(crate) fn overlaps(&self, group: usize, from: Option<i64>, to: Option<i64>) -> bool {
+        self.group_range(group).is_none_or(|(first, last)| {
+            from.is_none_or(|from| last >= from) && to.is_none_or(|to| first < to)
+        })
+    }
+
+    /// Reads the six columns of a row group and appends them.
+    pub(crate) async fn read_group(
+        &self,
+        object: &Object,
+        group: usize,
+        first_row: usize,
+        raw: &mut RawCandles,
+    ) -> Result<u64, DatasetError> {
+        let mut ranges = Vec::with_capacity(COLUMNS.len());
+        for (i, &leaf) in self.columns.iter().enumerate() {
+            let chunk = self.metadata.metadata().row_group(group).column(leaf);
+            let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+            let range = u64::try_from(start)
+                .ok()
+                .zip(u64::try_from(chunk.compressed_size()).ok())
+                .and_then(|(start, len)| Some(start..start.checked_add(len)?))
+                .filter(|range| range.end <= object.size && range.start < range.end)
+                .ok_or_else(|| object.corrupt(i, group, "it lies outside the file"))?;
+            ranges.push(range);
+        }
+        let chunks = object
+            .store
+            .get_ranges(&object.path, &ranges)
+            .await
+            .map_err(|e| DatasetError::store(&object.file, &e))?;
+        for (i, (range, bytes)) in ranges.iter().zip(&chunks).enumerate() {
+            let sum = self.sums.as_ref().and_then(|groups| groups.get(group)?.get(self.columns[i]));
+            if sum.is_some_and(|sum| *sum != chunk_sum(bytes)) {
+                return Err(object.corrupt(i, group, "its SHA-256 is not the one in the footer"));
+            }
+            let chunk = Chunk { start: range.start, bytes: bytes.clone(), size: object.size };
+            let array = self
+                .decode(chunk, group, self.columns[i])
+                .map_err(|message| object.corrupt(i, group, message))?;
+            if array.null_count() > 0 {
+                let row = (0..array.len()).find(|&row| array.is_null(row)).unwrap_or(0);
+                return Err(DatasetError::Null {
+                    file: object.file.clone(),
+                    column: COLUMNS[i],
+                    row: first_row + row + 1,
+                });
+            }
+            let target = match i {
+                0 => {
+                    timestamps(&array, &object.file, first_row, &mut raw.timestamp)?;
+                    continue;
+                }
+                1 => &mut raw.open,
+                2 => &mut raw.high,
+                3 => &mut raw.low,
+                4 => &mut raw.close,
+                _ => &mut raw.volume,
+            };
+            target.extend_from_slice(array.as_primitive::<Float64Type>().values());
+        }
+        Ok(ranges.iter().map(|range| range.end - range.start).sum())
+    }
+
+    fn decode(&self, chunk: Chunk, group: usize, leaf: usize) -> Result<ArrayRef, String> {
+        let rows = self.group_rows(group);
+        guarded(|| {
+            let mask = ProjectionMask::leaves(self.metadata.parquet_schema(), [leaf]);
+            let mut reader = ParquetRecordBatchReaderBuilder::new_with_metadata(chunk, self.metadata.clone())
+                .with_row_groups(vec![group])
+                .with_projection(mask)
+                .with_batch_size(rows.max(1))
+                .build()?;
+            let batch = reader
+                .next()
+                .ok_or_else(|| ParquetError::General("it has no rows".to_owned()))?
+                .map_err(ParquetError::from)?;
+            if batch.num_rows() != rows {
+                return Err(ParquetError::General(format!("it has {} rows, not {rows}", batch.num_rows())));
+            }
+            Ok(batch.column(0).clone())
+        })
+    }
+}
+
+fn timestamps(
+    array: &ArrayRef,
+    file: &str,
+    first_row: usize,
+    out: &mut Vec<i64>,
+) -> Result<(), DatasetError> {
+    let (values, per_ms, per_unit) = match array.data_type() {
+        DataType::Timestamp(TimeUnit::Second, _) => {
+            (array.as_primitive::<TimestampSecondType>().values(), 1, 1000)
+        }
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            (array.as_primitive::<TimestampMillisecondType>().values(), 1, 1)
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            (array.as_primitive::<TimestampMicrosecondType>().values(), 1000, 1)
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            (array.as_primitive::<TimestampNanosecondType>().values(), 1_000_000, 1)
+        }
+        _ => (array.as_primitive::<Int64Type>().values(), 0, 1),
+    };
+    out.reserve(values.len());
+    for (row, &value) in values.iter().enumerate() {
+        let ms = match per_ms {
+            0 => epoch_ms(value),
+            _ if value % per_ms != 0 => Err("has a fraction of a millisecond".to_owned()),
+            _ => (value / per_ms).checked_mul(per_unit).ok_or_else(|| "is out of range".to_owned()),
+        };
+        out.push(ms.map_err(|message| DatasetError::BadCandle {
+            file: file.to_owned(),
+            place: crate::FileRow::Row(first_row + row + 1),
+            message: format!("timestamp {value} {message}"),
+        })?);
+    }
+    Ok(())
+}
+
+/// A column chunk that was fetched, at its place in a file that was not.
+struct Chunk {
+    start: u64,
+    bytes: Bytes,
+    size: u64,
+}
+
+impl Chunk {
+    fn at(&self, start: u64, length: Option<usize>) -> Result<Bytes, ParquetError> {
+        let outside = || ParquetError::EOF(format!("byte {start} lies outside the column"));
+        let from = start.checked_sub(self.start).and_then(|from| usize::try_from(from).ok());
+        let from = from.filter(|from| *from <= self.bytes.len()).ok_or_else(outside)?;
+        let length = length.unwrap_or(self.bytes.len() - from);
+        let to = from.checked_add(length).filter(|to| *to <= self.bytes.len()).ok_or_else(outside)?;
+        Ok(self.bytes.slice(from..to))
+    }
+}
+
+impl Length for Chunk {
+    fn len(&self) -> u64 {
+        self.size
+    }
+}
+
+impl ChunkReader for Chunk {
+    type T = bytes::buf::Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        Ok(self.at(start, None)?.reader())
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        self.at(start, Some(length))
+    }
+}
+
+/// Damaged bytes must never take the program down: what the decoder panics on becomes an error.
+fn guarded<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|e| e.to_string()),
+        Err(_) => Err("the decoder gave up on it".to_owned()),
+    }
+}

@@ -1,0 +1,373 @@
+//! A data set: opened by its manifest, read by symbol, interval and range of time.
+
+mod index;
+
+use std::fmt;
+use std::sync::Arc;
+
+use blockgrid_engine::candles::{Candles, RawCandles};
+use blockgrid_engine::interval::Interval;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+
+use crate::DatasetError;
+use crate::codec::{Footer, Object, list};
+use crate::digest::sha256;
+use crate::error::{FileRow, iso, split};
+use crate::location::local_path;
+use crate::manifest::{FileEntry, MANIFEST, Manifest};
+use crate::runtime::block_on;
+
+/// Candles at rest under one root.
+#[derive(Clone)]
+pub struct Dataset {
+    store: Arc<dyn ObjectStore>,
+    prefix: Path,
+    location: String,
+    manifest: Arc<Manifest>,
+}
+
+/// How much of a data set a read touched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReadCounts {
+    /// Files of the symbol and interval.
+    pub files: usize,
+    /// Files whose footer was read.
+    pub files_read: usize,
+    /// Row groups in the files that were read.
+    pub row_groups: usize,
+    /// Row groups whose columns were read.
+    pub row_groups_read: usize,
+    /// Bytes of the columns that were read.
+    pub column_bytes: u64,
+}
+
+impl Dataset {
+    /// Opens the folder at a path or a `file://` URL.
+    ///
+    /// Without a `dataset.json` the folders `interval=/symbol=/year=` are walked and every footer read.
+    ///
+    /// # Errors
+    /// When the folder is not there, holds no data set, or its manifest cannot be understood; `s3://` locations are
+    /// not read yet.
+    pub fn open(location: &str) -> Result<Self, DatasetError> {
+        let path = local_path(location)?;
+        let metadata = std::fs::metadata(&path).map_err(|e| DatasetError::io(location, &e))?;
+        if !metadata.is_dir() {
+            return Err(DatasetError::NotAFolder { location: location.to_owned() });
+        }
+        let store = LocalFileSystem::new_with_prefix(&path).map_err(|e| DatasetError::store(location, &e))?;
+        Self::from_store(Arc::new(store), Path::default(), location)
+    }
+
+    /// Opens what lies under `prefix` of any object store; `location` is how messages name it.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub fn from_store(
+        store: Arc<dyn ObjectStore>,
+        prefix: Path,
+        location: impl Into<String>,
+    ) -> Result<Self, DatasetError> {
+        let location = location.into();
+        let manifest = block_on(async {
+            let path = join(&prefix, MANIFEST);
+            let file = format!("{}/{MANIFEST}", location.trim_end_matches('/'));
+            match store.get(&path).await {
+                Ok(found) => {
+                    let bytes = found.bytes().await.map_err(|e| DatasetError::store(&file, &e))?;
+                    Manifest::from_json(&file, &bytes)
+                }
+                Err(object_store::Error::NotFound { .. }) => index::gather(&store, &prefix, &location).await,
+                Err(error) => Err(DatasetError::store(&file, &error)),
+            }
+        })?;
+        Ok(Self { store, prefix, location, manifest: Arc::new(manifest) })
+    }
+
+    /// What the data set is and which files it has.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// How messages name the data set.
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
+    /// The symbols that have candles of an interval, sorted.
+    pub fn symbols(&self, interval: Interval) -> Vec<String> {
+        self.manifest.symbols(Some(interval))
+    }
+
+    /// First and last open of a symbol's candles by the manifest, UTC milliseconds.
+    pub fn range(&self, symbol: &str, interval: Interval) -> Option<(i64, i64)> {
+        let files = self.files(symbol, interval).ok()?;
+        Some((files.iter().map(|f| f.first).min()?, files.iter().map(|f| f.last).max()?))
+    }
+
+    /// The candles of a symbol that open in `from_ms..to_ms` (UTC milliseconds, all without bounds), oldest first.
+    ///
+    /// Files are chosen by the manifest, row groups by the statistics in their footers; only those are fetched.
+    ///
+    /// # Errors
+    /// When there is no such symbol, interval or candle in the range; when a footer shows that a file is not the one
+    /// of the manifest; when a column is damaged ([`DatasetError::CorruptPage`]) or a candle is none.
+    pub fn read(
+        &self,
+        symbol: &str,
+        interval: Interval,
+        from_ms: Option<i64>,
+        to_ms: Option<i64>,
+    ) -> Result<Candles, DatasetError> {
+        self.read_counted(symbol, interval, from_ms, to_ms).map(|(candles, _)| candles)
+    }
+
+    /// [`Dataset::read`], and how much was read for it.
+    ///
+    /// # Errors
+    /// As [`Dataset::read`].
+    pub fn read_counted(
+        &self,
+        symbol: &str,
+        interval: Interval,
+        from_ms: Option<i64>,
+        to_ms: Option<i64>,
+    ) -> Result<(Candles, ReadCounts), DatasetError> {
+        let files = self.files(symbol, interval)?;
+        let mut counts = ReadCounts { files: files.len(), ..ReadCounts::default() };
+        let mut raw = RawCandles::default();
+        let mut places = Places::default();
+        block_on(async {
+            for entry in in_range(&files, from_ms, to_ms) {
+                let object = self.object(entry);
+                let footer = self.checked_footer(&object, entry).await?;
+                counts.files_read += 1;
+                counts.row_groups += footer.row_groups();
+                read_object(&object, &footer, (from_ms, to_ms), &mut raw, &mut places, &mut counts).await?;
+            }
+            Ok(())
+        })?;
+        let raw = cut(raw, from_ms, to_ms, &mut places);
+        if raw.timestamp.is_empty() {
+            let (first, last) = self.range(symbol, interval).unwrap_or_default();
+            return Err(DatasetError::NoCandles {
+                symbol: symbol.to_owned(),
+                interval,
+                dataset: self.location.clone(),
+                first: iso(first),
+                last: iso(last),
+            });
+        }
+        Ok((places.check(interval, raw)?, counts))
+    }
+
+    /// Reads the footers of the files that [`Dataset::read`] would use and compares them with the manifest: presence,
+    /// size, columns, types, rows. Cheap, and made to run before a backtest.
+    ///
+    /// # Errors
+    /// The first file that does not fit; every such error [is an input error](DatasetError::is_input_error).
+    pub fn check_footers(
+        &self,
+        symbols: &[&str],
+        interval: Interval,
+        from_ms: Option<i64>,
+        to_ms: Option<i64>,
+    ) -> Result<(), DatasetError> {
+        for symbol in symbols {
+            let files = self.files(symbol, interval)?;
+            block_on(async {
+                for entry in in_range(&files, from_ms, to_ms) {
+                    self.checked_footer(&self.object(entry), entry).await?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Reads every file from end to end and compares its SHA-256 with the manifest.
+    ///
+    /// # Errors
+    /// The first file that is missing, cut off or changed.
+    pub fn verify(&self) -> Result<(), DatasetError> {
+        block_on(async {
+            for entry in &self.manifest.files {
+                let object = self.object(entry);
+                self.check_size(&object, entry).await?;
+                let found = self.store.get(&object.path).await;
+                let bytes = match found {
+                    Ok(found) => found.bytes().await,
+                    Err(error) => Err(error),
+                }
+                .map_err(|e| DatasetError::store(&object.file, &e))?;
+                let found = sha256(&bytes);
+                if found != entry.sha256 && !entry.sha256.is_empty() {
+                    let manifest = entry.sha256.clone();
+                    return Err(DatasetError::Sha256 { file: object.file, found, manifest });
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The files of a symbol and interval, oldest first.
+    fn files(&self, symbol: &str, interval: Interval) -> Result<Vec<&FileEntry>, DatasetError> {
+        let mut files: Vec<_> =
+            self.manifest.files.iter().filter(|f| f.symbol == symbol && f.interval == interval).collect();
+        files.sort_by(|a, b| (a.first, &a.path).cmp(&(b.first, &b.path)));
+        if !files.is_empty() {
+            return Ok(files);
+        }
+        let intervals = self.manifest.intervals(symbol);
+        if intervals.is_empty() {
+            return Err(DatasetError::NoSymbol {
+                symbol: symbol.to_owned(),
+                dataset: self.location.clone(),
+                existing: list(&self.manifest.symbols(None)),
+            });
+        }
+        let finer = intervals.iter().rev().find(|finer| interval.is_multiple_of(**finer));
+        Err(DatasetError::NoInterval {
+            interval,
+            symbol: symbol.to_owned(),
+            dataset: self.location.clone(),
+            existing: intervals.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            hint: finer.map_or_else(
+                || ": ask one of those".to_owned(),
+                |finer| {
+                    format!(
+                        ": ask {finer}, or write the data set at {interval} as well (stored candles are not resampled yet)"
+                    )
+                },
+            ),
+        })
+    }
+
+    fn object(&self, entry: &FileEntry) -> Object {
+        Object {
+            store: self.store.clone(),
+            path: join(&self.prefix, &entry.path),
+            file: format!("{}/{}", self.location.trim_end_matches('/'), entry.path),
+            size: entry.bytes,
+        }
+    }
+
+    async fn check_size(&self, object: &Object, entry: &FileEntry) -> Result<(), DatasetError> {
+        let found = match self.store.head(&object.path).await {
+            Ok(meta) => meta.size,
+            Err(object_store::Error::NotFound { .. }) => {
+                return Err(DatasetError::MissingFile { file: object.file.clone() });
+            }
+            Err(error) => return Err(DatasetError::store(&object.file, &error)),
+        };
+        if found != entry.bytes {
+            return Err(DatasetError::Size { file: object.file.clone(), found, manifest: entry.bytes });
+        }
+        Ok(())
+    }
+
+    async fn checked_footer(&self, object: &Object, entry: &FileEntry) -> Result<Footer, DatasetError> {
+        self.check_size(object, entry).await?;
+        let footer = Footer::load(object).await?;
+        if footer.rows() != entry.rows {
+            return Err(DatasetError::RowCount {
+                file: object.file.clone(),
+                found: footer.rows(),
+                manifest: entry.rows,
+            });
+        }
+        Ok(footer)
+    }
+}
+
+impl fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dataset")
+            .field("location", &self.location)
+            .field("name", &self.manifest.name)
+            .finish()
+    }
+}
+
+pub(crate) fn join(prefix: &Path, path: &str) -> Path {
+    path.split('/').fold(prefix.clone(), |path, part| path.join(part))
+}
+
+fn in_range<'a>(
+    files: &'a [&'a FileEntry],
+    from: Option<i64>,
+    to: Option<i64>,
+) -> impl Iterator<Item = &'a FileEntry> {
+    files
+        .iter()
+        .filter(move |f| from.is_none_or(|from| f.last >= from) && to.is_none_or(|to| f.first < to))
+        .copied()
+}
+
+/// Reads the row groups of a file that may have candles in the range.
+pub(crate) async fn read_object(
+    object: &Object,
+    footer: &Footer,
+    (from, to): (Option<i64>, Option<i64>),
+    raw: &mut RawCandles,
+    places: &mut Places,
+    counts: &mut ReadCounts,
+) -> Result<(), DatasetError> {
+    let mut first_row = 0;
+    for group in 0..footer.row_groups() {
+        if footer.overlaps(group, from, to) {
+            places.0.push((raw.timestamp.len(), object.file.clone(), first_row));
+            counts.column_bytes += footer.read_group(object, group, first_row, raw).await?;
+            counts.row_groups_read += 1;
+        }
+        first_row += footer.group_rows(group);
+    }
+    Ok(())
+}
+
+/// Where the candles of a read come from: index of the first candle, file, row of that candle in the file.
+#[derive(Debug, Default)]
+pub(crate) struct Places(Vec<(usize, String, usize)>);
+
+impl Places {
+    /// Makes candles, or names the file and row of the one that is none.
+    pub(crate) fn check(&self, interval: Interval, raw: RawCandles) -> Result<Candles, DatasetError> {
+        Candles::new(interval, raw).map_err(|error| {
+            let (row, message) = split(&error);
+            let row = row.unwrap_or(0);
+            let place = self.0.iter().rev().find(|(start, ..)| *start <= row);
+            let (file, place) = place.map_or_else(
+                || (String::new(), FileRow::Whole),
+                |(start, file, first_row)| (file.clone(), FileRow::Row(first_row + row - start + 1)),
+            );
+            DatasetError::BadCandle { file, place, message }
+        })
+    }
+}
+
+/// Keeps the candles in the range. Row groups at its edges bring others; unsorted ones are kept, to be found later.
+fn cut(raw: RawCandles, from: Option<i64>, to: Option<i64>, places: &mut Places) -> RawCandles {
+    let at = &raw.timestamp;
+    let start = from.map_or(0, |from| at.iter().position(|&t| t >= from).unwrap_or(at.len()));
+    let end =
+        to.map_or(at.len(), |to| at.iter().rposition(|&t| t < to).map_or(0, |last| last + 1)).max(start);
+    for (first, _, first_row) in &mut places.0 {
+        *first_row += start.saturating_sub(*first);
+        *first = first.saturating_sub(start);
+    }
+    let keep = |mut column: Vec<f64>| {
+        column.truncate(end);
+        column.drain(..start.min(column.len()));
+        column
+    };
+    RawCandles {
+        timestamp: at[start..end].to_vec(),
+        open: keep(raw.open),
+        high: keep(raw.high),
+        low: keep(raw.low),
+        close: keep(raw.close),
+        volume: keep(raw.volume),
+    }
+}

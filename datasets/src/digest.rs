@@ -1,0 +1,71 @@
+//! The name of candles by their values.
+
+use blockgrid_engine::candles::Candles;
+use sha2::{Digest, Sha256};
+
+/// SHA-256, in lowercase hex, over the symbol, the interval and every candle.
+///
+/// It depends on values alone: candles read from CSV, from Parquet, from one file or from twelve have one digest when
+/// their numbers are equal. Floats count by their bits, little endian, except that -0 counts as 0.
+pub fn digest(symbol: &str, candles: &Candles) -> String {
+    let mut hash = Sha256::new();
+    hash.update(b"blockgrid candles 1\n");
+    hash.update((symbol.len() as u64).to_le_bytes());
+    hash.update(symbol.as_bytes());
+    hash.update(candles.interval().millis().to_le_bytes());
+    hash.update((candles.len() as u64).to_le_bytes());
+    for timestamp in candles.timestamp() {
+        hash.update(timestamp.to_le_bytes());
+    }
+    for column in [candles.open(), candles.high(), candles.low(), candles.close(), candles.volume()] {
+        for value in column {
+            hash.update((value + 0.0).to_bits().to_le_bytes());
+        }
+    }
+    hex(&hash.finalize())
+}
+
+/// SHA-256 of bytes, in lowercase hex.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use blockgrid_engine::candles::RawCandles;
+
+    fn candles(volume: f64) -> Candles {
+        let price = vec![1.5];
+        Candles::new(
+            "1h".parse().unwrap(),
+            RawCandles {
+                timestamp: vec![0],
+                open: price.clone(),
+                high: price.clone(),
+                low: price.clone(),
+                close: price,
+                volume: vec![volume],
+            },
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn the_digest_is_of_symbol_and_values() {
+        let one = digest("A", &candles(0.0));
+        assert_eq!(one.len(), 64);
+        assert_eq!(one, digest("A", &candles(-0.0)));
+        assert_ne!(one, digest("B", &candles(0.0)));
+        assert_ne!(one, digest("A", &candles(1.0)));
+    }
+}

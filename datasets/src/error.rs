@@ -1,0 +1,317 @@
+//! What can be wrong with a data set or a file of candles.
+
+use std::path::PathBuf;
+
+use blockgrid_engine::candles::CandleError;
+use blockgrid_engine::interval::Interval;
+
+use crate::file::csv::CsvError;
+
+/// Why candles could not be read or written. [`DatasetError::is_input_error`] tells what the caller can mend from what
+/// went wrong underneath.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatasetError {
+    /// Nothing is there.
+    #[error("`{location}` does not exist: check the path")]
+    NotFound {
+        /// As given.
+        location: String,
+    },
+    /// The location is a file, but a folder is asked.
+    #[error("`{location}` is a file, not the folder of a data set: give a single file as `file: {location}`")]
+    NotAFolder {
+        /// As given.
+        location: String,
+    },
+    /// A scheme this build cannot read.
+    #[error(
+        "`{location}` names a {scheme}:// location, which this build cannot read yet: copy the data set to a folder and give its path or a file:// url"
+    )]
+    UnsupportedLocation {
+        /// As given.
+        location: String,
+        /// Before `://`.
+        scheme: String,
+    },
+    /// A `file://` URL that names no local absolute path.
+    #[error("`{location}` is not a local file url: write file:///absolute/path, with %20 for a space")]
+    BadUrl {
+        /// As given.
+        location: String,
+    },
+    /// Neither a manifest nor candle files.
+    #[error(
+        "`{location}` holds no data set: it has no dataset.json and no interval=1h/symbol=BTC-USD/year=2024/*.parquet files"
+    )]
+    NoDataset {
+        /// As given.
+        location: String,
+    },
+    /// The manifest cannot be understood.
+    #[error("`{file}`: {message}")]
+    Manifest {
+        /// The manifest.
+        file: String,
+        /// What is wrong, and the remedy.
+        message: String,
+    },
+    /// The manifest names a file that is not there.
+    #[error("`{file}` is listed in dataset.json but does not exist: restore the file or remove its entry")]
+    MissingFile {
+        /// The file.
+        file: String,
+    },
+    /// No such symbol at any interval.
+    #[error("symbol `{symbol}` is not in `{dataset}`, which has {existing}")]
+    NoSymbol {
+        /// As asked.
+        symbol: String,
+        /// The data set.
+        dataset: String,
+        /// The symbols there are.
+        existing: String,
+    },
+    /// The symbol exists, but not at this interval.
+    #[error("`{dataset}` has no {interval} candles of `{symbol}`, only {existing}{hint}")]
+    NoInterval {
+        /// As asked.
+        interval: Interval,
+        /// As asked.
+        symbol: String,
+        /// The data set.
+        dataset: String,
+        /// The intervals there are.
+        existing: String,
+        /// Whether a finer interval would do, once stored candles can be resampled.
+        hint: String,
+    },
+    /// The symbol has candles, but none in the range.
+    #[error(
+        "`{dataset}` has no {interval} candles of `{symbol}` in the asked range: they reach from {first} to {last}"
+    )]
+    NoCandles {
+        /// As asked.
+        symbol: String,
+        /// As asked.
+        interval: Interval,
+        /// The data set.
+        dataset: String,
+        /// First open, ISO 8601.
+        first: String,
+        /// Last open, ISO 8601.
+        last: String,
+    },
+    /// The end of the file is no Parquet footer.
+    #[error("`{file}` is not a Parquet file: {message}")]
+    NotParquet {
+        /// The file.
+        file: String,
+        /// What was found.
+        message: String,
+    },
+    /// A column is missing.
+    #[error("`{file}` has no column `{column}`: it has {found}")]
+    MissingColumn {
+        /// The file.
+        file: String,
+        /// The missing column.
+        column: &'static str,
+        /// Its columns.
+        found: String,
+    },
+    /// A column has the wrong type.
+    #[error("`{file}`: column `{column}` is {found} but must be {expected}")]
+    WrongType {
+        /// The file.
+        file: String,
+        /// The column.
+        column: &'static str,
+        /// Its type.
+        found: String,
+        /// The type it must have.
+        expected: &'static str,
+    },
+    /// The footer and the manifest disagree about the rows.
+    #[error(
+        "`{file}` has {found} rows but dataset.json says {manifest}: the file or the manifest is of another version"
+    )]
+    RowCount {
+        /// The file.
+        file: String,
+        /// Rows in the footer.
+        found: u64,
+        /// Rows in the manifest.
+        manifest: u64,
+    },
+    /// The file has another size than the manifest says.
+    #[error(
+        "`{file}` has {found} bytes but dataset.json says {manifest}: the file is cut off or of another version"
+    )]
+    Size {
+        /// The file.
+        file: String,
+        /// Bytes there are.
+        found: u64,
+        /// Bytes in the manifest.
+        manifest: u64,
+    },
+    /// The file has another SHA-256 than the manifest says.
+    #[error("`{file}` has SHA-256 {found} but dataset.json says {manifest}: the file was changed or damaged")]
+    Sha256 {
+        /// The file.
+        file: String,
+        /// Of the bytes there are.
+        found: String,
+        /// In the manifest.
+        manifest: String,
+    },
+    /// The footer was fine, but the values of a column cannot be read.
+    #[error(
+        "`{file}`: column `{column}` of row group {row_group} is damaged ({message}): restore the file from its source"
+    )]
+    CorruptPage {
+        /// The file.
+        file: String,
+        /// The column.
+        column: &'static str,
+        /// The row group, from 0.
+        row_group: usize,
+        /// What the reader says.
+        message: String,
+    },
+    /// A value is missing.
+    #[error(
+        "`{file}` row {row}: `{column}` is null, but every candle needs a value: drop the row or fill it in"
+    )]
+    Null {
+        /// The file.
+        file: String,
+        /// The column.
+        column: &'static str,
+        /// Row in the file, from 1.
+        row: usize,
+    },
+    /// A candle breaks a rule of candles.
+    #[error("`{file}` {place}: {message}")]
+    BadCandle {
+        /// The file.
+        file: String,
+        /// `line 17` of a text, `row 17` of a Parquet file; both count from 1.
+        place: FileRow,
+        /// Which rule, with values and remedy.
+        message: String,
+    },
+    /// A CSV file is not understood.
+    #[error(transparent)]
+    Csv(#[from] CsvError),
+    /// A file of a kind that is not read.
+    #[error("`{file}` is neither .csv nor .parquet: convert it, or rename it when it is one of them")]
+    UnknownKind {
+        /// The file.
+        file: String,
+    },
+    /// The interval of a file cannot be told from its timestamps.
+    #[error("`{file}`: {message}")]
+    Interval {
+        /// The file.
+        file: String,
+        /// Why, and the remedy.
+        message: String,
+    },
+    /// What was asked to be written cannot be.
+    #[error("{message}")]
+    Unwritable {
+        /// What, and the remedy.
+        message: String,
+    },
+    /// The operating system or the object store failed.
+    #[error("`{file}`: {message}")]
+    Io {
+        /// The file.
+        file: String,
+        /// What it says.
+        message: String,
+    },
+    /// The reader could not be started.
+    #[error("cannot read data: {message}")]
+    Runtime {
+        /// Why.
+        message: String,
+    },
+}
+
+impl DatasetError {
+    /// Whether the request or the data named in it is at fault (exit 2), rather than something that broke while
+    /// reading: a damaged page, a failing disk (exit 1).
+    pub fn is_input_error(&self) -> bool {
+        !matches!(self, Self::CorruptPage { .. } | Self::Io { .. } | Self::Runtime { .. })
+    }
+
+    pub(crate) fn io(file: impl Into<String>, error: &std::io::Error) -> Self {
+        let file = file.into();
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Self::NotFound { location: file },
+            _ => Self::Io { file, message: error.to_string() },
+        }
+    }
+
+    pub(crate) fn write(path: &std::path::Path, error: &std::io::Error) -> Self {
+        let path: PathBuf = path.into();
+        Self::Io { file: path.display().to_string(), message: format!("cannot be written: {error}") }
+    }
+
+    pub(crate) fn store(file: impl Into<String>, error: &object_store::Error) -> Self {
+        let file = file.into();
+        match error {
+            object_store::Error::NotFound { .. } => Self::NotFound { location: file },
+            _ => Self::Io { file, message: error.to_string() },
+        }
+    }
+}
+
+/// Where in a file a candle stands, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileRow {
+    /// A line as an editor shows it.
+    Line(usize),
+    /// A row of a Parquet file.
+    Row(usize),
+    /// The file as a whole.
+    Whole,
+}
+
+impl std::fmt::Display for FileRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Line(n) => write!(f, "line {n}"),
+            Self::Row(n) => write!(f, "row {n}"),
+            Self::Whole => write!(f, "as a whole"),
+        }
+    }
+}
+
+/// The row of a candle error (from 0) and its message without the row, which each format counts its own way.
+pub(crate) fn split(error: &CandleError) -> (Option<usize>, String) {
+    let text = error.to_string();
+    let (row, timestamp) = match *error {
+        CandleError::Length { .. } => return (None, text),
+        CandleError::NotFinite { row, timestamp, .. }
+        | CandleError::OutOfRange { row, timestamp, .. }
+        | CandleError::Ohlc { row, timestamp, .. } => (row, Some(timestamp)),
+        CandleError::Unsorted { row, .. }
+        | CandleError::Duplicate { row, .. }
+        | CandleError::Misaligned { row, .. } => (row, None),
+    };
+    let rest = text.split_once(": ").map_or(text.as_str(), |(_, rest)| rest);
+    let message = match timestamp {
+        Some(ms) => format!("candle of {}: {rest}", iso(ms)),
+        None => rest.to_owned(),
+    };
+    (Some(row), message)
+}
+
+/// A moment as people read it: ISO 8601, UTC, with milliseconds only where there are some.
+pub(crate) fn iso(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| format!("{ms} ms"), |at| at.to_string())
+}
