@@ -6,11 +6,14 @@
 
 pub mod checkpoint;
 pub mod equity;
+pub mod format;
+pub mod leaderboard;
 mod parquet_file;
 pub mod table;
 pub mod top;
 pub mod trades;
 
+pub use leaderboard::{Goal, Objective, ParameterSet, rank, rank_by_median};
 pub use parquet_file::{FileError, ROW_GROUP_ROWS};
 pub use table::{MetricRow, TableError, TrialRow, TrialTable, is_reserved, read_trials, write_trials};
 pub use top::TopTrial;
