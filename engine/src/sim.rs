@@ -1,5 +1,7 @@
 //! Simulation: what came out of one trial. The bar loop and the profiles live in the modules below.
 
+pub mod vectorbt;
+
 /// Long or short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
