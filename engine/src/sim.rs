@@ -4,6 +4,7 @@ mod bar_loop;
 mod bracket;
 mod execution;
 mod signals;
+pub mod vectorbt;
 
 pub use bar_loop::{first_warm_bar, simulate};
 pub use execution::{Execution, Fees, FillAt, Semantics, Slippage, SymbolRules};
