@@ -1,0 +1,55 @@
+# `make` lists the targets. `make check` is what CI runs.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup run check test lint fmt docs deny generated bench sample parity
+
+CARGO ?= cargo
+JOB ?= examples/sma-crossover.yaml
+# Written by `make parity` alone; nothing of the build needs Python.
+VENV ?= target/venv
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what check needs and this machine lacks (root on Debian).
+	@bash tools/setup.sh
+
+run: ## Run a job on this machine: make run JOB=examples/sma-crossover.yaml.
+	$(CARGO) run --release -- run $(JOB)
+
+# One recipe, so that the steps keep their order under `make -j`; the tests come last, so that their summary ends the output.
+check: ## Everything CI checks: setup, format, lints, docs, licences, generated files, the example, tests.
+	@for step in setup fmt lint docs deny generated run test; do echo "==> $$step"; $(MAKE) --no-print-directory $$step; done
+
+test: ## Run all tests.
+	$(CARGO) test --workspace --no-fail-fast
+
+lint: ## Clippy over everything; a warning is an error.
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+fmt: ## Fail if a file is not formatted.
+	$(CARGO) fmt --all --check
+
+docs: ## Build the API documentation; a warning is an error.
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+deny: ## Licences, sources and versions of dependencies, if cargo-deny is installed.
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check bans licenses sources; \
+	else echo "skipped: cargo-deny is not installed (compiling it takes minutes): cargo install --locked cargo-deny"; fi
+
+# A generated file is compared with what the code generates now, e.g.
+#   $(CARGO) run --quiet -- docs indicators | diff -u docs/indicators.md -
+generated: ## Fail if a generated file is not what the code generates.
+	@echo "no generated files"
+
+bench: ## Benchmarks of the engine.
+	$(CARGO) bench -p blockgrid-engine
+
+sample: ## Write the small sample data set anew (deterministic).
+	$(CARGO) run --release -p blockgrid-datasets --example sample
+
+parity: ## Compare with vectorbt and TA-Lib (Python from PyPI; slow; never part of check).
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --requirement tools/parity/requirements.txt
+	$(VENV)/bin/python tools/parity/run.py
