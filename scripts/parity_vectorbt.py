@@ -160,10 +160,12 @@ def runs(candles):
 
 
 def random_cases(count, bars):
-    """Wild candles and random signals: conflicts, gaps through stops, shorts whose price doubles, fees above the cash."""
+    """Wild candles, random signals: conflicts, gaps through stops, shorts whose price doubles, fees above the cash."""
     rng = random.Random(7)
     for case in range(count):
-        rows = walk(rng, bars, rng.choice([3.0, 100.0, 40_000.0]), volatility=rng.choice([0.01, 0.08, 0.25]),
+        poor = case >= count - 2  # orders around the minimum size
+        price = 40_000.0 if poor else rng.choice([3.0, 100.0, 40_000.0])
+        rows = walk(rng, bars, price, volatility=rng.choice([0.01, 0.08, 0.25]),
                     gap=rng.choice([0.0, 0.03]), jump=0.3, trend=0.05)
         candles = dict(zip(("open", "high", "low", "close"), (list(column) for column in zip(*rows))))
         candles["timestamp"] = [1_704_067_200_000 + i * 3_600_000 for i in range(bars)]
@@ -175,6 +177,8 @@ def random_cases(count, bars):
             "fixed_fee": rng.choice([0.0, 0.0, 0.4, 12.0]), "slippage": rng.choice([0.0, 0.002]),
             "stop_loss": rng.choice([None, 0.02, 0.1, 0.3]), "take_profit": rng.choice([None, 0.03, 0.2]),
             "trailing": rng.random() < 0.5}
+        if poor:
+            settings |= {"initial_cash": 4e-4, "fixed_fee": 0.0}
         pf = simulate(candles, signals, settings)
         yield {"id": f"random {case}", "ohlc": rows, "settings": settings,
                "signals": [None if s is None else "".join("01"[x] for x in s) for s in signals],

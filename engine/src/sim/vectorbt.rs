@@ -154,3 +154,100 @@ pub fn simulate(
     let trades = records::trades(&records, candles, range.clone());
     Outcome { first_bar: range.start, equity, position, trades, rejected_orders, deficit: 0.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::candles::RawCandles;
+    use crate::interval::Interval;
+    use crate::sim::{Direction, Fill};
+
+    const DAY_MS: i64 = crate::interval::DAY_MS;
+
+    fn candles(rows: &[[f64; 4]]) -> Candles {
+        let column = |i: usize| rows.iter().map(|row| row[i]).collect::<Vec<_>>();
+        let raw = RawCandles {
+            timestamp: (0..).map(|day| day * DAY_MS).take(rows.len()).collect(),
+            open: column(0),
+            high: column(1),
+            low: column(2),
+            close: column(3),
+            volume: vec![0.0; rows.len()],
+        };
+        Candles::new(Interval::DAY, raw).unwrap()
+    }
+
+    fn flat(closes: &[f64]) -> Candles {
+        candles(&closes.iter().map(|&close| [close; 4]).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_reversal_is_one_order_with_one_fee() {
+        let candles = flat(&[100.0, 110.0, 99.0]);
+        let signals =
+            Signals { long_enter: &[true, false], short_enter: &[false, true], ..Signals::default() };
+        let settings = Settings { fixed_fee: 1.0, ..Settings::default() };
+        let outcome = simulate(&candles, 0..3, &signals, &settings);
+        let [long, short] = outcome.trades.as_slice() else { panic!("{:?}", outcome.trades) };
+        assert_eq!((long.direction, short.direction), (Direction::Long, Direction::Short));
+        assert_eq!((long.quantity, long.entry.fee), (0.99, 1.0));
+        let exit = long.exit.unwrap();
+        let reason_and_time = |fill: Fill| (fill.bar, fill.reason, fill.timestamp);
+        assert_eq!(reason_and_time(exit), (1, Reason::Reversal, 2 * DAY_MS));
+        assert_eq!(reason_and_time(short.entry), (1, Reason::EnterSignal, 2 * DAY_MS));
+        assert!((exit.fee + short.entry.fee - 1.0).abs() < 1e-12 && exit.fee > 0.4 && exit.fee < 0.6);
+        assert!(short.exit.is_none() && short.bars == 1);
+        let profit: f64 = outcome.trades.iter().map(|trade| trade.pnl).sum();
+        assert!((outcome.equity[2] - 100.0 - profit).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_stop_fills_at_the_open_that_gapped_and_silences_the_signals_of_its_bar() {
+        let candles = candles(&[
+            [100.0, 101.0, 90.0, 100.0],
+            [94.0, 96.0, 93.0, 95.0],
+            [95.0, 97.0, 95.0, 96.0],
+            [96.0, 96.0, 80.0, 85.0],
+        ]);
+        let signals = Signals { long_enter: &[true; 4], ..Signals::default() };
+        let settings = Settings { stop_loss: Some(0.05), slippage: 0.01, ..Settings::default() };
+        let outcome = simulate(&candles, 0..4, &signals, &settings);
+        // The low of the entry's own bar does not count: its stop acts from the next bar.
+        let exits: Vec<_> =
+            outcome.trades.iter().map(|trade| (trade.entry.bar, trade.exit.unwrap())).collect();
+        assert_eq!(exits.len(), 2);
+        let (gap, level) = (exits[0].1, exits[1].1);
+        assert_eq!((exits[0].0, gap.bar, gap.price, gap.reason), (0, 1, 94.0, Reason::StopLoss));
+        assert_eq!(gap.timestamp, DAY_MS);
+        assert_eq!((exits[1].0, level.bar, level.price), (2, 3, 96.0 * 0.95));
+        assert_eq!(outcome.position[1], 0.0);
+        assert_eq!(outcome.trades[0].entry.price, 101.0);
+        assert_eq!(outcome.trades[0].entry.raw_price, 100.0);
+    }
+
+    #[test]
+    fn a_short_that_doubled_cannot_be_covered_whole() {
+        let candles = flat(&[100.0, 300.0, 300.0]);
+        let signals =
+            Signals { short_enter: &[true], short_exit: &[false, true, true], ..Signals::default() };
+        let outcome = simulate(&candles, 0..3, &signals, &Settings::default());
+        assert!((outcome.equity[2] + 100.0).abs() < 1e-9);
+        assert_eq!(outcome.trades.len(), 2);
+        assert!(outcome.trades[0].exit.is_some() && outcome.trades[1].exit.is_none());
+        assert_eq!(outcome.rejected_orders, 1);
+    }
+
+    #[test]
+    fn the_open_trade_counts_among_trades_only() {
+        let candles = flat(&[100.0, 90.0, 100.0, 120.0]);
+        let signals =
+            Signals { long_enter: &[true, false, true], long_exit: &[false, true], ..Signals::default() };
+        let outcome = simulate(&candles, 0..4, &signals, &Settings::default());
+        let metrics = metrics(&outcome, 100.0, 365.0);
+        assert_eq!((metrics.trades.win_rate, metrics.closed_trades.win_rate), (0.5, 0.0));
+        let nothing = simulate(&candles, 0..4, &Signals::default(), &Settings::default());
+        let none = super::metrics(&nothing, 100.0, 365.0);
+        assert!(none.trades.win_rate.is_nan() && none.calmar.is_nan());
+        assert_eq!((none.total_return, none.max_drawdown, none.sharpe), (0.0, 0.0, f64::INFINITY));
+    }
+}
