@@ -1,1 +1,23 @@
-//! What is asked: the BacktestJob manifest, validation, parameter grid, quote.
+//! What is asked: the `BacktestJob` manifest, its validation, the parameter grid and the quote. No network, no files.
+//!
+//! ```text
+//!  YAML text --manifest::read--> JobSpec --Job::validate--> Job (every trial checked) --trials--> shards
+//! ```
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+mod decode;
+pub mod grid;
+pub mod manifest;
+mod overrides;
+mod profile;
+pub mod quote;
+pub mod spec;
+mod validate;
+
+pub use decode::FieldError;
+pub use grid::Grid;
+pub use manifest::{MAX_MANIFEST_BYTES, read};
+pub use overrides::Override;
+pub use quote::Quote;
+pub use spec::{DataSource, JobSpec, SymbolSpec};
+pub use validate::{Job, MAX_TRIALS};

@@ -1,0 +1,218 @@
+//! From a decoded manifest to a job whose every trial has been checked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use blockgrid_engine::Interval;
+use blockgrid_engine::graph::{Graph, Op};
+use blockgrid_engine::sim::Semantics;
+use blockgrid_engine::strategy::{ParsedStrategy, StrategyError, TrialPlan};
+use rayon::prelude::*;
+
+use crate::decode::FieldError;
+use crate::grid::{Grid, full_size};
+use crate::profile;
+use crate::quote::{Quote, grouped};
+use crate::spec::JobSpec;
+
+/// The most parameter sets that a machine takes in one job. Ten million rows of results are some 3 GB.
+pub const MAX_TRIALS: u128 = 10_000_000;
+
+/// Bars a quote assumes for a grid that is refused before any candle is read: a year of hours.
+const ASSUMED_BARS: usize = 8_760;
+
+/// A validated job: the strategy parsed, the grid laid out, every trial compiled once.
+#[derive(Debug, Clone)]
+pub struct Job {
+    spec: JobSpec,
+    strategy: ParsedStrategy,
+    grid: Grid,
+}
+
+impl Job {
+    /// Validates everything that can be known without candles. `reserved` says which names result tables keep.
+    ///
+    /// # Errors
+    /// Every error found, with its field path: expressions, names, the grid, contradictions to a profile.
+    pub fn validate(spec: JobSpec, reserved: impl Fn(&str) -> bool) -> Result<Self, Vec<FieldError>> {
+        let mut errors = profile::contradictions(&spec);
+        for name in spec.strategy.parameters.keys().filter(|name| reserved(name)) {
+            let message = format!("`{name}` is a column of the results: choose another name");
+            errors.push(FieldError::new(format!("spec.strategy.parameters.{name}"), message));
+        }
+        let size = full_size(&spec.sweep.parameters);
+        if size > MAX_TRIALS {
+            let quote = Quote::new(size, &[ASSUMED_BARS], 0, 1);
+            let message = format!(
+                "has {} parameter sets, the limit is {}: on a year of hourly candles that were {quote} on one core. Take fewer values, or longer steps",
+                grouped(size),
+                grouped(MAX_TRIALS),
+            );
+            errors.push(FieldError::new("spec.sweep.parameters", message));
+        }
+        let parsed = match ParsedStrategy::new(spec.strategy.clone()) {
+            Ok(parsed) => Some(parsed),
+            Err(found) => {
+                errors.extend(found.into_iter().map(field_error));
+                None
+            }
+        };
+        if size > MAX_TRIALS {
+            return Err(errors);
+        }
+        let grid = Grid::new(
+            spec.strategy.parameters.clone(),
+            spec.sweep.parameters.clone(),
+            spec.sweep.filter.as_deref(),
+        );
+        let grid = match grid {
+            Ok(grid) if grid.is_empty() => {
+                errors.push(FieldError::new("spec.sweep.where", "leaves no trial: the grid is empty"));
+                None
+            }
+            Ok(grid) => Some(grid),
+            Err(error) => {
+                errors.push(FieldError::new("spec.sweep.where", error.to_string()));
+                None
+            }
+        };
+        if let (Some(strategy), Some(grid)) = (parsed, grid) {
+            let job = Self { spec, strategy, grid };
+            errors.extend(job.check_trials());
+            if errors.is_empty() {
+                return Ok(job);
+            }
+        }
+        Err(errors)
+    }
+
+    /// The resolved manifest.
+    pub fn spec(&self) -> &JobSpec {
+        &self.spec
+    }
+
+    /// The parsed strategy.
+    pub fn strategy(&self) -> &ParsedStrategy {
+        &self.strategy
+    }
+
+    /// The trials.
+    pub fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    /// Whether profile `vectorbt` holds.
+    pub fn is_vectorbt(&self) -> bool {
+        self.spec.execution.semantics == Semantics::Vectorbt
+    }
+
+    /// Compiles a trial on candles of `base` into `graph`.
+    ///
+    /// # Errors
+    /// What [`Job::validate`] and [`Job::check_interval`] have excluded.
+    pub fn compile(
+        &self,
+        trial: usize,
+        base: Interval,
+        graph: &mut Graph,
+    ) -> Result<TrialPlan, Vec<StrategyError>> {
+        TrialPlan::compile(&self.strategy, &self.grid.parameters(trial), base, self.is_vectorbt(), graph)
+    }
+
+    /// Checks all trials again once a file has told its interval: `tf` must fit it.
+    ///
+    /// # Errors
+    /// Every expression that does not fit.
+    pub fn check_interval(&self, base: Interval) -> Result<(), Vec<FieldError>> {
+        let mut graph = Graph::new();
+        match self.compile(0, base, &mut graph) {
+            Ok(_) => Ok(()),
+            Err(errors) => Err(errors.into_iter().map(field_error).collect()),
+        }
+    }
+
+    /// How many columns all trials need together, and how many they would need if nothing were shared.
+    ///
+    /// # Errors
+    /// A trial that does not compile on this interval.
+    pub fn columns(&self, base: Interval) -> Result<(usize, usize), Vec<StrategyError>> {
+        let mut graph = Graph::new();
+        let mut unshared = 0;
+        for trial in 0..self.grid.len() {
+            let plan = self.compile(trial, base, &mut graph)?;
+            unshared += graph.reachable(plan.roots()).iter().filter(|&&id| !is_constant(&graph, id)).count();
+        }
+        let ids = graph.nodes().iter().filter(|node| !matches!(node.op, Op::Number(_) | Op::Flag(_)));
+        Ok((ids.count(), unshared))
+    }
+
+    /// Compiles every trial, and reports each field's first error with the parameters that caused it; then parameters
+    /// that nothing uses.
+    fn check_trials(&self) -> Vec<FieldError> {
+        // The interval of a file is not known yet; a second is a divisor of every other.
+        let base = self.spec.data.interval.or_else(|| Interval::from_millis(1000)).unwrap_or(Interval::DAY);
+        let trials = self.grid.len();
+        let chunks: Vec<_> =
+            (0..trials).step_by(CHUNK).map(|start| start..(start + CHUNK).min(trials)).collect();
+        let checked: Vec<(BTreeMap<String, FieldError>, BTreeSet<String>)> = chunks
+            .into_par_iter()
+            .map(|chunk| {
+                let mut graph = Graph::new();
+                let mut errors = BTreeMap::new();
+                let mut used = BTreeSet::new();
+                for trial in chunk {
+                    match self.compile(trial, base, &mut graph) {
+                        Ok(plan) => used.extend(plan.used),
+                        Err(found) => {
+                            for error in found {
+                                let path = error.path.clone();
+                                errors.entry(path).or_insert_with(|| self.of_trial(trial, error));
+                            }
+                        }
+                    }
+                }
+                (errors, used)
+            })
+            .collect();
+        let mut errors = BTreeMap::new();
+        let mut used = BTreeSet::new();
+        for (found, names) in checked {
+            for (path, error) in found {
+                errors.entry(path).or_insert(error);
+            }
+            used.extend(names);
+        }
+        let mut errors: Vec<FieldError> = errors.into_values().collect();
+        if errors.is_empty() {
+            for name in self.spec.strategy.parameters.keys().filter(|name| !used.contains(*name)) {
+                let path = format!("spec.strategy.parameters.{name}");
+                errors.push(FieldError::new(
+                    path,
+                    "is never used: use it in an expression of the strategy, or remove it",
+                ));
+            }
+        }
+        errors
+    }
+
+    /// An error of one trial; in a sweep, with the parameters that caused it.
+    fn of_trial(&self, trial: usize, error: StrategyError) -> FieldError {
+        let mut error = field_error(error);
+        if !self.grid.axes().is_empty() {
+            let values = self.grid.axes().iter().zip(self.grid.swept(trial));
+            let values: Vec<_> = values.map(|(axis, value)| format!("{} = {value}", axis.name)).collect();
+            error.message = format!("{} [in the trial with {}]", error.message, values.join(", "));
+        }
+        error
+    }
+}
+
+/// Trials compiled into one graph while checking.
+const CHUNK: usize = 1024;
+
+fn is_constant(graph: &Graph, id: blockgrid_engine::graph::NodeId) -> bool {
+    matches!(graph.node(id).op, Op::Number(_) | Op::Flag(_))
+}
+
+fn field_error(error: StrategyError) -> FieldError {
+    FieldError::new(format!("spec.strategy.{}", error.path), error.message)
+}
