@@ -1,6 +1,8 @@
 //! A data set: opened by its manifest, read by symbol, interval and range of time.
 
 mod index;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,6 +1,8 @@
 //! Single files: candles from CSV or Parquet, columns to CSV or Parquet.
 
 pub(crate) mod csv;
+#[cfg(test)]
+mod tests;
 pub(crate) mod time;
 
 use std::fmt::Write;

@@ -1,0 +1,171 @@
+use super::*;
+
+fn read(text: &str) -> Result<FileCandles, DatasetError> {
+    read_bytes(text.as_bytes(), None)
+}
+
+fn read_bytes(bytes: &[u8], interval: Option<Interval>) -> Result<FileCandles, DatasetError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("btc_usd.csv");
+    std::fs::write(&path, bytes).unwrap();
+    read_file(&path, interval)
+}
+
+fn error(text: &str) -> String {
+    let error = read(text).unwrap_err();
+    assert!(error.is_input_error());
+    let text = error.to_string();
+    assert!(text.contains("btc_usd.csv`"), "{text}");
+    text
+}
+
+const HEADER: &str = "timestamp,open,high,low,close,volume\n";
+
+#[test]
+fn a_plain_csv_is_read() {
+    let text = "timestamp,open,high,low,close,volume
+2018-01-10 04:55:00+00:00,5.330000000000001e-05,5.330000000000001e-05,5.288000000000001e-05,5.29e-05,431401.97869504
+2018-01-10 05:00:00+00:00,5.29e-05,5.294e-05,5.269e-05,5.27e-05,311565.65458338
+2018-01-10 05:10:00+00:00,5.29e-05,5.294e-05,5.269e-05,5.27e-05,0
+2018-01-10 05:15:00+00:00,5.29e-05,5.294e-05,5.269e-05,5.27e-05,1
+";
+    let found = read(text).unwrap();
+    assert_eq!((found.symbol.as_str(), found.interval.to_string().as_str()), ("btc_usd", "5m"));
+    assert_eq!((found.candles.len(), found.candles.gaps()), (4, 1));
+    assert_eq!(found.candles.open()[0], 5.330000000000001e-05);
+}
+
+#[test]
+fn order_case_names_quotes_and_line_ends_do_not_matter() {
+    let plain = read(&format!("{HEADER}0,2,4,1,3,10\n3600,2,4,1,3,10\n")).unwrap();
+    for text in [
+        "\u{feff}Volume,Close,LOW,high,Open,extra,Date\r\n10,3,1,4,2,x,1970-01-01\r\n\r\n10,3,1,4,2,,1970-01-01 01:00\r\n",
+        "\"open_time\",\"open\",\"high\",\"low\",\"close\",\"volume\"\n\"0\",2,4,1,3,\"10\"\n3600, 2,4 ,1,3,10",
+        "symbol,datetime,open,high,low,close,volume\n\"a,b\",0,2,4,1,3,10\nx,3600.0,2,4,1,3,10\n",
+        "\n\nTime,open,high,low,close,volume\n\n0,2,4,1,3,10\n\n3600,2,4,1,3,10\n\n",
+        "date,timestamp,open,high,low,close,volume\nx,0,2,4,1,3,10\ny,3600,2,4,1,3,10\n",
+    ] {
+        assert_eq!(read(text).unwrap(), plain, "{text}");
+    }
+}
+
+#[test]
+fn csv_errors_name_line_and_column() {
+    let with = |rows: &str| error(&format!("{HEADER}{rows}"));
+    for (found, parts) in [
+        (error(""), &["has no candles"][..]),
+        (error(HEADER), &["has no candles"]),
+        (error("timestamp,open,high,low,close\n"), &["line 1", "no column `volume`", "`close`"]),
+        (error("\nday,open,high,low,close,volume\n"), &["line 2", "no column `timestamp`"]),
+        (error("timestamp;open;high;low;close;volume\n"), &["not `;`"]),
+        (error("0,1,1,1,1,1\n"), &["put a header line"]),
+        (error("timestamp,open,open,high,low,close,volume\n"), &["`open` twice"]),
+        (with("0,1,1,1,1\n"), &["line 2 has 5 fields but the header has 6"]),
+        (with("0,1,1,1,1,\"1\n"), &["line 2 has a quote without an end"]),
+        (with("0,1,1,1,1,1\n\n3600,1,x,1,1,1\n"), &["line 4, column `high`: `x` is not a number"]),
+        (with("0,1,1,1,,1\n"), &["line 2, column `close`: `` is empty"]),
+        (with("0,1,1,1,\"1,5\",1\n"), &["`1,5` is not a number", "thousands"]),
+        (with("1/2/2024,1,1,1,1,1\n"), &["line 2, column `timestamp`: `1/2/2024` is not a time"]),
+        (with("20240102,1,1,1,1,1\n"), &["date without dashes"]),
+        (with("0,1,1,1,1,1\n3600,NaN,1,1,1,1\n"), &["line 3: candle of 1970-01-01T01:00:00Z: `open` is NaN"]),
+        (with("0,1,1,1,1,1\n3600,1,inf,1,1,1\n"), &["line 3", "`high` is inf"]),
+        (with("0,1,1,1,1,1\n3600,1,1,0,1,1\n"), &["line 3", "`low` is 0", "above 0"]),
+        (with("0,1,1,1,1,1\n3600,1,2,1.5,1,1\n"), &["line 3", "is no candle"]),
+        (with("0,1,1,1,1,1\n7200,1,1,1,1,1\n\n3600,1,1,1,1,1\n"), &["line 5", "oldest first"]),
+        (with("0,1,1,1,1,1\n3600,1,1,1,1,1\n3600,1,1,1,1,1\n"), &["line 4", "appears twice"]),
+        (with("7200,1,1,1,1,1\n3600,1,1,1,1,1\n0,1,1,1,1,1\n"), &["newest candle comes first"]),
+        (
+            with("0,1,1,1,1,1\n3600,1,1,1,1,1\n7200,1,1,1,1,1\n9000,1,1,1,1,1\n"),
+            &["line 5", "not the open of a 1h candle"],
+        ),
+        (with("0,1,1,1,1,1\n"), &["cannot be told from 1 candle(s)"]),
+        (with("0,1,1,1,1,1\n7000,1,1,1,1,1\n"), &["mostly 7000000 ms apart (1 of 1 times)"]),
+    ] {
+        for part in parts {
+            assert!(found.contains(part), "`{part}` is not in: {found}");
+        }
+    }
+    let bytes = [HEADER.as_bytes(), b"0,1,1,1,1,\xff\n"].concat();
+    assert!(read_bytes(&bytes, None).unwrap_err().to_string().contains("line 2 is not UTF-8"));
+    let one = format!("{HEADER}0,1,1,1,1,1\n");
+    assert_eq!(read_bytes(one.as_bytes(), Some(Interval::DAY)).unwrap().interval, Interval::DAY);
+}
+
+#[test]
+fn csv_and_parquet_read_the_same_and_have_one_digest() {
+    let candles = crate::sample().unwrap().read("SYN-C", "1h".parse().unwrap(), None, None).unwrap();
+    let candles = candles.slice(0..500);
+    let dir = tempfile::tempdir().unwrap();
+    let columns = [
+        ("open", candles.open()),
+        ("high", candles.high()),
+        ("low", candles.low()),
+        ("close", candles.close()),
+        ("volume", candles.volume()),
+    ];
+    let mut digests = std::collections::BTreeSet::from([crate::digest("x", &candles)]);
+    for name in ["x.csv", "x.parquet"] {
+        let path = dir.path().join(name);
+        write_columns(&path, candles.timestamp(), &columns).unwrap();
+        let found = read_file(&path, None).unwrap();
+        assert_eq!(found.candles, candles);
+        digests.insert(crate::digest(&found.symbol, &found.candles));
+    }
+    assert_eq!(digests.len(), 1);
+}
+
+#[test]
+fn parquet_errors_name_the_column() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.parquet");
+    let error = || {
+        let error = read_file(&path, None).unwrap_err();
+        assert!(error.is_input_error(), "{error}");
+        error.to_string()
+    };
+    let (one, nan) = ([1.0, 1.0], [1.0, f64::NAN]);
+    let all = |open| [("open", open), ("high", &one[..]), ("low", &one), ("close", &one), ("volume", &one)];
+    write_columns(&path, &[0, 3_600_000], &all(&nan)).unwrap();
+    assert!(error().ends_with(
+        "x.parquet` row 2: `open` is null, but every candle needs a value: drop the row or fill it in"
+    ));
+    write_columns(&path, &[0, 3_600_000], &all(&one)[..4]).unwrap();
+    assert!(error().contains("no column `volume`: it has `timestamp`, `open`"));
+    write_columns(&path, &[3_600_000, 0], &all(&one)).unwrap();
+    assert!(error().contains("newest candle comes first"));
+    write_columns(&path, &[0, 0], &all(&one)).unwrap();
+    assert!(
+        read_file(&path, Some(Interval::DAY))
+            .unwrap_err()
+            .to_string()
+            .contains("row 2: timestamp 0 appears twice")
+    );
+    write_columns(&path, &[], &[("open", &[]), ("high", &[]), ("low", &[]), ("close", &[]), ("volume", &[])])
+        .unwrap();
+    assert!(error().contains("no candles"));
+    std::fs::write(&path, "timestamp,open\n").unwrap();
+    assert!(error().contains("is not a Parquet file"));
+    assert!(
+        read_file(&dir.path().join("none.csv"), None).unwrap_err().to_string().contains("does not exist")
+    );
+    assert!(read_file(dir.path(), None).unwrap_err().to_string().contains("neither .csv nor .parquet"));
+}
+
+#[test]
+fn columns_are_written_with_gaps_for_nan() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.csv");
+    let values = [f64::NAN, 0.1 + 0.2];
+    write_columns(&path, &[0, 1_500], &[("a,\"b\"", &values), ("c", &[1e-9, 1e300])]).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(
+        text,
+        "timestamp,\"a,\"\"b\"\"\",c\n1970-01-01T00:00:00Z,,1e-9\n1970-01-01T00:00:01.5Z,0.30000000000000004,1e300\n"
+    );
+    let error = |path: &str, columns: &[(&str, &[f64])]| {
+        write_columns(&dir.path().join(path), &[0, 1], columns).unwrap_err().to_string()
+    };
+    assert!(error("x.csv", &[("a", &[1.0])]).contains("column `a` has 1 rows but `timestamp` has 2"));
+    assert!(error("x.csv", &[("a", &values), ("a", &values)]).contains("empty or taken"));
+    assert!(error("x.txt", &[("a", &values)]).contains("neither .csv nor .parquet"));
+}
