@@ -9,6 +9,7 @@ pub mod equity;
 pub mod format;
 pub mod leaderboard;
 mod parquet_file;
+pub mod report;
 pub mod table;
 pub mod top;
 pub mod trades;
