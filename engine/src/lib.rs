@@ -11,6 +11,7 @@ pub mod interval;
 pub mod metrics;
 pub mod sim;
 pub mod strategy;
+pub mod sweep;
 
 pub use candles::{CandleError, Candles, RawCandles};
 pub use interval::Interval;

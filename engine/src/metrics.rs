@@ -2,7 +2,7 @@
 
 mod compute;
 
-pub use compute::compute;
+pub use compute::{compute, compute_vectorbt};
 
 /// One metric: a column of `trials.parquet`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

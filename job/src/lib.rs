@@ -20,4 +20,4 @@ pub use manifest::{MAX_MANIFEST_BYTES, read};
 pub use overrides::Override;
 pub use quote::Quote;
 pub use spec::{DataSource, JobSpec, SymbolSpec};
-pub use validate::{Job, MAX_TRIALS};
+pub use validate::{Job, MAX_TRIALS, Survey};

@@ -20,6 +20,19 @@ pub const MAX_TRIALS: u128 = 10_000_000;
 /// Bars a quote assumes for a grid that is refused before any candle is read: a year of hours.
 const ASSUMED_BARS: usize = 8_760;
 
+/// What the trials of a job need together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survey {
+    /// Columns computed, each once.
+    pub columns: usize,
+    /// Columns that would be computed if trials shared nothing.
+    pub unshared_columns: usize,
+    /// Intervals that columns live on.
+    pub frames: BTreeSet<Interval>,
+    /// Candles wanted before `from`, in milliseconds, so that every node is settled there. Profile vectorbt wants none.
+    pub pre_roll_ms: i64,
+}
+
 /// A validated job: the strategy parsed, the grid laid out, every trial compiled once.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -130,19 +143,29 @@ impl Job {
         }
     }
 
-    /// How many columns all trials need together, and how many they would need if nothing were shared.
+    /// What all trials need together: columns, history, intervals.
     ///
     /// # Errors
     /// A trial that does not compile on this interval.
-    pub fn columns(&self, base: Interval) -> Result<(usize, usize), Vec<StrategyError>> {
+    pub fn survey(&self, base: Interval) -> Result<Survey, Vec<FieldError>> {
         let mut graph = Graph::new();
-        let mut unshared = 0;
+        let mut unshared_columns = 0;
+        let mut roots = BTreeSet::new();
         for trial in 0..self.grid.len() {
-            let plan = self.compile(trial, base, &mut graph)?;
-            unshared += graph.reachable(plan.roots()).iter().filter(|&&id| !is_constant(&graph, id)).count();
+            let plan = self
+                .compile(trial, base, &mut graph)
+                .map_err(|e| e.into_iter().map(field_error).collect::<Vec<_>>())?;
+            unshared_columns +=
+                graph.reachable(plan.roots()).iter().filter(|&&id| !is_constant(&graph, id)).count();
+            roots.extend(plan.roots());
         }
-        let ids = graph.nodes().iter().filter(|node| !matches!(node.op, Op::Number(_) | Op::Flag(_)));
-        Ok((ids.count(), unshared))
+        let columns = graph.nodes().iter().filter(|node| !matches!(node.op, Op::Number(_) | Op::Flag(_)));
+        Ok(Survey {
+            columns: columns.clone().count(),
+            unshared_columns,
+            frames: columns.map(|node| node.frame).collect(),
+            pre_roll_ms: if self.is_vectorbt() { 0 } else { graph.pre_roll_ms(roots) },
+        })
     }
 
     /// Compiles every trial, and reports each field's first error with the parameters that caused it; then parameters

@@ -3,7 +3,7 @@
 use super::Metrics;
 use crate::candles::Candles;
 use crate::interval::DAY_MS;
-use crate::sim::{Outcome, Trade};
+use crate::sim::{Outcome, Trade, vectorbt};
 
 const NULL: f64 = f64::NAN;
 const DAYS_A_YEAR: f64 = 365.0;
@@ -77,6 +77,30 @@ pub fn compute(outcome: &Outcome, candles: &Candles, initial_cash: f64) -> Metri
         alpha,
         beta,
         information_ratio: Ratios::new(&excess, DAYS_A_YEAR).sharpe(),
+    }
+}
+
+/// The metrics of an outcome of profile `vectorbt`: ratios as vectorbt computes them, `win_rate` with the open trade,
+/// drawdown from a peak that starts at the first bar. The rest follows our conventions.
+pub fn compute_vectorbt(outcome: &Outcome, candles: &Candles, initial_cash: f64) -> Metrics {
+    let Some(&first_equity) = outcome.equity.first() else { return compute(outcome, candles, initial_cash) };
+    let theirs = vectorbt::metrics(outcome, initial_cash, candles.interval().bars_per_year());
+    let (_, max_drawdown_bars, _) = drawdown(first_equity, &outcome.equity);
+    Metrics {
+        total_return: theirs.total_return,
+        cagr: finite(theirs.annual_return),
+        volatility: finite(theirs.volatility),
+        sharpe: finite(theirs.sharpe),
+        sortino: finite(theirs.sortino),
+        omega: finite(theirs.omega),
+        calmar: finite(theirs.calmar),
+        max_drawdown: theirs.max_drawdown,
+        max_drawdown_bars: max_drawdown_bars as f64,
+        win_rate: finite(theirs.trades.win_rate),
+        profit_factor: finite(theirs.closed_trades.profit_factor),
+        expectancy: finite(theirs.closed_trades.expectancy),
+        sqn: finite(theirs.closed_trades.sqn),
+        ..compute(outcome, candles, initial_cash)
     }
 }
 

@@ -227,7 +227,8 @@ fn size(field: &Field<'_>) -> Option<Size> {
         Value::String(text) if text == "allIn" => Some(Size::AllIn),
         Value::Object(map) if map.len() == 1 => {
             let object = field.object()?;
-            let kinds: [(&'static str, fn(Formula) -> Size); 4] = [
+            type Make = fn(Formula) -> Size;
+            let kinds: [(&'static str, Make); 4] = [
                 ("equityPercent", Size::EquityPercent),
                 ("quote", Size::Quote),
                 ("base", Size::Base),

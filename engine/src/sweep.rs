@@ -1,0 +1,159 @@
+//! Running trials: the candles of one symbol, many plans over one shared graph, all cores.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::candles::Candles;
+use crate::graph::{Evaluator, Graph, NodeId, TRUE};
+use crate::interval::Interval;
+use crate::metrics::{self, Metrics};
+use crate::sim::{self, Execution, Outcome, Semantics, SymbolRules, vectorbt};
+use crate::strategy::{PlannedDistance, Session, TrailDistance, TrialPlan};
+
+/// What one trial came to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrialResult {
+    /// Open of the first bar of the account, UTC milliseconds; `None` when the trial was never warm.
+    pub first_bar: Option<i64>,
+    /// Metrics; NaN is null.
+    pub metrics: Metrics,
+    /// Orders that could not stand.
+    pub rejected_orders: u32,
+    /// Quote currency lost beyond zero equity.
+    pub deficit: f64,
+}
+
+/// One symbol, ready for trials: its candles, the bars that are traded, its order rules and the session.
+#[derive(Debug)]
+pub struct SymbolRun {
+    evaluator: Evaluator,
+    session: Option<Vec<bool>>,
+    rules: SymbolRules,
+    execution: Execution,
+}
+
+impl SymbolRun {
+    /// `run` are the bars of `candles` that are traded; what is before warms up. `frames` are the intervals of the
+    /// strategy's nodes.
+    pub fn new(
+        candles: Candles,
+        run: Range<usize>,
+        frames: impl IntoIterator<Item = Interval>,
+        session: Option<&Session>,
+        rules: SymbolRules,
+        execution: Execution,
+    ) -> Self {
+        let session = session.map(|session| session.mask(&candles));
+        Self { evaluator: Evaluator::new(candles, run, frames), session, rules, execution }
+    }
+
+    /// The candles, pre-roll included.
+    pub fn candles(&self) -> &Candles {
+        self.evaluator.candles()
+    }
+
+    /// The bars that are traded.
+    pub fn run(&self) -> Range<usize> {
+        self.evaluator.run()
+    }
+
+    /// The first bar of the account of a trial; the end of the run when it is never warm.
+    pub fn first_bar(&self, plan: &TrialPlan, graph: &Graph) -> usize {
+        let run = self.run();
+        sim::first_warm_bar(plan, graph, &self.evaluator).clamp(run.start, run.end)
+    }
+
+    /// Runs trials on all threads of the current rayon pool. Results are in the order of `plans` and do not depend on
+    /// the number of threads.
+    pub fn trials(&self, plans: &[TrialPlan], graph: &Graph) -> Vec<TrialResult> {
+        let roots: BTreeSet<NodeId> = plans.iter().flat_map(TrialPlan::roots).collect();
+        // Columns first: trials that share one would otherwise wait for each other.
+        let roots: Vec<NodeId> = roots.into_iter().filter(|&id| !graph.node(id).on_position).collect();
+        roots.into_par_iter().for_each(|id| {
+            self.evaluator.value(graph, id);
+        });
+        plans.par_iter().map(|plan| self.trial(plan, graph)).collect()
+    }
+
+    /// Forgets the columns that `plans` do not use, when more than `budget` bytes are held.
+    pub fn forget_unused(&self, plans: &[TrialPlan], graph: &Graph, budget: usize) {
+        if self.evaluator.bytes() > budget {
+            let used: BTreeSet<NodeId> =
+                graph.reachable(plans.iter().flat_map(TrialPlan::roots)).into_iter().collect();
+            self.evaluator.retain(|id| used.contains(&id));
+        }
+    }
+
+    fn trial(&self, plan: &TrialPlan, graph: &Graph) -> TrialResult {
+        let outcome = self.outcome(plan, graph);
+        let first_bar = self.candles().timestamp().get(outcome.first_bar).copied();
+        TrialResult {
+            first_bar: first_bar.filter(|_| !outcome.equity.is_empty()),
+            metrics: self.metrics(&outcome),
+            rejected_orders: outcome.rejected_orders,
+            deficit: outcome.deficit,
+        }
+    }
+
+    /// Everything one trial did.
+    pub fn outcome(&self, plan: &TrialPlan, graph: &Graph) -> Outcome {
+        match self.execution.semantics {
+            Semantics::Native => {
+                let session = self.session.as_deref();
+                sim::simulate(plan, graph, &self.evaluator, &self.execution, &self.rules, session)
+            }
+            Semantics::Vectorbt => self.vectorbt_outcome(plan, graph),
+        }
+    }
+
+    /// The metrics of an outcome, by the conventions of the profile.
+    pub fn metrics(&self, outcome: &Outcome) -> Metrics {
+        let cash = self.execution.initial_cash;
+        match self.execution.semantics {
+            Semantics::Native => metrics::compute(outcome, self.candles(), cash),
+            Semantics::Vectorbt => metrics::compute_vectorbt(outcome, self.candles(), cash),
+        }
+    }
+
+    fn vectorbt_outcome(&self, plan: &TrialPlan, graph: &Graph) -> Outcome {
+        let n = self.candles().len();
+        let column = |id: Option<NodeId>| -> Vec<bool> {
+            let Some(id) = id else { return Vec::new() };
+            let value = self.evaluator.value(graph, id);
+            (0..n).map(|i| value.condition(i) == TRUE).collect()
+        };
+        let side = |side: &Option<crate::strategy::SidePlan>| match side {
+            Some(side) => (column(Some(side.enter)), column(side.exit)),
+            None => (Vec::new(), Vec::new()),
+        };
+        let (long_enter, long_exit) = side(&plan.long);
+        let (short_enter, short_exit) = side(&plan.short);
+        let signals = vectorbt::Signals {
+            long_enter: &long_enter,
+            long_exit: &long_exit,
+            short_enter: &short_enter,
+            short_exit: &short_exit,
+        };
+        // The manifest's checks leave nothing but fractions in this profile.
+        let fraction = |distance: Option<PlannedDistance>| match distance {
+            Some(PlannedDistance::Fraction(fraction)) => Some(fraction),
+            _ => None,
+        };
+        let trail = plan.risk.trail.and_then(|trail| match trail.distance {
+            TrailDistance::Fraction(fraction) => Some(fraction),
+            TrailDistance::Atr { .. } => None,
+        });
+        let settings = vectorbt::Settings {
+            initial_cash: self.execution.initial_cash,
+            fee: self.execution.fees.rate(false),
+            fixed_fee: self.execution.fees.per_order,
+            slippage: self.execution.slippage.bps / 10_000.0,
+            stop_loss: trail.or(fraction(plan.risk.stop_loss)),
+            trailing: trail.is_some(),
+            take_profit: fraction(plan.risk.take_profit),
+        };
+        vectorbt::simulate(self.candles(), self.run(), &signals, &settings)
+    }
+}
