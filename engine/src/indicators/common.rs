@@ -99,10 +99,11 @@ fn extreme(values: &[f64], window: usize, beats: impl Fn(f64, f64) -> bool) -> V
     })
 }
 
-/// `(high + low + close) / 3`.
+/// `(high + low + close) / 3`, written so that a bar of one price gives exactly that price: the rounded sum of three
+/// often is not three times anything.
 pub(super) fn typical_price(candles: &CandleColumns<'_>) -> Vec<f64> {
     let prices = candles.high.iter().zip(candles.low).zip(candles.close);
-    prices.map(|((high, low), close)| (high + low + close) / 3.0).collect()
+    prices.map(|((high, low), close)| low + ((high - low) + (close - low)) / 3.0).collect()
 }
 
 /// The largest of high - low, |high - previous close| and |low - previous close|; NaN at the first bar, which has no

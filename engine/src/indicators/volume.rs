@@ -78,7 +78,7 @@ fn vwap(source: &Source<'_>, _: &[f64]) -> Vec<Vec<f64>> {
         value = value.add(Double::product(*price, candles.volume[i]));
         volume = volume.plus(candles.volume[i]);
         if volume.value() > 0.0 {
-            *price = value.over(volume.value());
+            *price = value.ratio(volume);
         }
     }
     vec![column]
