@@ -17,6 +17,8 @@ struct Bars {
     close: Vec<f64>,
     volume: Vec<f64>,
     series: Vec<f64>,
+    /// Whether the series is calculated, not a decimal.
+    real: bool,
 }
 
 fn hour() -> Interval {
@@ -34,6 +36,7 @@ impl Bars {
             close: vec![],
             volume: vec![],
             series: vec![],
+            real: false,
         };
         let mut price = 50_000_i64;
         for (i, (change, above, below, volume)) in moves.into_iter().enumerate() {
@@ -78,11 +81,12 @@ impl Bars {
             close: self.close[range.clone()].to_vec(),
             volume: self.volume[range.clone()].to_vec(),
             series: self.series[range].to_vec(),
+            real: self.real,
         }
     }
 
     fn compute(&self, indicator: &Indicator, params: &[f64], anchor: usize) -> Vec<Vec<f64>> {
-        let sums = Sums::default();
+        let sums = if self.real { Sums::real() } else { Sums::default() };
         let values = if indicator.over == Over::Series { &self.series } else { &self.close };
         let columns = (indicator.compute)(
             &Source {
@@ -140,7 +144,7 @@ fn bars() -> impl Strategy<Value = Bars> {
     let bar = prop_oneof![8 => (-300_i64..300, 0_i64..90, 0_i64..90, 0_i64..9_000_000), 1 => flat];
     let holes = prop::collection::vec(prop::option::weighted(0.03, Just(())), 90);
     (prop::collection::vec(bar, 1..90), holes, any::<bool>()).prop_map(|(moves, holes, real)| {
-        let mut bars = Bars::new(moves);
+        let mut bars = Bars { real, ..Bars::new(moves) };
         for (value, hole) in bars.series.iter_mut().zip(holes) {
             if real {
                 *value *= std::f64::consts::PI;

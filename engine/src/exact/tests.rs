@@ -224,3 +224,17 @@ fn windows_that_do_not_fit_are_unknown() {
     assert!(sums.sum(2, 1).is_nan() && sums.sum(0, 2).is_nan() && sums.sum(0, 0).is_nan());
     assert!(ExactSums::new(&[]).means(1).is_empty());
 }
+
+#[test]
+fn calculated_columns_do_not_look_ahead() {
+    // A decimal so far; the value to come is none.
+    let values = [0.1, 0.7, 0.2, 0.4, std::f64::consts::PI];
+    let (full, part) = (ExactSums::real(&values), ExactSums::real(&values[..4]));
+    assert_eq!(full.places(), None);
+    assert_eq!(part.places(), None);
+    for (full, part) in columns(&full, 3).iter().zip(columns(&part, 3)) {
+        assert_eq!(bits(&full[..4]), bits(&part));
+    }
+    assert_eq!(Sums::real().of(&values[..4]).places(), None);
+    assert_eq!(Sums::default().of(&values[..4]).places(), Some(1));
+}
