@@ -238,3 +238,13 @@ fn calculated_columns_do_not_look_ahead() {
     assert_eq!(Sums::real().of(&values[..4]).places(), None);
     assert_eq!(Sums::default().of(&values[..4]).places(), Some(1));
 }
+
+#[test]
+fn a_quotient_just_beyond_half_way_is_rounded_up() {
+    let denominator = (1_u128 << 70) + 1;
+    let half_way = (1_i128 << 54) + 2;
+    let beyond = denominator as i128 * half_way;
+    assert_eq!(ratio(beyond, denominator), 2_f64.powi(54));
+    assert_eq!(ratio(beyond + 1, denominator), 2_f64.powi(54) + 4.0);
+    assert_eq!(ratio(-beyond - 1, denominator), -2_f64.powi(54) - 4.0);
+}
