@@ -19,16 +19,27 @@ mod ticks;
 use std::sync::OnceLock;
 
 pub(crate) use double::{Double, mean};
-use ticks::{Ticks, ratio};
+use ticks::{SMALL_TICKS, Ticks, ratio, small_to_f64};
 
 /// Prefix sums of a column, made on first use.
+///
+/// The default finds decimals, as prices and volumes are. A column that is calculated should be [`Sums::real`]: whether
+/// its values happen to be decimals can change with a later one, and the last bit of an earlier mean with it.
 #[derive(Debug, Default)]
-pub struct Sums(OnceLock<ExactSums>);
+pub struct Sums {
+    sums: OnceLock<ExactSums>,
+    real: bool,
+}
 
 impl Sums {
+    /// Of a column that is calculated: always in double-double.
+    pub fn real() -> Self {
+        Self { sums: OnceLock::new(), real: true }
+    }
+
     /// The prefix sums of `values`; every call must pass the same values.
     pub fn of(&self, values: &[f64]) -> &ExactSums {
-        self.0.get_or_init(|| ExactSums::new(values))
+        self.sums.get_or_init(|| if self.real { ExactSums::real(values) } else { ExactSums::new(values) })
     }
 }
 
@@ -70,23 +81,51 @@ fn prefix<T: Copy>(len: usize, zero: T, add: impl Fn(T, usize) -> T) -> Vec<T> {
     sums
 }
 
+/// `square / 100^places` with the fewest places: the places that a window itself needs, so that a history with more of
+/// them gives the same bits.
+fn in_lowest_places(square: i128, mut places: u32) -> (f64, u32) {
+    // Nearly always it has 64 bits, which divide much faster than 128.
+    if let Ok(mut square) = i64::try_from(square) {
+        while places > 0 && square & 3 == 0 && square % 100 == 0 {
+            square /= 100;
+            places -= 1;
+        }
+        return (square as f64, places);
+    }
+    let mut square = square;
+    while places > 0 && square & 3 == 0 && square % 100 == 0 {
+        square /= 100;
+        places -= 1;
+    }
+    (square as f64, places)
+}
+
 impl ExactSums {
-    /// Prefix sums of `values`.
+    /// Prefix sums of `values`, as decimals if all of them are.
     pub fn new(values: &[f64]) -> Self {
-        let len = values.len();
+        match Ticks::new(values) {
+            Some(ticks) => Self::with(
+                values,
+                Numbers::Decimal { ticks, squares: OnceLock::new(), weighted: OnceLock::new() },
+            ),
+            None => Self::real(values),
+        }
+    }
+
+    /// Prefix sums of `values` in double-double, even if they are decimals.
+    pub fn real(values: &[f64]) -> Self {
+        let finite: Vec<f64> = values.iter().map(|&v| if v.is_finite() { v } else { 0.0 }).collect();
+        let prefix = prefix(values.len(), Double::ZERO, |sum: Double, i| sum.plus(finite[i]));
+        let (squares, weighted) = (OnceLock::new(), OnceLock::new());
+        Self::with(values, Numbers::Real { values: finite, prefix, squares, weighted })
+    }
+
+    fn with(values: &[f64], numbers: Numbers) -> Self {
         let bad = values
             .iter()
             .any(|value| !value.is_finite())
-            .then(|| prefix(len, 0_u32, |count, i| count + u32::from(!values[i].is_finite())));
-        let numbers = match Ticks::new(values) {
-            Some(ticks) => Numbers::Decimal { ticks, squares: OnceLock::new(), weighted: OnceLock::new() },
-            None => {
-                let values: Vec<f64> = values.iter().map(|&v| if v.is_finite() { v } else { 0.0 }).collect();
-                let prefix = prefix(len, Double::ZERO, |sum: Double, i| sum.plus(values[i]));
-                Numbers::Real { values, prefix, squares: OnceLock::new(), weighted: OnceLock::new() }
-            }
-        };
-        Self { len, numbers, bad }
+            .then(|| prefix(values.len(), 0_u32, |count, i| count + u32::from(!values[i].is_finite())));
+        Self { len: values.len(), numbers, bad }
     }
 
     /// Number of values.
@@ -137,13 +176,13 @@ impl ExactSums {
         match &self.numbers {
             Numbers::Decimal { ticks, .. } => {
                 let denominator = divisor as u128 * u128::from(ticks.scale());
-                let exact = 1_u128 << 53;
-                if u128::from(ticks.largest) * window as u128 <= exact && denominator <= exact {
-                    // Both sides of the division are exact f64: what `ratio` does, without its branches.
+                let small = u128::from(ticks.largest) * window as u128 <= SMALL_TICKS as u128;
+                if small && denominator <= 1 << 53 {
+                    // Both sides of the division are exact f64: what `ratio` does, several at a time.
                     let denominator = denominator as f64;
-                    self.column(window, |to, from| {
-                        (ticks.prefix[to] - ticks.prefix[from]) as f64 / denominator
-                    })
+                    let ends = ticks.prefix.get(window..).unwrap_or_default();
+                    let sums = ends.iter().zip(&ticks.prefix).map(|(to, from)| small_to_f64(to - from));
+                    self.masked(window, sums.map(|sum| sum / denominator))
                 } else {
                     self.column(window, |to, from| {
                         ratio(i128::from(ticks.prefix[to] - ticks.prefix[from]), denominator)
@@ -203,15 +242,9 @@ impl ExactSums {
                 });
                 self.column(window, |to, from| {
                     let sum = i128::from(ticks.prefix[to] - ticks.prefix[from]);
-                    let mut numerator = window as i128 * (squares[to] - squares[from]) - sum * sum;
-                    let mut places = ticks.places;
-                    // Down to the places that this window needs, so that a history with more of them gives the same
-                    // bits.
-                    while places > 0 && numerator & 3 == 0 && numerator % 100 == 0 {
-                        numerator /= 100;
-                        places -= 1;
-                    }
-                    finish(numerator as f64, (window as u128 * 10_u128.pow(places)) as f64)
+                    let numerator = window as i128 * (squares[to] - squares[from]) - sum * sum;
+                    let (numerator, places) = in_lowest_places(numerator, ticks.places);
+                    finish(numerator, (window as u128 * 10_u128.pow(places)) as f64)
                 })
             }
             Numbers::Real { values, prefix: sums, squares, .. } => {
@@ -240,22 +273,27 @@ impl ExactSums {
 
     /// `value(end, start)` of each full window, NaN elsewhere and where a window holds what is not finite.
     fn column(&self, window: usize, value: impl Fn(usize, usize) -> f64) -> Vec<f64> {
-        let mut column = vec![f64::NAN; self.len];
-        if window == 0 || window > self.len {
-            return column;
+        let starts = 0..(self.len + 1).saturating_sub(window);
+        self.masked(window, starts.map(|start| value(start + window, start)))
+    }
+
+    /// The values of the full windows, oldest first, as a column with NaN before them and wherever a window holds what
+    /// is not finite.
+    fn masked(&self, window: usize, values: impl Iterator<Item = f64>) -> Vec<f64> {
+        if window == 0 {
+            return vec![f64::NAN; self.len];
         }
-        match &self.bad {
-            None => {
-                for (i, out) in column.iter_mut().enumerate().skip(window - 1) {
-                    *out = value(i + 1, i + 1 - window);
-                }
-            }
-            Some(bad) => {
-                for (i, out) in column.iter_mut().enumerate().skip(window - 1) {
-                    if bad[i + 1] == bad[i + 1 - window] {
-                        *out = value(i + 1, i + 1 - window);
-                    }
-                }
+        let mut column = Vec::with_capacity(self.len);
+        column.resize(self.len.min(window - 1), f64::NAN);
+        column.extend(values);
+        if let Some(bad) = &self.bad {
+            let ends = bad.get(window..).unwrap_or_default();
+            for (value, _) in column[self.len.min(window - 1)..]
+                .iter_mut()
+                .zip(ends.iter().zip(bad))
+                .filter(|(_, (before_end, before_start))| before_end != before_start)
+            {
+                *value = f64::NAN;
             }
         }
         column

@@ -14,7 +14,7 @@
 //! - It returns one column an output, each as long as the input, NaN before [`Indicator::lookback`] values.
 //! - A finite window that holds a NaN gives NaN. A recursive average that meets a NaN gives NaN and seeds itself anew
 //!   from the values after it: one bad value never poisons the rest.
-//! - Sums of finite windows go through [`ExactSums`], so equal averages compare equal wherever the series starts.
+//! - Sums of finite windows go through [`ExactSums`](crate::exact::ExactSums), so equal averages compare equal wherever the series starts.
 //! - It looks at no value after index `i` to compute output `i`.
 
 mod average;
@@ -78,7 +78,8 @@ pub enum Memory {
 pub struct Series<'a> {
     /// The values, oldest first.
     pub values: &'a [f64],
-    /// The exact prefix sums of `values`, made on first use and shared by all windows over the same column.
+    /// The exact prefix sums of `values`, made on first use and shared by all windows over the same column:
+    /// `Sums::default()` for a column of the candles, `Sums::real()` for one that is calculated.
     pub sums: &'a Sums,
 }
 

@@ -93,6 +93,12 @@ impl Double {
         quotient + (((self.hi - product) - error) + self.lo) / divisor
     }
 
+    /// The quotient by another double-double, rounded once.
+    pub(crate) fn ratio(self, divisor: Self) -> f64 {
+        let quotient = self.hi / divisor.hi;
+        quotient + self.sub(divisor.times(quotient)).value() / divisor.hi
+    }
+
     /// The nearest f64.
     pub(crate) fn value(self) -> f64 {
         self.hi + self.lo

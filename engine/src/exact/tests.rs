@@ -224,3 +224,27 @@ fn windows_that_do_not_fit_are_unknown() {
     assert!(sums.sum(2, 1).is_nan() && sums.sum(0, 2).is_nan() && sums.sum(0, 0).is_nan());
     assert!(ExactSums::new(&[]).means(1).is_empty());
 }
+
+#[test]
+fn calculated_columns_do_not_look_ahead() {
+    // A decimal so far; the value to come is none.
+    let values = [0.1, 0.7, 0.2, 0.4, std::f64::consts::PI];
+    let (full, part) = (ExactSums::real(&values), ExactSums::real(&values[..4]));
+    assert_eq!(full.places(), None);
+    assert_eq!(part.places(), None);
+    for (full, part) in columns(&full, 3).iter().zip(columns(&part, 3)) {
+        assert_eq!(bits(&full[..4]), bits(&part));
+    }
+    assert_eq!(Sums::real().of(&values[..4]).places(), None);
+    assert_eq!(Sums::default().of(&values[..4]).places(), Some(1));
+}
+
+#[test]
+fn a_quotient_just_beyond_half_way_is_rounded_up() {
+    let denominator = (1_u128 << 70) + 1;
+    let half_way = (1_i128 << 54) + 2;
+    let beyond = denominator as i128 * half_way;
+    assert_eq!(ratio(beyond, denominator), 2_f64.powi(54));
+    assert_eq!(ratio(beyond + 1, denominator), 2_f64.powi(54) + 4.0);
+    assert_eq!(ratio(-beyond - 1, denominator), -2_f64.powi(54) - 4.0);
+}

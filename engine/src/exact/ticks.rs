@@ -7,6 +7,18 @@ const MAX_PLACES: u32 = 10;
 /// than half a tick (two roundings of 2^-53 each).
 const MAX_TICKS: f64 = (1_u64 << 51) as f64;
 
+/// 1.5 * 2^52. Its last place is 1 and it has 51 bits to spare on either side: what is added to it is rounded to a whole
+/// number, and stands in its last bits.
+const WHOLE: f64 = 6_755_399_441_055_744.0;
+
+/// Largest magnitude that [`small_to_f64`] takes.
+pub(super) const SMALL_TICKS: i64 = (1 << 51) - 1;
+
+/// An integer of up to [`SMALL_TICKS`] as f64. The cast does the same one at a time; this compiles to vector code.
+pub(super) fn small_to_f64(value: i64) -> f64 {
+    f64::from_bits(WHOLE.to_bits().wrapping_add_signed(value)) - WHOLE
+}
+
 /// `10^places`, exact for all places in use.
 fn power(places: u32) -> f64 {
     10_u64.pow(places) as f64
@@ -15,8 +27,9 @@ fn power(places: u32) -> f64 {
 /// The ticks of `value` at `places`, if it is that decimal.
 fn ticks_of(value: f64, places: u32) -> Option<i64> {
     let scale = power(places);
-    let ticks = (value * scale).round();
-    (ticks.abs() <= MAX_TICKS && ticks / scale == value).then_some(ticks as i64)
+    let scaled = value * scale;
+    let ticks = (scaled + WHOLE) - WHOLE;
+    (scaled.abs() <= MAX_TICKS && ticks / scale == value).then_some(ticks as i64)
 }
 
 /// A decimal column as prefix sums of ticks.
@@ -81,7 +94,7 @@ pub(super) fn ratio(numerator: i128, denominator: u128) -> f64 {
     const EXACT: u128 = 1 << 53;
     let magnitude = numerator.unsigned_abs();
     if magnitude <= EXACT && denominator <= EXACT {
-        return numerator as f64 / denominator as f64;
+        return numerator as i64 as f64 / denominator as i64 as f64;
     }
     // Long division to at least 60 bits, what is left as a sticky bit below them, and one rounding.
     let mut shift = magnitude.leading_zeros();

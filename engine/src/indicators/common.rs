@@ -1,6 +1,5 @@
 //! What the families share: parameters, runs of known values, exponential smoothing, extremes, candle columns.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::{CandleColumns, Domain, Param};
@@ -71,38 +70,49 @@ pub(super) fn wilder_alpha(window: usize) -> f64 {
     1.0 / window as f64
 }
 
-/// The highest value of each window of finite values, in O(1) a bar: a queue of those that may still become one.
+/// The highest value of each window, in a time that does not grow with the window.
 pub(super) fn highest(values: &[f64], window: usize) -> Vec<f64> {
-    extreme(values, window, |newer, older| newer >= older)
+    extreme(values, window, |a, b| if a > b { a } else { b })
 }
 
 /// The lowest value of each window.
 pub(super) fn lowest(values: &[f64], window: usize) -> Vec<f64> {
-    extreme(values, window, |newer, older| newer <= older)
+    extreme(values, window, |a, b| if a < b { a } else { b })
 }
 
-fn extreme(values: &[f64], window: usize, beats: impl Fn(f64, f64) -> bool) -> Vec<f64> {
+/// Van Herk and Gil-Werman: cut the series in blocks as long as the window; a window is then the end of one block and
+/// the start of the next, whose extremes are running ones.
+fn extreme(values: &[f64], window: usize, better: impl Fn(f64, f64) -> f64) -> Vec<f64> {
     by_run(values, |run, out| {
-        let mut candidates: VecDeque<usize> = VecDeque::new();
-        for (i, &value) in run.iter().enumerate() {
-            while candidates.back().is_some_and(|&older| beats(value, run[older])) {
-                candidates.pop_back();
+        if run.len() < window {
+            return;
+        }
+        // best[k]: of the block before, from its value k on.
+        let mut best = vec![0.0; window];
+        for (nth, (block, out)) in run.chunks(window).zip(out.chunks_mut(window)).enumerate() {
+            let mut so_far = block[0];
+            for (k, (out, &value)) in out.iter_mut().zip(block).enumerate() {
+                so_far = better(so_far, value);
+                if k + 1 == window {
+                    *out = so_far + 0.0; // never -0
+                } else if nth > 0 {
+                    *out = better(so_far, best[k + 1]) + 0.0;
+                }
             }
-            candidates.push_back(i);
-            if candidates.front().is_some_and(|&oldest| oldest + window <= i) {
-                candidates.pop_front();
-            }
-            if let Some(&best) = candidates.front().filter(|_| i + 1 >= window) {
-                out[i] = run[best];
+            let mut so_far = block[block.len() - 1];
+            for (best, &value) in best.iter_mut().zip(block).rev() {
+                so_far = better(so_far, value);
+                *best = so_far;
             }
         }
     })
 }
 
-/// `(high + low + close) / 3`.
+/// `(high + low + close) / 3`, written so that a bar of one price gives exactly that price: the rounded sum of three
+/// often is not three times anything.
 pub(super) fn typical_price(candles: &CandleColumns<'_>) -> Vec<f64> {
     let prices = candles.high.iter().zip(candles.low).zip(candles.close);
-    prices.map(|((high, low), close)| (high + low + close) / 3.0).collect()
+    prices.map(|((high, low), close)| low + ((high - low) + (close - low)) / 3.0).collect()
 }
 
 /// The largest of high - low, |high - previous close| and |low - previous close|; NaN at the first bar, which has no

@@ -33,8 +33,8 @@ fn stoch(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
             },
         )
         .collect();
-    let mut k = ExactSums::new(&raw).means(window(params[1]));
-    let d = ExactSums::new(&k).means(window(params[2]));
+    let mut k = ExactSums::real(&raw).means(window(params[1]));
+    let d = ExactSums::real(&k).means(window(params[2]));
     for (k, d) in k.iter_mut().zip(&d) {
         if d.is_nan() {
             *k = f64::NAN;
@@ -61,7 +61,7 @@ pub(super) static CCI: Indicator = Indicator {
 fn cci(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let window = window(params[0]);
     let typical = typical_price(&source.candles);
-    let means = ExactSums::new(&typical).means(window);
+    let means = ExactSums::real(&typical).means(window);
     let mut column = unknown(typical.len());
     for i in window - 1..typical.len().max(window - 1) {
         let mean = means[i];

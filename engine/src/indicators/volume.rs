@@ -78,7 +78,7 @@ fn vwap(source: &Source<'_>, _: &[f64]) -> Vec<Vec<f64>> {
         value = value.add(Double::product(*price, candles.volume[i]));
         volume = volume.plus(candles.volume[i]);
         if volume.value() > 0.0 {
-            *price = value.over(volume.value());
+            *price = value.ratio(volume);
         }
     }
     vec![column]
@@ -110,7 +110,7 @@ fn mfi(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
             if change.abs() <= 1e-14 * typical[i] { 0.0 } else { typical[i] * source.candles.volume[i] };
         (positive[i], negative[i]) = if change > 0.0 { (flow, 0.0) } else { (0.0, flow) };
     }
-    let sums = [&positive, &negative].map(|flow| ExactSums::new(flow).window_sums(window));
+    let sums = [&positive, &negative].map(|flow| ExactSums::real(flow).window_sums(window));
     let mut column = unknown(typical.len());
     for i in window..typical.len() {
         column[i] = share(sums[0][i], sums[1][i]);
