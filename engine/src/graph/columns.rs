@@ -23,9 +23,15 @@ pub struct Column {
 }
 
 impl Column {
-    /// A column whose values are warm from `first` on.
+    /// A calculated column whose values are warm from `first` on. Its sums never take it for decimals: whether it looks
+    /// like them may change with a later value, which must not change the bits of an earlier sum.
     pub fn new(values: Vec<f64>, first: usize) -> Self {
-        Self { values, first, sums: Sums::default() }
+        Self { values, first, sums: Sums::real() }
+    }
+
+    /// A column of the candle, whose prices and volumes usually are decimals.
+    pub fn of_candle(values: Vec<f64>) -> Self {
+        Self { values, first: 0, sums: Sums::default() }
     }
 }
 

@@ -106,7 +106,9 @@ impl Evaluator {
         match &node.op {
             Op::Number(value) => Value::Number(*value),
             Op::Flag(flag) => Value::Flag(u8::from(*flag)),
-            Op::Candle(field) => numbers(candle_column(&frame.candles, *field).to_vec(), 0),
+            Op::Candle(field) => {
+                Value::Numbers(Arc::new(Column::of_candle(candle_column(&frame.candles, *field).to_vec())))
+            }
             Op::Time(field) => {
                 numbers(frame.candles.timestamp().iter().map(|&t| time_value(*field, t)).collect(), 0)
             }
@@ -292,7 +294,7 @@ fn indicate(indicator: &Indicator, params: &[f64], frame: &Frame, inputs: &[Valu
     let candles = &frame.candles;
     let n = candles.len();
     let start = start.min(n);
-    let fresh = Sums::default();
+    let fresh = Sums::real();
     let series = match inputs.first() {
         // The column's own prefix sums are shared by every window over it, as long as they begin where it does.
         Some(Value::Numbers(column)) if column.first == start => {
