@@ -1,3 +1,152 @@
-//! The `blockgrid` program.
+//! The `blockgrid` program: one `BacktestJob`, run on this machine.
+//!
+//! Exit codes: 0 done, 1 failed or interrupted, 2 bad input.
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
-fn main() {}
+mod candles;
+mod complete;
+mod eval;
+mod explain;
+mod failure;
+mod indicators;
+mod init;
+mod load;
+mod query;
+mod run;
+mod show;
+mod validate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use blockgrid_job::Override;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use failure::Failure;
+
+/// Backtests of trading strategies: from one manifest, on a laptop or a cluster, with the same bytes.
+#[derive(Parser)]
+#[command(name = "blockgrid", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a job: sweep, leaderboard, result tables and report.
+    Run(RunArgs),
+    /// Check a manifest; every error at once, with its field.
+    Validate {
+        #[command(flatten)]
+        manifest: ManifestArgs,
+        /// How to print.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Show what a manifest resolves to: the graph, warm-up, and what trials share.
+    Explain {
+        #[command(flatten)]
+        manifest: ManifestArgs,
+    },
+    /// Evaluate expressions over candles: blockgrid eval --data candles.csv "rsi(close, 14)".
+    Eval(eval::EvalArgs),
+    /// SQL over the result tables of a run: blockgrid query DIR "select * from trials limit 10".
+    #[command(disable_help_flag = true)]
+    Query {
+        /// Passed on to the program `blockgrid-query`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<std::ffi::OsString>,
+    },
+    /// List indicators and functions, or explain one.
+    Indicators {
+        /// An indicator's name.
+        name: Option<String>,
+        /// Print the whole reference page as Markdown.
+        #[arg(long, conflicts_with = "name")]
+        markdown: bool,
+    },
+    /// Write a commented starter manifest.
+    Init {
+        /// Where to; an existing file is kept.
+        #[arg(default_value = "job.yaml")]
+        file: PathBuf,
+    },
+    /// Print shell completions.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// A manifest and what is replaced in it.
+#[derive(Args)]
+struct ManifestArgs {
+    /// The manifest (YAML or JSON).
+    file: PathBuf,
+    /// Replace a field below `spec`; may be given several times.
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Args)]
+struct RunArgs {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    /// Folder for the results [default: blockgrid-out/NAME].
+    #[arg(short, long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Threads to use [default: all cores]; changes no byte of the results.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// How to print what came out.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines.
+    Json,
+}
+
+impl ManifestArgs {
+    fn overrides(&self) -> Result<Vec<Override>, Failure> {
+        let parsed: Vec<_> = self.set.iter().map(|text| text.parse::<Override>()).collect();
+        let errors: Vec<_> = parsed.iter().filter_map(|result| result.clone().err()).collect();
+        if errors.is_empty() {
+            Ok(parsed.into_iter().flatten().collect())
+        } else {
+            Err(Failure::fields("bad --set", errors))
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let json = matches!(
+        &command,
+        Command::Run(RunArgs { output: Output::Json, .. }) | Command::Validate { output: Output::Json, .. }
+    );
+    let done = match command {
+        Command::Run(args) => run::run(&args),
+        Command::Validate { manifest, output } => validate::validate(&manifest, output),
+        Command::Explain { manifest } => explain::explain(&manifest),
+        Command::Eval(args) => eval::eval(&args),
+        Command::Query { args } => return query::query(&args),
+        Command::Indicators { name, markdown } => indicators::indicators(name.as_deref(), markdown),
+        Command::Init { file } => init::init(&file),
+        Command::Completions { shell } => {
+            complete::completions(shell);
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(json),
+    }
+}

@@ -16,7 +16,7 @@ mod resample;
 mod scalar;
 
 pub use columns::{Bools, Column, FALSE, TRUE, UNKNOWN, Value};
-pub use compile::{Compiler, Scope};
+pub use compile::{Compiler, Scope, usage};
 pub use evaluate::{Evaluator, Instance};
 pub use functions::{FUNCTIONS, FunctionInfo};
 pub use resample::{align, resample};

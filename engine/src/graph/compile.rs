@@ -11,6 +11,8 @@ use crate::interval::Interval;
 
 mod call;
 
+pub use call::usage;
+
 /// What the names of an expression mean.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a> {

@@ -257,7 +257,7 @@ impl Compiler<'_> {
 }
 
 /// How an indicator is called: `bbands(series, window, deviations=2)`.
-pub(crate) fn usage(indicator: &Indicator) -> String {
+pub fn usage(indicator: &Indicator) -> String {
     let series = (indicator.over == Over::Series).then(|| "series".to_owned());
     let params = indicator.params.iter().map(|param| match param.default {
         Some(default) => format!("{}={default}", param.name),

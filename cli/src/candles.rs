@@ -1,0 +1,172 @@
+//! The candles of a job: found, read with their pre-roll, and described.
+
+use std::ops::Range;
+use std::path::Path;
+
+use blockgrid_datasets::{Dataset, digest, read_file, sample};
+use blockgrid_engine::sim::SymbolRules;
+use blockgrid_engine::{Candles, Interval};
+use blockgrid_job::{DataSource, FieldError, Job, Survey, SymbolSpec};
+
+use crate::failure::Failure;
+use crate::show;
+
+/// One symbol of a job.
+pub(crate) struct SymbolCandles {
+    pub(crate) name: String,
+    pub(crate) rules: SymbolRules,
+    /// Candles with as much pre-roll as exists and is wanted.
+    pub(crate) candles: Candles,
+    /// The candles that are traded.
+    pub(crate) run: Range<usize>,
+    /// Digest of everything read.
+    pub(crate) digest: String,
+}
+
+/// The candles of a job.
+pub(crate) struct JobCandles {
+    pub(crate) symbols: Vec<SymbolCandles>,
+    pub(crate) interval: Interval,
+    pub(crate) survey: Survey,
+    pub(crate) synthetic: bool,
+    /// What the candles are, in a few words.
+    pub(crate) source: String,
+}
+
+const DATA: &str = "spec.data";
+
+/// Reads what the job runs on.
+pub(crate) fn read(job: &Job, folder: &Path) -> Result<JobCandles, Failure> {
+    match &job.spec().data.source {
+        DataSource::Dataset(name) => from_dataset(job, name, folder),
+        DataSource::File(path) => from_file(job, path, folder),
+    }
+}
+
+/// Opens a data set by name or location; relative folders start from `folder`.
+pub(crate) fn open_dataset(name: &str, folder: &Path, field: &str) -> Result<Dataset, Failure> {
+    if name == "sample" {
+        return sample().map_err(|error| Failure::data(field, error));
+    }
+    if name.contains("://") {
+        return Dataset::open(name).map_err(|error| Failure::data(field, error));
+    }
+    let path = folder.join(name);
+    if !path.exists() {
+        let message = format!(
+            "`{name}` is neither a registered data set (known: sample) nor a folder ({} does not exist)",
+            path.display()
+        );
+        return Err(Failure::input("cannot use the data", field, message));
+    }
+    Dataset::open(&path.to_string_lossy()).map_err(|error| Failure::data(field, error))
+}
+
+fn from_dataset(job: &Job, name: &str, folder: &Path) -> Result<JobCandles, Failure> {
+    let spec = &job.spec().data;
+    let field = "spec.data.dataset";
+    let dataset = open_dataset(name, folder, field)?;
+    let interval = spec.interval.ok_or_else(|| {
+        Failure::input("cannot use the data", "spec.data.interval", "is missing: name the candles' length")
+    })?;
+    let survey = job
+        .survey(interval)
+        .map_err(|errors| Failure::fields("the strategy does not fit the data", errors))?;
+    let available = dataset.symbols(interval);
+    if available.is_empty() {
+        let mut intervals: Vec<Interval> =
+            dataset.manifest().symbols(None).iter().flat_map(|s| dataset.manifest().intervals(s)).collect();
+        intervals.sort();
+        intervals.dedup();
+        let known: Vec<_> = intervals.iter().map(Interval::to_string).collect();
+        let message = format!("`{name}` has no {interval} candles: it has {}", known.join(", "));
+        return Err(Failure::input("cannot use the data", "spec.data.interval", message));
+    }
+    let wanted: Vec<SymbolSpec> = if spec.symbols.is_empty() {
+        available
+            .iter()
+            .map(|name| SymbolSpec { name: name.clone(), rules: SymbolRules::default() })
+            .collect()
+    } else {
+        spec.symbols.clone()
+    };
+    let missing: Vec<FieldError> = wanted
+        .iter()
+        .filter(|symbol| !available.contains(&symbol.name))
+        .map(|symbol| {
+            let message = format!(
+                "`{}` has no {interval} candles in `{name}`: it has {}",
+                symbol.name,
+                available.join(", ")
+            );
+            FieldError::new("spec.data.symbols", message)
+        })
+        .collect();
+    if !missing.is_empty() {
+        return Err(Failure::fields("cannot use the data", missing));
+    }
+    let names: Vec<&str> = wanted.iter().map(|symbol| symbol.name.as_str()).collect();
+    let from = spec.from.map(|from| from.saturating_sub(survey.pre_roll_ms));
+    dataset.check_footers(&names, interval, from, spec.to).map_err(|error| Failure::data(field, error))?;
+    let mut symbols = Vec::new();
+    for symbol in wanted {
+        let candles = dataset
+            .read(&symbol.name, interval, from, spec.to)
+            .map_err(|error| Failure::data(DATA, error))?;
+        symbols.push(traded(job, symbol, candles)?);
+    }
+    let source = dataset.manifest().source.clone();
+    Ok(JobCandles { symbols, interval, survey, synthetic: dataset.manifest().synthetic, source })
+}
+
+fn from_file(job: &Job, path: &str, folder: &Path) -> Result<JobCandles, Failure> {
+    let spec = &job.spec().data;
+    let field = "spec.data.file";
+    let full = folder.join(path);
+    let file = read_file(&full, spec.interval).map_err(|error| Failure::data(field, error))?;
+    job.check_interval(file.interval)
+        .map_err(|errors| Failure::fields("the strategy does not fit the data", errors))?;
+    let survey = job
+        .survey(file.interval)
+        .map_err(|errors| Failure::fields("the strategy does not fit the data", errors))?;
+    let symbol = match spec.symbols.as_slice() {
+        [] => SymbolSpec { name: file.symbol, rules: SymbolRules::default() },
+        [one] => one.clone(),
+        more => {
+            let message = format!("names {} symbols, but a file holds one", more.len());
+            return Err(Failure::input("cannot use the data", "spec.data.symbols", message));
+        }
+    };
+    // Only the pre-roll that is wanted is kept, so that the digest names what the result depends on.
+    let opens = file.candles.timestamp();
+    let begin =
+        spec.from.map_or(0, |from| opens.partition_point(|&t| t < from.saturating_sub(survey.pre_roll_ms)));
+    let end = spec.to.map_or(opens.len(), |to| opens.partition_point(|&t| t < to));
+    let kept = if begin < end { begin..end } else { 0..opens.len() };
+    let candles = file.candles.slice(kept);
+    let symbols = vec![traded(job, symbol, candles)?];
+    Ok(JobCandles { symbols, interval: file.interval, survey, synthetic: false, source: path.to_owned() })
+}
+
+/// The bars of `[from, to)`; an error when there are none.
+fn traded(job: &Job, symbol: SymbolSpec, candles: Candles) -> Result<SymbolCandles, Failure> {
+    let spec = &job.spec().data;
+    let opens = candles.timestamp();
+    let start = spec.from.map_or(0, |from| opens.partition_point(|&t| t < from));
+    let end = spec.to.map_or(opens.len(), |to| opens.partition_point(|&t| t < to));
+    if start >= end {
+        let has = match (opens.first(), opens.last()) {
+            (Some(&first), Some(&last)) => {
+                format!("its candles run from {} to {}", show::instant(first), show::instant(last))
+            }
+            _ => "it has none".to_owned(),
+        };
+        let message = format!("symbol `{}` has no candle between `from` and `to`: {has}", symbol.name);
+        return Err(Failure::input("cannot use the data", DATA, message));
+    }
+    // Profile vectorbt has no pre-roll: its account and its averages begin with the first candle.
+    let (candles, run) =
+        if job.is_vectorbt() { (candles.slice(start..end), 0..end - start) } else { (candles, start..end) };
+    let digest = digest(&symbol.name, &candles);
+    Ok(SymbolCandles { name: symbol.name, rules: symbol.rules, candles, run, digest })
+}

@@ -1,0 +1,129 @@
+//! `blockgrid explain`: what a manifest resolves to.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use blockgrid_engine::graph::{Graph, NodeId, Op};
+use blockgrid_engine::sweep::SymbolRun;
+use blockgrid_job::Job;
+use blockgrid_job::quote::grouped;
+
+use crate::candles::{JobCandles, SymbolCandles};
+use crate::failure::Failure;
+use crate::load::load;
+use crate::{ManifestArgs, candles, run, show};
+
+/// Trials whose graph is drawn when there are more.
+const TRIALS_SHOWN: usize = 1;
+
+pub(crate) fn explain(args: &ManifestArgs) -> Result<(), Failure> {
+    let loaded = load(args)?;
+    let job = &loaded.job;
+    let data = candles::read(job, &loaded.folder)?;
+    let mut out = String::new();
+    let _ = writeln!(out, "Manifest, resolved:\n{}\n", indent(&serde_json::to_string_pretty(job.spec())?));
+    let _ = writeln!(out, "Trials: {}", run::quote(job, &data));
+    for axis in job.grid().axes() {
+        let values: Vec<_> = axis.values.iter().take(12).map(f64::to_string).collect();
+        let more = if axis.values.len() > 12 {
+            format!(", ... ({} values)", axis.values.len())
+        } else {
+            String::new()
+        };
+        let _ = writeln!(out, "  {}: {}{more}", axis.name, values.join(", "));
+    }
+    let survey = &data.survey;
+    let _ = writeln!(
+        out,
+        "\nShared graph: {} columns serve all trials; without sharing they would be {}.",
+        grouped(survey.columns as u128),
+        grouped(survey.unshared_columns as u128)
+    );
+    let hours = survey.pre_roll_ms as f64 / 3_600_000.0;
+    let _ = writeln!(out, "Pre-roll: {hours:.1} hours of candles before `from` settle every node.");
+    let _ = writeln!(out, "Kernel: bar-loop (the definition of meaning; the only one in this build).");
+    graph_of_trial(job, &data, &mut out)?;
+    show::print(&out);
+    Ok(())
+}
+
+fn graph_of_trial(job: &Job, data: &JobCandles, out: &mut String) -> Result<(), Failure> {
+    let mut graph = Graph::new();
+    let compile = |trial: usize, graph: &mut Graph| {
+        job.compile(trial, data.interval, graph).map_err(|errors| {
+            anyhow::anyhow!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        })
+    };
+    for trial in 0..TRIALS_SHOWN.min(job.grid().len()) {
+        let plan = compile(trial, &mut graph)?;
+        let parameters: Vec<_> =
+            job.grid().parameters(trial).iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let _ = writeln!(out, "\nGraph of the first trial ({}):", parameters.join(" "));
+        let users = users(&graph, &plan.roots());
+        for id in graph.reachable(plan.roots()) {
+            let node = graph.node(id);
+            if matches!(node.op, Op::Number(_) | Op::Flag(_) | Op::Output(_)) {
+                continue;
+            }
+            let pre_roll = graph.pre_roll_ms([id]) / node.frame.millis();
+            let uses = users.get(&id).copied().unwrap_or(0);
+            let frame = if node.frame == data.interval { String::new() } else { format!(" @{}", node.frame) };
+            let kind = if node.on_position {
+                "evaluated bar by bar".to_owned()
+            } else {
+                format!("pre-roll {pre_roll} bars, used {uses}x")
+            };
+            let _ = writeln!(out, "  {:>3}  {}{frame}  [{kind}]", id.index(), graph.describe(id));
+        }
+        for symbol in &data.symbols {
+            let _ = writeln!(out, "{}", start(job, data, symbol, &plan, &graph));
+        }
+    }
+    Ok(())
+}
+
+/// When the first trial starts to trade a symbol.
+fn start(
+    job: &Job,
+    data: &JobCandles,
+    symbol: &SymbolCandles,
+    plan: &blockgrid_engine::strategy::TrialPlan,
+    graph: &Graph,
+) -> String {
+    let frames = data.survey.frames.iter().copied();
+    let spec = job.spec();
+    let session = spec.strategy.session.as_ref();
+    let run = SymbolRun::new(
+        symbol.candles.clone(),
+        symbol.run.clone(),
+        frames,
+        session,
+        symbol.rules,
+        spec.execution.clone(),
+    );
+    let first = if job.is_vectorbt() { symbol.run.start } else { run.first_bar(plan, graph) };
+    let name = &symbol.name;
+    let history = symbol.run.start;
+    match symbol.candles.timestamp().get(first).filter(|_| first < symbol.run.end) {
+        Some(&at) => format!("  {name}: {history} bars of history; first_bar {}", show::instant(at)),
+        None => format!("  {name}: {history} bars of history; never warm, so it does not trade"),
+    }
+}
+
+/// How often each node is used by others and by the strategy itself.
+fn users(graph: &Graph, roots: &[NodeId]) -> BTreeMap<NodeId, usize> {
+    let mut users: BTreeMap<NodeId, usize> = BTreeMap::new();
+    let inner = graph.reachable(roots.iter().copied());
+    for &id in inner.iter().flat_map(|id| &graph.node(*id).inputs).chain(roots) {
+        *users.entry(id).or_default() += 1;
+        // An output and its indicator are one to a reader.
+        if let Op::Output(_) = graph.node(id).op {
+            *users.entry(graph.node(id).inputs[0]).or_default() += 1;
+        }
+    }
+    users
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,38 @@
+//! From a manifest's file to a validated job.
+
+use std::path::PathBuf;
+
+use blockgrid_job::{FieldError, Job, MAX_MANIFEST_BYTES};
+
+use crate::ManifestArgs;
+use crate::failure::Failure;
+
+/// A validated job and where it came from.
+pub(crate) struct Loaded {
+    pub(crate) job: Job,
+    /// The manifest as it stands in its file.
+    pub(crate) text: String,
+    /// The folder that relative paths of the manifest start from.
+    pub(crate) folder: PathBuf,
+}
+
+/// Reads and validates a manifest.
+pub(crate) fn load(args: &ManifestArgs) -> Result<Loaded, Failure> {
+    let file = &args.file;
+    let bad = |message: String| Failure::input(format!("cannot read {}", file.display()), "", message);
+    let metadata = std::fs::metadata(file).map_err(|error| bad(error.to_string()))?;
+    if metadata.is_dir() {
+        return Err(bad("it is a folder: name the manifest in it".to_owned()));
+    }
+    if metadata.len() > MAX_MANIFEST_BYTES {
+        let message = format!("the manifest has {} bytes, the limit is {MAX_MANIFEST_BYTES}", metadata.len());
+        return Err(bad(message));
+    }
+    let bytes = std::fs::read(file).map_err(|error| bad(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| bad("it is not UTF-8 text".to_owned()))?;
+    let in_file = |errors: Vec<FieldError>| Failure::fields(format!("{} cannot run", file.display()), errors);
+    let spec = blockgrid_job::read(&text, &args.overrides()?).map_err(in_file)?;
+    let job = Job::validate(spec, blockgrid_results::is_reserved).map_err(in_file)?;
+    let folder = file.parent().map(PathBuf::from).unwrap_or_default();
+    Ok(Loaded { job, text, folder })
+}

@@ -1,0 +1,171 @@
+//! The trials of a job in shards: each is kept when it is finished, so a run that was broken off goes on where it was.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use blockgrid_engine::Interval;
+use blockgrid_engine::graph::Graph;
+use blockgrid_engine::strategy::TrialPlan;
+use blockgrid_engine::sweep::SymbolRun;
+use blockgrid_job::Job;
+use blockgrid_results::checkpoint::{read_shard, write_shard};
+use blockgrid_results::{TrialRow, TrialTable};
+use indicatif::{ProgressBar, ProgressStyle};
+use sha2::{Digest, Sha256};
+
+use crate::candles::JobCandles;
+use crate::failure::Failure;
+use crate::show;
+
+/// Bars evaluated in one shard, about: a second or two of one core, so that little is lost.
+const BARS_A_SHARD: usize = 100_000_000;
+/// Fewest and most trials in a shard.
+const TRIALS_A_SHARD: (usize, usize) = (16, 2048);
+/// Bytes of columns kept between shards.
+const COLUMN_BUDGET: usize = 1 << 30;
+/// Folder of the finished shards inside the results folder, before the digest of the job.
+const FOLDER: &str = ".shards-";
+
+/// Runs every shard that is not there yet and merges them in order.
+pub(super) fn run(
+    job: &Job,
+    data: &JobCandles,
+    runs: &[SymbolRun],
+    graph: &mut Graph,
+    out: &Path,
+) -> Result<TrialTable, Failure> {
+    let folder = out.join(format!("{FOLDER}{}", identity(job, data)));
+    std::fs::create_dir_all(&folder)?;
+    let stop = stop_flag();
+    let trials = job.grid().len();
+    let names: Vec<&str> = job.grid().axes().iter().map(|axis| axis.name.as_str()).collect();
+    let mut table = TrialTable::new(names.iter().copied());
+    let progress = progress(trials * runs.len());
+    let mut found = 0;
+    for (s, run) in runs.iter().enumerate() {
+        let size = (BARS_A_SHARD / run.run().len().max(1)).clamp(TRIALS_A_SHARD.0, TRIALS_A_SHARD.1);
+        for start in (0..trials).step_by(size) {
+            let range = start..(start + size).min(trials);
+            let path = folder.join(format!("{s:04}-{start:09}.shard"));
+            let shard = match read_shard(&path) {
+                Ok(shard) if shard.len() == range.len() => {
+                    found += shard.len();
+                    shard
+                }
+                _ => {
+                    if stop.load(Ordering::Relaxed) {
+                        progress.abandon();
+                        return Err(interrupted(&folder, trials * runs.len()));
+                    }
+                    let shard = compute(job, data, run, s, range, graph)?;
+                    write_shard(&path, &shard)?;
+                    shard
+                }
+            };
+            progress.inc(shard.len() as u64);
+            table.append(shard)?;
+        }
+    }
+    progress.finish_and_clear();
+    if found > 0 {
+        show::note(&format!("resumed: {found} trials were finished before"));
+    }
+    Ok(table)
+}
+
+/// Removes the finished shards of a run that is complete, and those of earlier jobs in the same folder.
+pub(super) fn forget(out: &Path) {
+    for entry in std::fs::read_dir(out).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(FOLDER) {
+            // What cannot be removed is only space: the next run of the job would find it and be right.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Compiles a trial that validation has compiled before.
+pub(super) fn compile(
+    job: &Job,
+    trial: usize,
+    interval: Interval,
+    graph: &mut Graph,
+) -> Result<TrialPlan, Failure> {
+    job.compile(trial, interval, graph).map_err(|errors| {
+        let list: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        Failure::Failed(anyhow::anyhow!("trial {trial} failed to compile: {}", list.join("; ")))
+    })
+}
+
+fn compute(
+    job: &Job,
+    data: &JobCandles,
+    run: &SymbolRun,
+    symbol: usize,
+    range: std::ops::Range<usize>,
+    graph: &mut Graph,
+) -> Result<TrialTable, Failure> {
+    let plans: Vec<TrialPlan> =
+        range.clone().map(|trial| compile(job, trial, data.interval, graph)).collect::<Result<_, _>>()?;
+    run.forget_unused(&plans, graph, COLUMN_BUDGET);
+    let results = run.trials(&plans, graph);
+    let names = job.grid().axes().iter().map(|axis| axis.name.as_str());
+    let mut table = TrialTable::new(names);
+    let (symbol, window): (Arc<str>, Arc<str>) = (data.symbols[symbol].name.as_str().into(), "".into());
+    for (trial, result) in range.zip(results) {
+        table.push(TrialRow {
+            symbol: Arc::clone(&symbol),
+            window: Arc::clone(&window),
+            parameters: job.grid().swept(trial),
+            first_bar: result.first_bar,
+            metrics: result.metrics.to_array(),
+            rejected_orders: result.rejected_orders,
+            deficit: result.deficit,
+        })?;
+    }
+    Ok(table)
+}
+
+/// What the results are a function of: manifest, candles, engine.
+pub(super) fn identity(job: &Job, data: &JobCandles) -> String {
+    let mut hash = Sha256::new();
+    hash.update(env!("CARGO_PKG_VERSION"));
+    hash.update(serde_json::to_vec(job.spec()).unwrap_or_default());
+    for symbol in &data.symbols {
+        hash.update(&symbol.digest);
+        hash.update(format!("{:?}", symbol.run));
+    }
+    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn interrupted(folder: &Path, trials: usize) -> Failure {
+    let kept = std::fs::read_dir(folder).map_or(0, Iterator::count);
+    Failure::Failed(anyhow::anyhow!(
+        "interrupted: {kept} finished shards of {trials} trials are kept; run the same command again to go on"
+    ))
+}
+
+/// Set by the first Ctrl-C, heard between shards; the second ends the program at once.
+fn stop_flag() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let heard = Arc::clone(&stop);
+    // A handler can be set once a process; without one Ctrl-C just ends it, and finished shards are kept all the same.
+    let _ = ctrlc::set_handler(move || {
+        if heard.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        show::note("stopping after this shard; Ctrl-C again ends at once");
+    });
+    stop
+}
+
+fn progress(trials: usize) -> ProgressBar {
+    let bar = ProgressBar::new(trials as u64);
+    let style = ProgressStyle::with_template(
+        "{bar:40} {human_pos}/{human_len} trials  {per_sec}  {elapsed} (left: {eta})",
+    );
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar
+}

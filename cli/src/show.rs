@@ -1,0 +1,25 @@
+//! Printing.
+
+use std::io::Write;
+
+/// Prints to standard output. A reader that has gone away (`| head`) is no error.
+pub(crate) fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints a line to standard error, which carries everything that is not the result.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Columns of the terminal; wide enough for everything when there is none.
+pub(crate) fn width() -> u16 {
+    terminal_size::terminal_size().map_or(200, |(terminal_size::Width(columns), _)| columns)
+}
+
+/// A UTC instant in milliseconds, without the parts that are zero.
+pub(crate) fn instant(ms: i64) -> String {
+    let text = blockgrid_results::format::instant(ms);
+    text.strip_suffix("T00:00:00Z").map_or_else(|| text.replace('T', " ").replace(":00Z", "Z"), str::to_owned)
+}
