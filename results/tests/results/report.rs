@@ -129,7 +129,7 @@ fn the_summary_takes_the_profit_apart() {
     let page = said(&[100.0, -50.0, 10.0, 10.0, 10.0, 10.0, 10.0]);
     assert!(page.contains("4 of 4 trials (100.00%) beat buy and hold; the best by sharpe is SYN-A with fast=5 slow=50, with sharpe 4.00"));
     // Seven trades, thirteen fills of 0.5: gross 106.5.
-    assert!(page.contains("Fees of 6.50 ate 6.10% of its gross profit of 106.50; without its best 5 of 7 trades it would have lost 40.00 instead of winning 100.00"), "{page}");
+    assert!(page.contains("Fees of 6.50 ate 6.10% of its gross profit of 106.50; its best 5 of 7 trades made 140.00% of the net profit of 100.00, the best tenth (1 trade) 100.00%; without those 5 it would have lost 40.00."), "{page}");
     assert!(said(&[5.0, 5.0]).contains("all its net profit of 10.00 comes from 2 trades"));
     assert!(said(&[1.0, -2.0]).contains(
         "Fees of 1.50 ate all of its gross profit of 0.50; its 2 trades made no net profit (-1.00)"
@@ -196,4 +196,18 @@ fn long_series_are_thinned_and_say_so() {
         page.contains("\"thinned\":true") && page.contains("\"factor\":3") && page.contains("\"factor\":1")
     );
     assert!(page.len() < 1_500_000, "{}", page.len());
+}
+
+#[test]
+fn a_large_grid_keeps_what_can_be_mapped() {
+    let grid: Vec<(f64, f64)> =
+        (0..160).flat_map(|a| (0..160).map(move |b| (f64::from(a), f64::from(b)))).collect();
+    let mut trials = table(&["SYN-A"], &grid, |_, t| (-(t as f64), 12.0));
+    trials
+        .parameters
+        .push(("third".to_owned(), (0..grid.len()).map(|t| f64::from(u8::from(t % 7 == 3))).collect()));
+    let ranked = rank(&trials, &Objective::new("sharpe", None, None).unwrap());
+    let page = text(&html(&report(&trials, &ranked, &[])));
+    assert!(page.contains("\"complete\":false") && page.contains("\"dropped\":0"));
+    assert!(page.len() < 4_000_000, "{}", page.len());
 }
