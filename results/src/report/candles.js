@@ -122,8 +122,12 @@ window.blockgridCandles = (data, ui) => {
     const series = seriesFor(view);
     const candles = aggregate(series, view[0], view[1], ui.narrow() ? 100 : 220);
     const { found, total } = visible(view);
+    // A candle is drawn over the time it lasts, so that a fill stands at its own moment: at the open on the left edge.
+    const half = candles.factor * series.step / 2;
+    const hover = candles.x.map((at, i) => `${ui.time(at)}<br>open ${ui.price(candles.open[i])}<br>high ${ui.price(candles.high[i])}` +
+      `<br>low ${ui.price(candles.low[i])}<br>close ${ui.price(candles.close[i])}`);
     const trace = {
-      type: 'candlestick', name: 'Candles', showlegend: false, x: candles.x, open: candles.open, high: candles.high, low: candles.low, close: candles.close,
+      type: 'candlestick', name: 'Candles', showlegend: false, text: hover, hoverinfo: 'text', x: candles.x.map((at) => at + half), open: candles.open, high: candles.high, low: candles.low, close: candles.close,
       increasing: { line: { color: colours.hold, width: 1 }, fillcolor: colours.page },
       decreasing: { line: { color: colours.hold, width: 1 }, fillcolor: colours.hold },
     };

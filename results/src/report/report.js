@@ -110,8 +110,11 @@
     return new Map([...found].map(([key, values]) => [key, summarise(values, how, grid.metrics[metric])]));
   };
 
-  // Blue is more, orange is less, where zero parts them; one colour where the metric has one sign.
-  const scale = (values, c) => {
+  // Blue is better, orange is worse, parted by zero; one colour where the metric has one sign.
+  // Where less is better the two change places.
+  const scale = (values, metric) => {
+    const c = colours();
+    if (better(metric) < 0) [c.gain, c.loss] = [c.loss, c.gain];
     const low = Math.min(...values);
     const high = Math.max(...values);
     if (low < 0 && high > 0) {
@@ -137,7 +140,7 @@
       customdata: up.values.map((b) => across.values.map((a) => [plain(a), plain(b)])), hoverongaps: false,
       hovertemplate: `${plain(across.name)} %{customdata[0]}<br>${plain(up.name)} %{customdata[1]}<br>${title(metric.id)} <b>%{text}</b><extra></extra>`,
       colorbar: { thickness: 12, outlinewidth: 0, tickformat: tickFormat(metric), len: 1, title: { text: '' } },
-      ...scale(values.length ? values : [0], c),
+      ...scale(values.length ? values : [0], metric),
     };
     const best = {
       type: 'scatter', mode: 'markers', x: [grid.best.at[x]], y: [grid.best.at[y]], hoverinfo: 'skip', showlegend: false,
@@ -194,6 +197,11 @@
   // ---- Equity ----------------------------------------------------------------------------------------------------
   let trial = null;
   const drawEquity = () => {
+    $('c-equity').hidden = trial.bars === 0;
+    if (trial.bars === 0) {
+      $('equity-note').textContent = 'This trial was never warm: it has no account to draw.';
+      return;
+    }
     const c = colours();
     let at = trial.t0;
     const x = trial.t.map((step) => (at += step * trial.step));
