@@ -29,13 +29,21 @@ window.blockgridCandles = (data, ui) => {
     return inside || data.series[trial.series];
   };
 
+  // Candles of a round length, where one fits: 12h rather than 11h.
+  const minute = 60000;
+  const lengths = [1, 2, 3, 5, 10, 15, 30, 60, 120, 180, 240, 360, 480, 720, 1440, 2880, 4320, 10080, 20160, 40320].map((n) => n * minute);
+  const niceFactor = (step, least) => {
+    const length = least > 1 && lengths.find((ms) => ms >= least * step && ms % step === 0);
+    return length ? length / step : least;
+  };
+
   const aggregate = (series, from, to, most) => {
     const t = unpack(series);
     let start = 0;
     while (start < t.length && t[start] < from - series.step * series.factor) start += 1;
     let end = t.length;
     while (end > start && t[end - 1] > to) end -= 1;
-    const factor = Math.max(1, Math.ceil((end - start) / most));
+    const factor = niceFactor(series.factor * series.step, Math.max(1, Math.ceil((end - start) / most)));
     const span = factor * series.factor * series.step;
     const out = { x: [], open: [], high: [], low: [], close: [], factor: factor * series.factor };
     let bucket = null;
@@ -76,7 +84,7 @@ window.blockgridCandles = (data, ui) => {
 
   const describe = (i) => {
     const { trades } = trial;
-    const result = `${ui.money(trades.pnl[i])} (${ui.percent(trades.return[i])})`;
+    const result = `${trades.pnl[i] < 0 ? 'loss' : 'profit'} ${ui.money(trades.pnl[i])} (${ui.percent(trades.return[i])})`;
     const exit = trades.exitTime[i] === null ? 'still open' : `${trades.exitReason[i]} ${ui.time(trades.exitTime[i])} at ${ui.price(trades.exitPrice[i])}`;
     return `Trade ${trades.number[i]}, ${trades.direction[i]}: ${trades.entryReason[i]} ${ui.time(trades.entryTime[i])} at ${ui.price(trades.entryPrice[i])}, ${exit}; ${result}`;
   };
@@ -100,7 +108,7 @@ window.blockgridCandles = (data, ui) => {
     const points = (list, side, symbol, colour, name) => ({
       type: 'scatter', mode: 'markers', name, x: list.map((i) => trades[`${side}Time`][i]), y: list.map((i) => trades[`${side}Price`][i]),
       text: list.map((i) => hover(i, side)), hovertemplate: '%{text}<extra></extra>',
-      marker: { symbol: list.map(symbol), size: list.map((i) => (i === selected ? 15 : 10)), color: list.map(colour), line: { width: 1.2, color: colours.page } },
+      marker: { opacity: 1, symbol: list.map(symbol), size: list.map((i) => (i === selected ? 15 : 10)), color: list.map(colour), line: { width: 1.2, color: colours.page } },
     });
     return [
       { type: 'scatter', mode: 'lines', x: path.x, y: path.y, hoverinfo: 'skip', showlegend: false, line: { width: 1, dash: 'dot', color: colours.soft } },
@@ -112,10 +120,14 @@ window.blockgridCandles = (data, ui) => {
   const draw = () => {
     const colours = ui.colours();
     const series = seriesFor(view);
-    const candles = aggregate(series, view[0], view[1], ui.narrow() ? 140 : 320);
+    const candles = aggregate(series, view[0], view[1], ui.narrow() ? 100 : 220);
     const { found, total } = visible(view);
+    // A candle is drawn over the time it lasts, so that a fill stands at its own moment: at the open on the left edge.
+    const half = candles.factor * series.step / 2;
+    const hover = candles.x.map((at, i) => `${ui.time(at)}<br>open ${ui.price(candles.open[i])}<br>high ${ui.price(candles.high[i])}` +
+      `<br>low ${ui.price(candles.low[i])}<br>close ${ui.price(candles.close[i])}`);
     const trace = {
-      type: 'candlestick', name: 'Candles', showlegend: false, x: candles.x, open: candles.open, high: candles.high, low: candles.low, close: candles.close,
+      type: 'candlestick', name: 'Candles', showlegend: false, text: hover, hoverinfo: 'text', x: candles.x.map((at) => at + half), open: candles.open, high: candles.high, low: candles.low, close: candles.close,
       increasing: { line: { color: colours.hold, width: 1 }, fillcolor: colours.page },
       decreasing: { line: { color: colours.hold, width: 1 }, fillcolor: colours.hold },
     };

@@ -24,8 +24,10 @@ const TRADES: usize = 2_000;
 const GRID_ROWS: usize = 20_000;
 /// Metric values in the grid, whatever happens.
 const GRID_VALUES: usize = 400_000;
+/// Lengths of aggregated candles a person expects, in minutes.
+const ROUND_MINUTES: [i64; 16] = [1, 2, 3, 5, 10, 15, 30, 60, 120, 180, 240, 360, 480, 720, 1440, 10_080];
 /// A window around a trade is embedded bar by bar up to this length.
-const DETAIL_BARS: usize = 1_500;
+const DETAIL_BARS: usize = 2_500;
 
 pub(super) const GRID_METRICS: [&str; 9] = [
     "total_return",
@@ -153,7 +155,12 @@ impl<'a> Series<'a> {
     }
 
     fn factor(&self, candles: &Candles, start: usize) -> usize {
-        (candles.len() - start).div_ceil(self.budget).max(1)
+        let least = (candles.len() - start).div_ceil(self.budget).max(1);
+        let step = candles.interval().millis();
+        let fits = |minutes: &i64| (minutes * 60_000).checked_rem(step) == Some(0);
+        let factors =
+            ROUND_MINUTES.iter().filter(|m| fits(m)).filter_map(|m| usize::try_from(m * 60_000 / step).ok());
+        if least == 1 { 1 } else { factors.into_iter().find(|factor| *factor >= least).unwrap_or(least) }
     }
 
     fn start(&self, candles: &Candles) -> usize {
@@ -203,7 +210,8 @@ impl<'a> Series<'a> {
             .filter(|_| factor > 1)
             .filter_map(|i| {
                 let (from, to) = (all[i].entry.bar, all[i].entry.bar + all[i].bars);
-                let pad = (all[i].bars * 2).clamp(150, 600);
+                // The script opens 30 bars or 0.6 of the trade on either side.
+                let pad = (all[i].bars * 7 / 10).max(150);
                 let range = from.saturating_sub(pad)..(to + pad).min(trial.candles.len());
                 (range.len() <= DETAIL_BARS).then(|| self.push(trial.candles, range, 1))
             })

@@ -42,6 +42,7 @@
       margin: { l: narrow() ? 44 : 60, r: narrow() ? 8 : 16, t: 34, b: 40 },
       hoverlabel: { bgcolor: c.panel, bordercolor: c.line, font: { color: c.text }, align: 'left' },
       legend: { orientation: 'h', x: 0, xanchor: 'left', y: 1, yanchor: 'bottom', bgcolor: 'rgba(0,0,0,0)' },
+      modebar: { bgcolor: 'rgba(0,0,0,0)', color: c.soft, activecolor: c.text },
       dragmode: narrow() ? false : 'zoom', autosize: true, ...extra,
     };
     Object.keys(out).filter((key) => /^[xy]axis/.test(key)).forEach((key) => { out[key] = { ...axis, ...out[key] }; });
@@ -109,8 +110,11 @@
     return new Map([...found].map(([key, values]) => [key, summarise(values, how, grid.metrics[metric])]));
   };
 
-  // Blue is more, orange is less, where zero parts them; one colour where the metric has one sign.
-  const scale = (values, c) => {
+  // Blue is better, orange is worse, parted by zero; one colour where the metric has one sign.
+  // Where less is better the two change places.
+  const scale = (values, metric) => {
+    const c = colours();
+    if (better(metric) < 0) [c.gain, c.loss] = [c.loss, c.gain];
     const low = Math.min(...values);
     const high = Math.max(...values);
     if (low < 0 && high > 0) {
@@ -136,7 +140,7 @@
       customdata: up.values.map((b) => across.values.map((a) => [plain(a), plain(b)])), hoverongaps: false,
       hovertemplate: `${plain(across.name)} %{customdata[0]}<br>${plain(up.name)} %{customdata[1]}<br>${title(metric.id)} <b>%{text}</b><extra></extra>`,
       colorbar: { thickness: 12, outlinewidth: 0, tickformat: tickFormat(metric), len: 1, title: { text: '' } },
-      ...scale(values.length ? values : [0], c),
+      ...scale(values.length ? values : [0], metric),
     };
     const best = {
       type: 'scatter', mode: 'markers', x: [grid.best.at[x]], y: [grid.best.at[y]], hoverinfo: 'skip', showlegend: false,
@@ -148,7 +152,7 @@
       return { tickmode: 'array', tickvals: places, ticktext: places.map((i) => plain(axis.values[i])), showgrid: false, zeroline: false, title: { text: plain(axis.name) }, range: [-0.5, axis.values.length - 0.5] };
     };
     const traces = run === grid.best.run ? [map, best] : [map];
-    window.Plotly.react($('c-grid'), traces, layout({ xaxis: ticks(across), yaxis: ticks(up), margin: { l: 60, r: 8, t: 12, b: 48 } }), config());
+    window.Plotly.react($('c-grid'), traces, layout({ xaxis: ticks(across), yaxis: ticks(up), margin: { l: 60, r: 8, t: narrow() ? 8 : 32, b: 48 } }), config());
     const others = grid.axes.map((_, i) => i).filter((i) => i !== x && i !== y);
     const fixed = others.map((i) => `${grid.axes[i].name}=${grid.axes[i].values[grid.best.at[i]]}`).join(', ');
     const how = { fixed: `Other parameters as in the best trial: ${fixed}.`, best: 'Other parameters: the best of them in each cell.', median: 'Other parameters: the median over them in each cell.' };
@@ -193,6 +197,11 @@
   // ---- Equity ----------------------------------------------------------------------------------------------------
   let trial = null;
   const drawEquity = () => {
+    $('c-equity').hidden = trial.bars === 0;
+    if (trial.bars === 0) {
+      $('equity-note').textContent = 'This trial was never warm: it has no account to draw.';
+      return;
+    }
     const c = colours();
     let at = trial.t0;
     const x = trial.t.map((step) => (at += step * trial.step));
@@ -202,9 +211,9 @@
       type: 'scatter', mode: 'lines', x, y, name, line: { color: colour, width: 1.6 }, hovertemplate: '%{y:,.2f}', ...extra,
     });
     const traces = [
-      line(trial.hold, 'Buy and hold', c.hold, { line: { color: c.hold, width: 1.3, dash: 'dot' } }),
+      line(trial.hold, 'Buy and hold', c.hold, { legendrank: 1001, line: { color: c.hold, width: 1.3, dash: 'dot' } }),
       line(trial.equity, 'Strategy', c.gain),
-      line(drawdown, 'Drawdown', c.loss, { yaxis: 'y2', fill: 'tozeroy', line: { color: c.loss, width: 1 }, hovertemplate: '%{y:.2%}' }),
+      line(drawdown, 'Drawdown', c.loss, { legendrank: 1002, yaxis: 'y2', fill: 'tozeroy', line: { color: c.loss, width: 1 }, hovertemplate: '%{y:.2%}' }),
     ];
     window.Plotly.react($('c-equity'), traces, layout({
       xaxis: { type: 'date', anchor: 'y2', hoverformat: '%Y-%m-%d %H:%M' },

@@ -57,7 +57,8 @@ fn header(out: &mut String, data: &ReportData<'_>) {
         facts.push(trial.candles.interval().to_string());
     }
     facts.extend(range(data));
-    facts.push(format!("{} trials", format::decimal(data.table.len() as f64, 0)));
+    let n = data.table.len();
+    facts.push(format!("{} trial{}", format::decimal(n as f64, 0), if n == 1 { "" } else { "s" }));
     let facts = escape(&facts.join(" \u{b7} "));
     let badge = if data.synthetic { "<span class=\"badge\">synthetic data</span>" } else { "" };
     let _ = writeln!(

@@ -138,26 +138,19 @@ fn shares(parts: &Concentration, trades: usize) -> String {
             if trades == 1 { "" } else { "s" }
         );
     }
-    let five = if parts.best_five > parts.net {
-        format!(
-            "without its best 5 of {} trades it would have lost {} instead of winning {}",
-            decimal(trades as f64, 0),
-            decimal(parts.best_five - parts.net, 2),
-            decimal(parts.net, 2)
-        )
-    } else {
-        format!(
-            "its best 5 of {} trades made {} of the net profit of {}",
-            decimal(trades as f64, 0),
-            percent(parts.best_five / parts.net),
-            decimal(parts.net, 2)
-        )
-    };
-    format!(
-        "{five} (the best tenth, {} of them, made {})",
+    let mut out = format!(
+        "its best 5 of {} trades made {} of the net profit of {}, the best tenth ({} trade{}) {}",
+        decimal(trades as f64, 0),
+        percent(parts.best_five / parts.net),
+        decimal(parts.net, 2),
         decimal(parts.tenth as f64, 0),
-        decimal(parts.best_tenth, 2)
-    )
+        if parts.tenth == 1 { "" } else { "s" },
+        percent(parts.best_tenth / parts.net),
+    );
+    if parts.best_five > parts.net {
+        out += &format!("; without those 5 it would have lost {}", decimal(parts.best_five - parts.net, 2));
+    }
+    out
 }
 
 /// Warnings the report finds itself, then those it was given.

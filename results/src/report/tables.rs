@@ -12,17 +12,8 @@ use crate::top::TopTrial;
 use super::monthly::monthly_returns;
 use super::{LEADERBOARD_ROWS, ReportData, escape};
 
-const SHOWN: [&str; 9] = [
-    "total_return",
-    "cagr",
-    "sharpe",
-    "max_drawdown",
-    "trades",
-    "win_rate",
-    "profit_factor",
-    "exposure",
-    "buy_and_hold_return",
-];
+const SHOWN: [&str; 7] =
+    ["total_return", "cagr", "sharpe", "max_drawdown", "trades", "win_rate", "buy_and_hold_return"];
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -34,7 +25,7 @@ struct Sortable {
 impl Sortable {
     fn new(caption: &str, columns: &[(String, bool)]) -> Self {
         let mut html = format!(
-            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\"><table class=\"sortable\">\
+            "<div class=\"scroll tall\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\"><table class=\"sortable\">\
              <caption class=\"hidden\">{caption}</caption><thead><tr>"
         );
         for (name, numeric) in columns {
