@@ -19,26 +19,24 @@ if ((${#components[@]})); then
     rustup component add "${components[@]}"
 fi
 
-# make; a C compiler and linker for Rust and for zstd; Chromium for the test that renders the report.
+# apt-get only as root on Debian, and never waiting for an answer.
+install() {
+    if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
+        note "not root on Debian, so not installed: $*"
+        return
+    fi
+    note "apt-get install $*"
+    export DEBIAN_FRONTEND=noninteractive
+    if ! { apt-get update -qq && apt-get install -qq -y --no-install-recommends "$@" >/dev/null; } </dev/null; then
+        note "apt-get failed; going on without: $*" >&2
+    fi
+}
+
+# A C compiler and linker for Rust and for zstd.
 packages=()
 command -v make >/dev/null || packages+=(make)
-if ! command -v cc >/dev/null; then
-    packages+=(gcc libc6-dev)
-fi
-if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
-    packages+=(chromium)
-fi
-if ((${#packages[@]})); then
-    if [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
-        note "apt-get install ${packages[*]}"
-        export DEBIAN_FRONTEND=noninteractive
-        if ! { apt-get update -qq && apt-get install -qq -y --no-install-recommends "${packages[@]}" >/dev/null; } </dev/null; then
-            note "apt-get failed; going on without: ${packages[*]}" >&2
-        fi
-    else
-        note "not root on Debian, so not installed: ${packages[*]}"
-    fi
-fi
+command -v cc >/dev/null || packages+=(gcc libc6-dev)
+((${#packages[@]} == 0)) || install "${packages[@]}"
 
 for tool in make cc; do
     if ! command -v "$tool" >/dev/null; then
@@ -46,4 +44,9 @@ for tool in make cc; do
         exit 1
     fi
 done
+
+# The test that renders the report in a browser is skipped without one.
+if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
+    install chromium
+fi
 note "ready: $(cargo --version)"

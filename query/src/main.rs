@@ -11,16 +11,18 @@ use clap::{Parser, ValueEnum};
 const EXAMPLES: &str = "\
 Examples:
   The ten best parameter sets of each symbol:
-    blockgrid query DIR \"select * from (select *, row_number() over (partition by symbol order by sharpe desc) as place
-      from trials) where place <= 10\"
+    blockgrid query DIR \"select * from (select *, row_number() over
+      (partition by symbol order by sharpe desc) as place from trials) where place <= 10\"
   What the stops of the best trial cost:
-    blockgrid query DIR \"select exit_reason, count(*) as trades, sum(pnl) as pnl from trades where rank = 1
-      group by exit_reason order by pnl\"
+    blockgrid query DIR \"select exit_reason, count(*) as trades, sum(pnl) as pnl
+      from trades where rank = 1 group by exit_reason order by pnl\"
   Equity at the end of each month:
-    blockgrid query DIR \"select date_trunc('month', timestamp) as month, last_value(equity order by timestamp) as equity
+    blockgrid query DIR \"select date_trunc('month', timestamp) as month,
+      last_value(equity order by timestamp) as equity
       from equity where rank = 1 group by month order by month\"
 
-Names are case-sensitive; nulls come last in every order. Exit code 0: answered, 1: failed, 2: bad input.";
+Names are case-sensitive; nulls come last in every order.
+Exit code 0: answered, 1: failed, 2: bad input.";
 
 /// SQL over results and candles: every *.parquet in DIR is a table, read-only.
 #[derive(Parser)]
