@@ -317,6 +317,7 @@ impl Graph {
                 format!("{}({})", indicator.name, args.join(", "))
             }
             Op::Output(k) => match &self.node(node.inputs[0]).op {
+                Op::Indicator(indicator) if indicator.outputs.len() == 1 => input(0),
                 Op::Indicator(indicator) => format!("{}.{}", input(0), indicator.outputs[*k]),
                 _ => format!("{}.{k}", input(0)),
             },
