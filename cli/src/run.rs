@@ -19,6 +19,9 @@ use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::{Output, RunArgs, show};
 
+/// The most threads that are started: more than any machine has cores, and few enough to start.
+const MAX_THREADS: usize = 1024;
+
 /// Rows of the leaderboard in the terminal.
 const ROWS_SHOWN: usize = 10;
 
@@ -40,8 +43,9 @@ pub(crate) fn quote(job: &Job, candles: &JobCandles) -> Quote {
 
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     if let Some(threads) = args.threads {
-        if threads == 0 {
-            return Err(Failure::input("bad option", "--threads", "is 0, but must be at least 1"));
+        if !(1..=MAX_THREADS).contains(&threads) {
+            let message = format!("is {threads}, but must be from 1 to {MAX_THREADS}");
+            return Err(Failure::input("bad option", "--threads", message));
         }
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
