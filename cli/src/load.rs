@@ -10,7 +10,7 @@ use crate::failure::Failure;
 /// A validated job and where it came from.
 pub(crate) struct Loaded {
     pub(crate) job: Job,
-    /// The manifest as it stands in its file.
+    /// The manifest as it stands in its file, below what `--set` replaced in it.
     pub(crate) text: String,
     /// The folder that relative paths of the manifest start from.
     pub(crate) folder: PathBuf,
@@ -29,10 +29,16 @@ pub(crate) fn load(args: &ManifestArgs) -> Result<Loaded, Failure> {
         return Err(bad(message));
     }
     let bytes = std::fs::read(file).map_err(|error| bad(error.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|_| bad("it is not UTF-8 text".to_owned()))?;
+    let mut text =
+        String::from_utf8(bytes).map_err(|_| bad("it is not UTF-8 text: save it as UTF-8".to_owned()))?;
     let in_file = |errors: Vec<FieldError>| Failure::fields(format!("{} cannot run", file.display()), errors);
     let spec = blockgrid_job::read(&text, &args.overrides()?).map_err(in_file)?;
     let job = Job::validate(spec, blockgrid_results::is_reserved).map_err(in_file)?;
+    if !args.set.is_empty() {
+        // Whoever reads the report sees what ran, not only what the file says.
+        let replaced: String = args.set.iter().map(|set| format!("# --set {set}\n")).collect();
+        text.insert_str(0, &replaced);
+    }
     let folder = file.parent().map(PathBuf::from).unwrap_or_default();
     Ok(Loaded { job, text, folder })
 }

@@ -49,7 +49,7 @@ pub(super) fn run(
             let range = start..(start + size).min(trials);
             let path = folder.join(format!("{s:04}-{start:09}.shard"));
             let shard = match read_shard(&path) {
-                Ok(shard) if shard.len() == range.len() => {
+                Ok(shard) if is_of(&shard, job, &data.symbols[s].name, range.clone()) => {
                     found += shard.len();
                     shard
                 }
@@ -72,6 +72,20 @@ pub(super) fn run(
         show::note(&format!("resumed: {found} trials were finished before"));
     }
     Ok(table)
+}
+
+/// Whether a shard found on disk holds these trials: a file under a wrong name must not pass for another.
+fn is_of(shard: &TrialTable, job: &Job, symbol: &str, range: std::ops::Range<usize>) -> bool {
+    shard.len() == range.len()
+        && shard.parameters.len() == job.grid().axes().len()
+        && shard.symbol.iter().all(|name| **name == *symbol)
+        && range.enumerate().all(|(row, trial)| {
+            job.grid()
+                .swept(trial)
+                .iter()
+                .zip(&shard.parameters)
+                .all(|(value, (_, column))| *value == column[row])
+        })
 }
 
 /// Removes the finished shards of a run that is complete, and those of earlier jobs in the same folder.
@@ -139,7 +153,10 @@ pub(super) fn identity(job: &Job, data: &JobCandles) -> String {
 }
 
 fn interrupted(folder: &Path, trials: usize) -> Failure {
-    let kept = std::fs::read_dir(folder).map_or(0, Iterator::count);
+    let is_shard = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "shard"))
+    };
+    let kept = std::fs::read_dir(folder).map_or(0, |entries| entries.map(is_shard).filter(|&is| is).count());
     Failure::Failed(anyhow::anyhow!(
         "interrupted: {kept} finished shards of {trials} trials are kept; run the same command again to go on"
     ))
