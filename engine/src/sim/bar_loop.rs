@@ -220,7 +220,11 @@ impl BarLoop<'_> {
 
     /// Hears the signals of the close and decides exits and entries.
     fn hear(&mut self, t: usize) {
-        for (armed, side) in self.armed.iter_mut().zip([&self.signals.long, &self.signals.short]) {
+        // Nothing else looks at it, and it costs a look at every bar.
+        let rearms = self.plan.risk.reentry == Reentry::Rearm;
+        for (armed, side) in
+            self.armed.iter_mut().zip([&self.signals.long, &self.signals.short]).filter(|_| rearms)
+        {
             *armed |= side.as_ref().is_some_and(|side| side.enters_known_false(t));
         }
         match &self.position {
