@@ -7,6 +7,7 @@
 mod common;
 
 mod bar;
+mod docs;
 mod expressions;
 mod metrics;
 mod money;
