@@ -19,6 +19,9 @@ use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::{Output, RunArgs, show};
 
+/// The most threads that are started: far above any machine's cores, far below what takes its memory.
+const MAX_THREADS: usize = 1024;
+
 /// Rows of the leaderboard in the terminal.
 const ROWS_SHOWN: usize = 10;
 
@@ -40,8 +43,10 @@ pub(crate) fn quote(job: &Job, candles: &JobCandles) -> Quote {
 
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     if let Some(threads) = args.threads {
-        if threads == 0 {
-            return Err(Failure::input("bad option", "--threads", "is 0, but must be at least 1"));
+        if !(1..=MAX_THREADS).contains(&threads) {
+            let message =
+                format!("is {threads}, but must be from 1 to {MAX_THREADS}: all cores are used without it");
+            return Err(Failure::input("bad option", "--threads", message));
         }
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
@@ -58,7 +63,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
 
     let out = args.out.clone().unwrap_or_else(|| Path::new("blockgrid-out").join(&job.spec().name));
     std::fs::create_dir_all(&out).map_err(|error| {
-        Failure::input("cannot write results", "--out", format!("{}: {error}", out.display()))
+        let why = if out.is_file() {
+            "is a file, not a folder: name another".to_owned()
+        } else {
+            error.to_string()
+        };
+        Failure::input("cannot write results", "--out", format!("`{}` {why}", out.display()))
     })?;
     let quote = quote(job, &data);
     introduce(&loaded, &data, &quote);
