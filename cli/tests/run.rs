@@ -1,4 +1,5 @@
 //! `blockgrid run`, end to end: the examples, what is written, and that the same job gives the same bytes.
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic where the test fails")]
 
 mod support;
 
