@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test lint fmt docs deny generated bench sample parity
+.PHONY: help setup run check test lint fmt docs deny generated write-generated bench sample parity
 
 CARGO ?= cargo
 JOB ?= examples/sma-crossover.yaml
@@ -10,7 +10,7 @@ JOB ?= examples/sma-crossover.yaml
 VENV ?= target/venv
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what check needs and this machine lacks (root on Debian).
 	@bash tools/setup.sh
@@ -38,18 +38,20 @@ deny: ## Licences, sources and versions of dependencies, if cargo-deny is instal
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check bans licenses sources; \
 	else echo "skipped: cargo-deny is not installed (compiling it takes minutes): cargo install --locked cargo-deny"; fi
 
-# A generated file is compared with what the code generates now, e.g.
-#   $(CARGO) run --quiet -- docs indicators | diff -u docs/indicators.md -
 generated: ## Fail if a generated file is not what the code generates.
-	@echo "no generated files"
+	$(CARGO) run --release --quiet -- indicators --markdown | diff -u docs/indicators.md -
+
+write-generated: ## Write the generated files anew.
+	$(CARGO) run --release --quiet -- indicators --markdown > docs/indicators.md
 
 bench: ## Benchmarks of the engine.
 	$(CARGO) bench -p blockgrid-engine
 
 sample: ## Write the small sample data set anew (deterministic).
-	$(CARGO) run --release -p blockgrid-datasets --example sample
+	$(CARGO) run --release -p blockgrid-datasets --example make_sample -- datasets/sample
 
-parity: ## Compare with vectorbt and TA-Lib (Python from PyPI; slow; never part of check).
+parity: ## Make the expected numbers of vectorbt, backtesting.py and TA-Lib anew (Python 3.11, PyPI; never part of check).
 	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --requirement tools/parity/requirements.txt
-	$(VENV)/bin/python tools/parity/run.py
+	$(VENV)/bin/pip install --quiet --requirement scripts/requirements-parity.txt "TA-Lib==0.8.2"
+	for script in parity_vectorbt parity_backtesting talib_expected; do $(VENV)/bin/python scripts/$$script.py; done
+	git diff --stat -- engine/tests/fixtures

@@ -21,7 +21,11 @@ pub(crate) fn explain(args: &ManifestArgs) -> Result<(), Failure> {
     let job = &loaded.job;
     let data = candles::read(job, &loaded.folder)?;
     let mut out = String::new();
-    let _ = writeln!(out, "Manifest, resolved:\n{}\n", indent(&serde_json::to_string_pretty(job.spec())?));
+    let _ = writeln!(
+        out,
+        "Manifest, resolved:\n{}\n",
+        indent(&serde_json::to_string_pretty(&job.spec().manifest())?)
+    );
     let _ = writeln!(out, "Trials: {}", run::quote(job, &data));
     for axis in job.grid().axes() {
         let values: Vec<_> = axis.values.iter().take(12).map(f64::to_string).collect();

@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::{Output, RunArgs, show};
 
-/// The most threads that are started: far above any machine's cores, far below what takes its memory.
+/// The most threads that are started: more than any machine has cores, and few enough to start.
 const MAX_THREADS: usize = 1024;
 
 /// Rows of the leaderboard in the terminal.
@@ -44,8 +44,7 @@ pub(crate) fn quote(job: &Job, candles: &JobCandles) -> Quote {
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     if let Some(threads) = args.threads {
         if !(1..=MAX_THREADS).contains(&threads) {
-            let message =
-                format!("is {threads}, but must be from 1 to {MAX_THREADS}: all cores are used without it");
+            let message = format!("is {threads}, but must be from 1 to {MAX_THREADS}");
             return Err(Failure::input("bad option", "--threads", message));
         }
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
@@ -86,7 +85,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let warnings = warnings(job, &data, &table);
     let results =
         write::Results { loaded: &loaded, data: &data, table: &table, objective, ranked: &ranked, top: &top };
-    results.write(&out, &quote, &warnings, &mut timings, writing)?;
+    let late: Vec<String> = late_starts(job, &data, &table).into_iter().collect();
+    results.write(&out, &late)?;
+    timings.add("write", writing.elapsed());
     timings.add("total", started.elapsed());
     write::job_json(&out, &results, &quote, &timings)?;
     shards::forget(&out);
@@ -222,9 +223,9 @@ fn top_trials<'a>(
     Ok(top)
 }
 
-/// What a reader of the leaderboard should know.
+/// What a reader of the leaderboard should know. The report finds these by itself, but for trials that start late.
 fn warnings(job: &Job, data: &JobCandles, table: &TrialTable) -> Vec<String> {
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<String> = late_starts(job, data, table).into_iter().collect();
     for symbol in &data.symbols {
         let gaps = symbol.candles.slice(symbol.run.clone()).gaps();
         if gaps > 0 {
@@ -238,17 +239,6 @@ fn warnings(job: &Job, data: &JobCandles, table: &TrialTable) -> Vec<String> {
     if never > 0 {
         warnings.push(format!("{never} trials were never warm on this data: their metrics are null"));
     }
-    let late = (0..table.len())
-        .filter(|&row| {
-            let symbol = &data.symbols[row / job.grid().len()];
-            table.first_bar[row].is_some_and(|first| first > symbol.candles.timestamp()[symbol.run.start])
-        })
-        .count();
-    if late > 0 {
-        warnings.push(format!(
-            "{late} trials start later than the data: their indicators needed warm-up (column first_bar)"
-        ));
-    }
     let rejected: u64 = table.rejected_orders.iter().map(|&count| u64::from(count)).sum();
     if rejected > 0 {
         warnings.push(format!("{rejected} orders were rejected over all trials (column rejected_orders)"));
@@ -261,6 +251,18 @@ fn warnings(job: &Job, data: &JobCandles, table: &TrialTable) -> Vec<String> {
         warnings.push("no funding or borrow cost was charged for shorts: the data has none".to_owned());
     }
     warnings
+}
+
+/// Trials that could not start with the data, because history was too short to warm them up.
+fn late_starts(job: &Job, data: &JobCandles, table: &TrialTable) -> Option<String> {
+    let starts_late = |row: usize| {
+        let symbol = &data.symbols[row / job.grid().len()];
+        table.first_bar[row].is_some_and(|first| first > symbol.candles.timestamp()[symbol.run.start])
+    };
+    let late = (0..table.len()).filter(|&row| starts_late(row)).count();
+    (late > 0).then(|| {
+        format!("{late} trials start later than the data, because their indicators needed warm-up (column first_bar)")
+    })
 }
 
 fn text(table: &TrialTable, objective: &Objective, ranked: &[usize]) -> String {

@@ -12,7 +12,7 @@ pub(crate) fn validate(args: &ManifestArgs, output: Output) -> Result<(), Failur
         Output::Json => {
             let valid = serde_json::json!({
                 "valid": true,
-                "manifest": loaded.job.spec(),
+                "manifest": loaded.job.spec().manifest(),
                 "trials": quote.trials(),
                 "barEvaluations": quote.evaluations,
                 "estimatedSeconds": quote.seconds,

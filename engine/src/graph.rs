@@ -22,7 +22,7 @@ pub use functions::{FUNCTIONS, FunctionInfo};
 pub use resample::{align, resample};
 pub use scalar::{PositionState, Program};
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::expr::{BinaryOp, UnaryOp};
 use crate::indicators::{self, Indicator, Memory};
@@ -187,6 +187,8 @@ pub struct Node {
     pub on_position: bool,
     /// Whether its value depends on where its history begins (a recursion somewhere below it).
     pub recursive: bool,
+    /// How many bars it looks back at recursions below it, through nodes without one of their own.
+    pub reach: usize,
     /// Nesting below it.
     pub depth: usize,
 }
@@ -251,14 +253,18 @@ impl Graph {
             return id;
         }
         let below = |test: fn(&Node) -> bool| inputs.iter().any(|&input| test(self.node(input)));
-        let own_recursion = match &op {
-            Op::Indicator(indicator) => (indicator.memory)(&params, frame) != Memory::Finite,
-            Op::Cross(CrossRule::Vectorbt) => true,
-            _ => false,
+        let own_recursion = is_recursion(&op, &params, frame);
+        let reach = if own_recursion || matches!(op, Op::Align) {
+            0
+        } else {
+            let below = inputs.iter().map(|&input| self.node(input)).filter(|node| node.recursive);
+            let (lookback, _) = own_history(&op, &params, frame);
+            below.map(|node| node.reach.saturating_add(lookback)).max().unwrap_or(0)
         };
         let node = Node {
             on_position: matches!(op, Op::Position(_)) || below(|n| n.on_position),
             recursive: own_recursion || below(|n| n.recursive),
+            reach,
             depth: 1 + inputs.iter().map(|&input| self.node(input).depth).max().unwrap_or(0),
             op,
             inputs,
@@ -325,69 +331,103 @@ impl Graph {
         }
     }
 
-    /// How many bars of its own inputs a node looks back at, and how many more its recursion needs to settle.
-    pub(crate) fn own_history(&self, id: NodeId) -> (usize, usize) {
-        let node = self.node(id);
-        match &node.op {
-            Op::Shift(k) => (*k, 0),
-            Op::Cross(CrossRule::Vectorbt) => (1, VECTORBT_CROSS_MEMORY),
-            Op::Cross(_) => (1, 0),
-            Op::Indicator(indicator) => {
-                let lookback = (indicator.lookback)(&node.params);
-                match (indicator.memory)(&node.params, node.frame) {
-                    Memory::Finite | Memory::Anchored => (lookback, 0),
-                    Memory::Recursive(bars) => (lookback, bars),
-                }
-            }
-            _ => (0, 0),
-        }
+    /// The lead of a node that the run itself asks for: the bars before the run from which on its value must be settled.
+    ///
+    /// Where history matters (a recursion) all of an expression is computed under one lead, rounded up so that others
+    /// share it: in `x - x[1]` both are the same column, one bar apart.
+    pub(crate) fn root_lead(&self, id: NodeId) -> usize {
+        self.lead_for(id, 0)
     }
 
-    /// The lead (bars of the input's frame before the run) that a node asked for `lead` bars asks of its inputs.
-    pub(crate) fn input_lead(&self, id: NodeId, lead: usize) -> usize {
+    /// The lead of a node of which `needed` bars before the run are needed.
+    fn lead_for(&self, id: NodeId, needed: usize) -> usize {
+        let node = self.node(id);
+        if !node.recursive {
+            return needed;
+        }
+        needed.saturating_add(node.reach).clamp(MIN_RECURSIVE_LEAD, MAX_RECURSIVE_LEAD).next_power_of_two()
+    }
+
+    /// How many bars before the run a node of some lead looks at: the lead, its lookback and its memory.
+    pub(crate) fn history(&self, id: NodeId, lead: usize) -> usize {
+        let node = self.node(id);
+        let (lookback, memory) = own_history(&node.op, &node.params, node.frame);
+        lead.saturating_add(lookback).saturating_add(memory)
+    }
+
+    /// The lead that a node of some lead asks of an input, in bars of the input's frame.
+    pub(crate) fn input_lead(&self, id: NodeId, input: NodeId, lead: usize) -> usize {
         let node = self.node(id);
         if let Op::Align = node.op {
-            let ratio = self.node(node.inputs[0]).frame.millis() / node.frame.millis();
-            return lead.div_ceil(usize::try_from(ratio).unwrap_or(1)) + 1;
+            let ratio = self.node(input).frame.millis() / node.frame.millis();
+            return self.lead_for(input, lead.div_ceil(usize::try_from(ratio).unwrap_or(1)) + 1);
         }
-        let (lookback, memory) = self.own_history(id);
-        lead + lookback + memory
-    }
-
-    /// The lead under which a node's column is shared. Where history matters (a recursion) leads are rounded up, so that
-    /// `x` and `x[1]` mean the same column; elsewhere all leads give the same values.
-    pub(crate) fn shared_lead(&self, id: NodeId, lead: usize) -> usize {
-        if self.node(id).recursive { lead.max(MIN_RECURSIVE_LEAD).next_power_of_two() } else { lead }
+        if self.node(input).recursive && !is_recursion(&node.op, &node.params, node.frame) {
+            return lead;
+        }
+        self.lead_for(input, self.history(id, lead))
     }
 
     /// Milliseconds of candles before the run that `roots` need to be settled when the run starts.
     pub fn pre_roll_ms(&self, roots: impl IntoIterator<Item = NodeId>) -> i64 {
         let mut longest = 0;
-        let mut seen = std::collections::HashSet::new();
-        let mut open: Vec<(NodeId, usize)> = roots.into_iter().map(|id| (id, 0)).collect();
-        while let Some((id, lead)) = open.pop() {
-            let lead = self.shared_lead(id, lead);
-            if !seen.insert((id, lead)) {
-                continue;
-            }
+        // Inputs come before the nodes that use them, so the last node left has its longest lead, which needs all that
+        // a shorter one does.
+        let mut leads: BTreeMap<NodeId, usize> =
+            roots.into_iter().map(|id| (id, self.root_lead(id))).collect();
+        while let Some((id, lead)) = leads.pop_last() {
             let node = self.node(id);
-            let input_lead = self.input_lead(id, lead);
-            let bars = i64::try_from(input_lead).unwrap_or(i64::MAX);
-            // A higher candle may have opened up to one of its intervals earlier, and needs whole candles below it.
-            let slack = if matches!(node.op, Op::Align) { 2 } else { 0 };
-            let own = if let Op::Align = node.op { self.node(node.inputs[0]).frame } else { node.frame };
-            let needs_history = !matches!(node.op, Op::Number(_) | Op::Flag(_));
-            if needs_history {
-                longest = longest.max(own.millis().saturating_mul(bars.saturating_add(slack)));
+            let (own, bars) = match node.op {
+                Op::Number(_) | Op::Flag(_) => continue,
+                // A higher candle may have opened up to one of its intervals earlier, and needs whole candles below it.
+                Op::Align => {
+                    let input = node.inputs[0];
+                    (self.node(input).frame, self.input_lead(id, input, lead).saturating_add(2))
+                }
+                _ => (node.frame, self.history(id, lead)),
+            };
+            let bars = i64::try_from(bars).unwrap_or(i64::MAX);
+            longest = longest.max(own.millis().saturating_mul(bars));
+            for &input in &node.inputs {
+                let wanted = self.input_lead(id, input, lead);
+                leads.entry(input).and_modify(|lead| *lead = (*lead).max(wanted)).or_insert(wanted);
             }
-            open.extend(node.inputs.iter().map(|&input| (input, input_lead)));
         }
         longest
     }
 }
 
+/// Whether a node's own values depend on where its history begins.
+pub(crate) fn is_recursion(op: &Op, params: &[f64], frame: Interval) -> bool {
+    match op {
+        Op::Indicator(indicator) => (indicator.memory)(params, frame) != Memory::Finite,
+        Op::Cross(CrossRule::Vectorbt) => true,
+        _ => false,
+    }
+}
+
+/// How many bars of its own inputs a node looks back at, and how many more its recursion needs to settle.
+fn own_history(op: &Op, params: &[f64], frame: Interval) -> (usize, usize) {
+    match op {
+        Op::Shift(k) => (*k, 0),
+        Op::Cross(CrossRule::Vectorbt) => (1, VECTORBT_CROSS_MEMORY),
+        Op::Cross(_) => (1, 0),
+        Op::Indicator(indicator) => {
+            let lookback = (indicator.lookback)(params);
+            match (indicator.memory)(params, frame) {
+                Memory::Finite | Memory::Anchored => (lookback, 0),
+                Memory::Recursive(bars) => (lookback, bars),
+            }
+        }
+        _ => (0, 0),
+    }
+}
+
 /// Leads below this share one column of a recursive node.
 const MIN_RECURSIVE_LEAD: usize = 16;
+
+/// No lead is longer: more bars than there are candles of anything, and far from overflowing.
+const MAX_RECURSIVE_LEAD: usize = 1 << 30;
 
 /// Bars before the run that vectorbt's crossing may remember a value below; beyond it the crossing starts afresh.
 const VECTORBT_CROSS_MEMORY: usize = 256;

@@ -18,16 +18,16 @@ pub(crate) fn contradictions(spec: &JobSpec) -> Vec<FieldError> {
         }
     };
     let (execution, strategy, risk) = (&spec.execution, &spec.strategy, &spec.strategy.risk);
-    let wrote = |path: &str| spec.written.0.iter().any(|written| written == path);
+    let fees = &execution.fees;
     refuse(
         execution.fill == FillAt::NextOpen,
         "spec.execution.fill",
         "it fills at the signal bar's close (fill: close)",
     );
     refuse(
-        wrote("spec.execution.fees.makerBps"),
+        fees.maker_bps != fees.taker_bps,
         "spec.execution.fees.makerBps",
-        "it has one fee: write takerBps",
+        "it has one fee: write takerBps alone",
     );
     refuse(
         execution.slippage.range_share > 0.0,

@@ -7,8 +7,7 @@ mod sweep;
 
 use blockgrid_engine::sim::Execution;
 use blockgrid_engine::strategy::Strategy;
-use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use data::{DataSource, DataSpec, SymbolSpec};
 pub use sweep::{Axis, Direction, ObjectiveSpec, SweepSpec};
@@ -20,9 +19,8 @@ pub const API_VERSION: &str = "grid.blockbuilders.app/v1alpha1";
 /// The `kind` of a manifest.
 pub const KIND: &str = "BacktestJob";
 
-/// A `BacktestJob`, defaults filled in. It serialises to the resolved manifest.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// A `BacktestJob`, defaults filled in; [`JobSpec::manifest`] writes it as a manifest again.
+#[derive(Debug, Clone, PartialEq)]
 pub struct JobSpec {
     /// `metadata.name`.
     pub name: String,
@@ -37,16 +35,26 @@ pub struct JobSpec {
     /// Trials whose trades and equity are kept.
     pub top: usize,
     /// Whether the manifest names `compute`, which only a cluster uses.
-    #[serde(skip)]
     pub names_compute: bool,
-    /// Fields of `execution` and `strategy` that were written, for the checks of a profile.
-    #[serde(skip)]
-    pub(crate) written: Written,
 }
 
-/// Which optional fields a person wrote: a profile refuses those that contradict it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Written(pub(crate) Vec<String>);
+impl JobSpec {
+    /// The resolved manifest: what was asked with every default written out. Reading it gives the same job.
+    pub fn manifest(&self) -> Value {
+        json!({
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": { "name": self.name },
+            "spec": {
+                "data": self.data,
+                "strategy": self.strategy,
+                "execution": self.execution,
+                "sweep": self.sweep,
+                "output": { "top": self.top },
+            },
+        })
+    }
+}
 
 /// Decodes a manifest, with an error for every field that is unknown, missing or of the wrong type.
 ///
@@ -88,14 +96,11 @@ fn job(root: &Field<'_>) -> Option<JobSpec> {
     object.get("status");
     object.done();
     let spec = spec?;
-    let mut written = Written::default();
     let data = spec
         .require("data", "say what to run on: {dataset: sample} or {file: candles.csv}")
         .and_then(|f| data::decode(&f));
-    let execution = execution::decode(spec.get("execution").as_ref(), &mut written);
-    let strategy = spec
-        .require("strategy", "describe entries and exits")
-        .and_then(|f| strategy::decode(&f, &mut written));
+    let execution = execution::decode(spec.get("execution").as_ref());
+    let strategy = spec.require("strategy", "describe entries and exits").and_then(|f| strategy::decode(&f));
     let sweep = match spec.get("sweep") {
         Some(field) => sweep::decode(&field),
         None => Some(SweepSpec::default()),
@@ -120,7 +125,6 @@ fn job(root: &Field<'_>) -> Option<JobSpec> {
         sweep,
         top,
         names_compute,
-        written,
         strategy: strategy.0,
     })
 }

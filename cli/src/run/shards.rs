@@ -144,7 +144,7 @@ fn compute(
 pub(super) fn identity(job: &Job, data: &JobCandles) -> String {
     let mut hash = Sha256::new();
     hash.update(env!("CARGO_PKG_VERSION"));
-    hash.update(serde_json::to_vec(job.spec()).unwrap_or_default());
+    hash.update(serde_json::to_vec(&job.spec().manifest()).unwrap_or_default());
     for symbol in &data.symbols {
         hash.update(&symbol.digest);
         hash.update(format!("{:?}", symbol.run));

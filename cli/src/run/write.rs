@@ -1,7 +1,6 @@
 //! The files of a run: result tables, the report, and `job.json`.
 
 use std::path::Path;
-use std::time::Instant;
 
 use blockgrid_job::Quote;
 use blockgrid_results::equity::write_equity;
@@ -28,14 +27,7 @@ pub(super) struct Results<'a> {
 
 impl Results<'_> {
     /// Writes tables and report into `out`.
-    pub(super) fn write(
-        &self,
-        out: &Path,
-        quote: &Quote,
-        warnings: &[String],
-        timings: &mut Timings,
-        started: Instant,
-    ) -> Result<(), Failure> {
+    pub(super) fn write(&self, out: &Path, warnings: &[String]) -> Result<(), Failure> {
         write_trials(&out.join("trials.parquet"), self.table)?;
         write_trades(&out.join("trades.parquet"), self.top)?;
         write_equity(&out.join("equity.parquet"), self.top)?;
@@ -56,8 +48,6 @@ impl Results<'_> {
             warnings: warnings.to_vec(),
         };
         std::fs::write(out.join("report.html"), html(&report))?;
-        timings.add("write", started.elapsed());
-        debug_assert!(quote.trials() == self.table.len() as u128);
         Ok(())
     }
 }
@@ -94,7 +84,7 @@ pub(super) fn job_json(
         "kernel": "bar-loop",
         // Nothing in a sweep is random.
         "seed": null,
-        "manifest": job.spec(),
+        "manifest": job.spec().manifest(),
         "data": { "synthetic": results.data.synthetic, "source": results.data.source, "symbols": symbols },
         "trials": results.table.len(),
         "columns": { "computed": results.data.survey.columns, "withoutSharing": results.data.survey.unshared_columns },

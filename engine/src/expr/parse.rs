@@ -106,6 +106,13 @@ impl Lower<'_> {
                     return Err(self.error(target.id, message));
                 }
                 let kind = self.call(tree.id, &call.func_name, &call.args, depth + 1)?;
+                // A call's own position is that of its parenthesis, an error reads better at its name.
+                if let Kind::Call { name, .. } = &kind {
+                    let before: String = self.text.chars().take(at).collect();
+                    let start =
+                        before.trim_end().strip_suffix(name.as_str()).map(|rest| rest.chars().count());
+                    at = start.unwrap_or(at);
+                }
                 // An operator's own position is that of its sign: an error reads better at the start of the operand.
                 if let Kind::Binary { left: first, .. }
                 | Kind::Index { of: first, .. }
@@ -207,6 +214,13 @@ mod tests {
         );
         let Kind::Binary { op: BinaryOp::Less, right: two, .. } = right.kind else { panic!("{right:?}") };
         assert_eq!((two.kind, two.at), (Kind::Number(2.0), 47));
+    }
+
+    #[test]
+    fn a_call_stands_where_its_name_does() {
+        let expr = parse("1 + sma (close, 3)").unwrap();
+        let Kind::Binary { right, .. } = expr.kind else { panic!("{expr:?}") };
+        assert_eq!(right.at, 4);
     }
 
     #[test]

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use super::columns::{Bools, Column, FALSE, TRUE, UNKNOWN, Value, and, not};
 use super::functions::{arithmetic, compare, logic, math_value, time_value};
 use super::resample::{align, resample};
-use super::{CandleField, CrossRule, Graph, NodeId, Op, Type};
+use super::{CandleField, CrossRule, Graph, NodeId, Op, Type, is_recursion};
 use crate::candles::Candles;
 use crate::exact::Sums;
 use crate::expr::{BinaryOp, UnaryOp};
-use crate::indicators::{CandleColumns, Indicator, Memory, Series, Source};
+use crate::indicators::{CandleColumns, Indicator, Series, Source};
 use crate::interval::Interval;
 
 /// A node and the lead its column is computed with (0 where the lead makes no difference).
@@ -70,7 +70,7 @@ impl Evaluator {
 
     /// The value of a node, computed on first use.
     pub fn value(&self, graph: &Graph, node: NodeId) -> Value {
-        self.instance(graph, node, 0)
+        self.instance(graph, node, graph.root_lead(node))
     }
 
     /// Bytes of the columns held.
@@ -86,7 +86,6 @@ impl Evaluator {
     }
 
     fn instance(&self, graph: &Graph, id: NodeId, lead: usize) -> Value {
-        let lead = graph.shared_lead(id, lead);
         let key = (id, if graph.node(id).recursive { lead } else { 0 });
         let cell = {
             let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,9 +98,8 @@ impl Evaluator {
         let node = graph.node(id);
         let frame = &self.frames[&node.frame];
         let n = frame.candles.len();
-        let input_lead = graph.input_lead(id, lead);
-        let inputs: Vec<Value> =
-            node.inputs.iter().map(|&input| self.instance(graph, input, input_lead)).collect();
+        let input_value = |&input: &NodeId| self.instance(graph, input, graph.input_lead(id, input, lead));
+        let inputs: Vec<Value> = node.inputs.iter().map(input_value).collect();
         let first = inputs.iter().map(Value::first).max().unwrap_or(0);
         match &node.op {
             Op::Number(value) => Value::Number(*value),
@@ -125,10 +123,9 @@ impl Evaluator {
             Op::Shift(k) => shift(&inputs[0], *k, n),
             Op::Cross(rule) => cross(*rule, &inputs, n, first, self.start(graph, id, frame, lead)),
             Op::Indicator(indicator) => {
-                let start = match (indicator.memory)(&node.params, node.frame) {
-                    Memory::Finite if !node.recursive => 0,
-                    _ => self.start(graph, id, frame, lead),
-                };
+                // A finite window needs no start of its own: it begins where its input does.
+                let recursion = is_recursion(&node.op, &node.params, node.frame);
+                let start = if recursion { self.start(graph, id, frame, lead) } else { 0 };
                 indicate(indicator, &node.params, frame, &inputs, first.max(start))
             }
             Op::Output(k) => match &inputs[0] {
@@ -141,7 +138,7 @@ impl Evaluator {
 
     /// Where the history of a recursive node begins: its lead, lookback and memory before the run.
     fn start(&self, graph: &Graph, id: NodeId, frame: &Frame, lead: usize) -> usize {
-        frame.from.saturating_sub(graph.input_lead(id, lead))
+        frame.from.saturating_sub(graph.history(id, lead))
     }
 
     fn aligned(&self, inner: &Value, to: Interval, from: Interval) -> Value {

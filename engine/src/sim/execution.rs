@@ -108,7 +108,9 @@ impl SymbolRules {
 fn to_step(value: f64, step: f64, up: bool) -> f64 {
     let steps = value / step;
     let nearest = steps.round();
-    let whole = if (steps - nearest).abs() <= 1e-9 * nearest.abs().max(1.0) {
+    // What rounding can have added: a few units in the last place, far less than half a step.
+    let rounding = (8.0 * f64::EPSILON * nearest.abs()).clamp(1e-9, 1e-3);
+    let whole = if (steps - nearest).abs() <= rounding {
         nearest
     } else if up {
         steps.ceil()
@@ -139,6 +141,8 @@ mod tests {
         assert_eq!(rules.adverse(100.009, false), 100.0);
         assert_eq!(rules.adverse(100.07, true), 100.07);
         assert_eq!(SymbolRules { lot: Some(5.0), ..rules }.lots(14.0), 10.0);
+        // Thousands of millions of lots are rounded down, not to the nearest.
+        assert_eq!(SymbolRules { lot: Some(1e-8), ..rules }.lots(123.456_789_998), 123.456_789_99);
     }
 
     #[test]

@@ -17,12 +17,11 @@ pub enum DataSource {
 }
 
 /// A symbol and the rules of its orders.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SymbolSpec {
     /// Name, as in the data set.
     pub name: String,
     /// Lot, tick and minimum notional.
-    #[serde(flatten)]
     pub rules: SymbolRules,
 }
 
@@ -39,6 +38,7 @@ pub struct DataSpec {
     #[serde(flatten)]
     pub source: DataSource,
     /// Symbols, in the order of the results; empty for all that the source has.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "names_or_rules")]
     pub symbols: Vec<SymbolSpec>,
     /// Length of a candle; `None` lets a file tell.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,6 +49,15 @@ pub struct DataSpec {
     /// End of what is traded, UTC milliseconds, exclusive.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "instant")]
     pub to: Option<i64>,
+}
+
+/// A list of names, or an object of rules when there are any.
+fn names_or_rules<S: serde::Serializer>(symbols: &[SymbolSpec], serializer: S) -> Result<S::Ok, S::Error> {
+    if symbols.iter().all(|symbol| symbol.rules == SymbolRules::default()) {
+        serializer.collect_seq(symbols.iter().map(|symbol| &symbol.name))
+    } else {
+        serializer.collect_map(symbols.iter().map(|symbol| (&symbol.name, &symbol.rules)))
+    }
 }
 
 fn instant<S: serde::Serializer>(ms: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {

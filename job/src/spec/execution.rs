@@ -2,7 +2,6 @@
 
 use blockgrid_engine::sim::{Execution, Fees, FillAt, Semantics, Slippage};
 
-use super::Written;
 use crate::decode::{Field, Object};
 
 /// Costs of a run that names none: those of a large exchange's lowest tier. Zero would flatter every strategy.
@@ -11,7 +10,7 @@ const DEFAULT_SLIPPAGE: Slippage = Slippage { bps: 2.0, range_share: 0.0 };
 const DEFAULT_CASH: f64 = 10_000.0;
 
 /// The execution of a manifest; of none, the defaults.
-pub(super) fn decode(field: Option<&Field<'_>>, written: &mut Written) -> Option<Execution> {
+pub(super) fn decode(field: Option<&Field<'_>>) -> Option<Execution> {
     let native = Execution {
         semantics: Semantics::Native,
         fill: FillAt::NextOpen,
@@ -36,11 +35,10 @@ pub(super) fn decode(field: Option<&Field<'_>>, written: &mut Written) -> Option
         _ => native,
     };
     let fill = object.get("fill").map_or(Some(defaults.fill), |f| {
-        written.0.push(format!("{}={}", f.path, f.value.as_str().unwrap_or_default()));
         f.choice(&[("nextOpen", FillAt::NextOpen), ("close", FillAt::Close)])
     });
-    let fees = object.get("fees").map_or(Some(defaults.fees), |f| fees(&f, written));
-    let slippage = object.get("slippage").map_or(Some(defaults.slippage), |f| slippage(&f, written));
+    let fees = object.get("fees").map_or(Some(defaults.fees), |f| fees(&f));
+    let slippage = object.get("slippage").map_or(Some(defaults.slippage), |f| slippage(&f));
     let cash = object.get("initialCash").map_or(Some(defaults.initial_cash), |f| {
         f.number_where("an amount above 0", |n| n > 0.0 && n <= 1e15)
     });
@@ -55,35 +53,33 @@ pub(super) fn decode(field: Option<&Field<'_>>, written: &mut Written) -> Option
 }
 
 /// A cost in basis points; what is not written costs nothing.
-fn cost(object: &Object<'_>, key: &'static str, what: &str, most: f64, written: &mut Written) -> f64 {
+fn cost(object: &Object<'_>, key: &'static str, what: &str, most: f64) -> f64 {
     let Some(field) = object.get(key) else { return 0.0 };
-    written.0.push(field.path.clone());
     field.number_where(what, |n| (0.0..most).contains(&n)).unwrap_or(0.0)
 }
 
-fn fees(field: &Field<'_>, written: &mut Written) -> Option<Fees> {
+fn fees(field: &Field<'_>) -> Option<Fees> {
     let object = field.object()?;
     let bps = "basis points from 0 to below 10000 (10 is 0.1 %)";
-    let taker_bps = cost(&object, "takerBps", bps, 10_000.0, written);
+    let taker_bps = cost(&object, "takerBps", bps, 10_000.0);
     let fees = Fees {
         taker_bps,
         // A venue that names one fee charges it for both.
         maker_bps: if object.map.contains_key("makerBps") {
-            cost(&object, "makerBps", bps, 10_000.0, written)
+            cost(&object, "makerBps", bps, 10_000.0)
         } else {
             taker_bps
         },
-        per_order: cost(&object, "perOrder", "an amount of quote currency of at least 0", 1e15, written),
+        per_order: cost(&object, "perOrder", "an amount of quote currency of at least 0", 1e15),
     };
     object.done();
     Some(fees)
 }
 
-fn slippage(field: &Field<'_>, written: &mut Written) -> Option<Slippage> {
+fn slippage(field: &Field<'_>) -> Option<Slippage> {
     let object = field.object()?;
-    let bps = cost(&object, "bps", "basis points from 0 to below 10000", 10_000.0, written);
-    let range_share =
-        cost(&object, "rangeShare", "a share of the bar's range from 0 to 1", 1.000_000_1, written);
+    let bps = cost(&object, "bps", "basis points from 0 to below 10000", 10_000.0);
+    let range_share = cost(&object, "rangeShare", "a share of the bar's range from 0 to 1", 1.000_000_1);
     object.done();
     Some(Slippage { bps, range_share })
 }

@@ -9,7 +9,7 @@ use blockgrid_engine::strategy::{
 };
 use serde_json::Value;
 
-use super::{Axis, Written};
+use super::Axis;
 use crate::decode::{Errors, Field, Object};
 
 /// A strategy, and its parameters that have no value of their own.
@@ -36,7 +36,7 @@ impl DecodedStrategy<'_> {
     }
 }
 
-pub(super) fn decode<'a>(field: &Field<'a>, written: &mut Written) -> Option<DecodedStrategy<'a>> {
+pub(super) fn decode<'a>(field: &Field<'a>) -> Option<DecodedStrategy<'a>> {
     let object = field.object()?;
     let mut parameters = BTreeMap::new();
     let mut without_value = Vec::new();
@@ -61,7 +61,7 @@ pub(super) fn decode<'a>(field: &Field<'a>, written: &mut Written) -> Option<Dec
     }
     let long = object.get("long").and_then(|f| side(&f));
     let short = object.get("short").and_then(|f| side(&f));
-    let risk = object.get("risk").map_or(Some(Risk::default()), |f| risk(&f, written));
+    let risk = object.get("risk").map_or(Some(Risk::default()), |f| risk(&f));
     let size = object.get("size").map_or(Some(Size::AllIn), |f| size(&f));
     let session = object.get("session").and_then(|f| session(&f));
     object.done();
@@ -121,11 +121,8 @@ fn order(field: &Field<'_>) -> Option<Order> {
     order
 }
 
-fn risk(field: &Field<'_>, written: &mut Written) -> Option<Risk> {
+fn risk(field: &Field<'_>) -> Option<Risk> {
     let object = field.object()?;
-    for key in object.map.keys() {
-        written.0.push(format!("{}.{key}", field.path));
-    }
     let risk = Risk {
         stop_loss: object.get("stopLoss").and_then(|f| distance(&f)),
         take_profit: object.get("takeProfit").and_then(|f| distance(&f)),

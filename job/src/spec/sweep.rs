@@ -11,7 +11,7 @@ use crate::grid::decimal_range;
 use crate::validate::{MAX_TRIALS, too_many};
 
 /// The values of one swept parameter, in order.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
     /// Parameter name.
     pub name: String,
@@ -47,12 +47,17 @@ pub struct ObjectiveSpec {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SweepSpec {
     /// Swept parameters by name: the order of the grid, the last varying fastest.
+    #[serde(serialize_with = "by_name")]
     pub parameters: Vec<Axis>,
     /// A condition on parameters that trials must meet.
     #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
     /// What is best.
     pub objective: ObjectiveSpec,
+}
+
+fn by_name<S: serde::Serializer>(axes: &[Axis], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(axes.iter().map(|axis| (&axis.name, &axis.values)))
 }
 
 impl Default for SweepSpec {

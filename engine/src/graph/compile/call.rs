@@ -164,6 +164,11 @@ impl Compiler<'_> {
         if !frame.is_multiple_of(place.frame) {
             return Err(place.error(at, format!("interval {frame} is no multiple of {}", place.frame)));
         }
+        // Weeks start on a Monday, other intervals count from the epoch: not every multiple is made of whole candles.
+        if place.frame.open_of(frame.open_of(0)) != frame.open_of(0) {
+            let message = format!("candles of {frame} do not line up with those of {}", place.frame);
+            return Err(place.error(at, message));
+        }
         Ok(frame)
     }
 
