@@ -195,9 +195,12 @@ impl Job {
                     match self.compile(trial, base, &mut graph) {
                         Ok(plan) => used.extend(plan.used),
                         Err(found) => {
-                            for error in found {
-                                let error =
-                                    TrialsError { error: field_error(error), first: trial, trials: 1 };
+                            // A block that two expressions use fails in both.
+                            let found = found.into_iter().rev().map(field_error);
+                            let found: BTreeMap<_, _> =
+                                found.map(|error| (error.path.clone(), error)).collect();
+                            for error in found.into_values() {
+                                let error = TrialsError { error, first: trial, trials: 1 };
                                 error.join(&mut errors);
                             }
                         }
