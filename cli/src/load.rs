@@ -1,5 +1,6 @@
 //! From a manifest's file to a validated job.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use blockgrid_job::{FieldError, Job, MAX_MANIFEST_BYTES};
@@ -20,7 +21,12 @@ pub(crate) struct Loaded {
 pub(crate) fn load(args: &ManifestArgs) -> Result<Loaded, Failure> {
     let file = &args.file;
     let bad = |message: String| Failure::input(format!("cannot read {}", file.display()), "", message);
-    let metadata = std::fs::metadata(file).map_err(|error| bad(error.to_string()))?;
+    let metadata = std::fs::metadata(file).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            bad("it does not exist: check the path, or write one with `blockgrid init`".to_owned())
+        }
+        _ => bad(error.to_string()),
+    })?;
     if metadata.is_dir() {
         return Err(bad("it is a folder: name the manifest in it".to_owned()));
     }
@@ -32,8 +38,8 @@ pub(crate) fn load(args: &ManifestArgs) -> Result<Loaded, Failure> {
     let mut text =
         String::from_utf8(bytes).map_err(|_| bad("it is not UTF-8 text: save it as UTF-8".to_owned()))?;
     let in_file = |errors: Vec<FieldError>| Failure::fields(format!("{} cannot run", file.display()), errors);
-    let spec = blockgrid_job::read(&text, &args.overrides()?).map_err(in_file)?;
-    let job = Job::validate(spec, blockgrid_results::is_reserved).map_err(in_file)?;
+    let job =
+        blockgrid_job::load(&text, &args.overrides()?, blockgrid_results::is_reserved).map_err(in_file)?;
     if !args.set.is_empty() {
         // Whoever reads the report sees what ran, not only what the file says.
         let replaced: String = args.set.iter().map(|set| format!("# --set {set}\n")).collect();

@@ -62,7 +62,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
 
     let out = args.out.clone().unwrap_or_else(|| Path::new("blockgrid-out").join(&job.spec().name));
     std::fs::create_dir_all(&out).map_err(|error| {
-        Failure::input("cannot write results", "--out", format!("{}: {error}", out.display()))
+        let why = if out.is_file() {
+            "is a file, not a folder: name another".to_owned()
+        } else {
+            error.to_string()
+        };
+        Failure::input("cannot write results", "--out", format!("`{}` {why}", out.display()))
     })?;
     let quote = quote(job, &data);
     introduce(&loaded, &data, &quote);

@@ -1,4 +1,5 @@
 //! A run that is broken off goes on where it was, and comes to the same bytes.
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic where the test fails")]
 
 mod support;
 

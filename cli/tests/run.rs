@@ -1,4 +1,5 @@
 //! `blockgrid run`, end to end: the examples, what is written, and that the same job gives the same bytes.
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic where the test fails")]
 
 mod support;
 
@@ -45,13 +46,8 @@ fn every_example_runs_and_leaves_its_tables_report_and_record() {
         assert_eq!(files, ["equity.parquet", "job.json", "report.html", "trades.parquet", "trials.parquet"]);
 
         let (table, record) = (trials(&out), json_of(&out.join("job.json")));
-        let manifest = &record["manifest"];
-        let swept: Vec<&str> = manifest["sweep"]["parameters"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|axis| axis["name"].as_str().unwrap())
-            .collect();
+        let swept = record["manifest"]["spec"]["sweep"]["parameters"].as_object().unwrap();
+        let swept: Vec<&str> = swept.keys().map(String::as_str).collect();
         let columns: Vec<&str> = table.parameters.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(columns, swept, "{name}: one column a swept parameter, under its own name");
         assert_eq!(record["trials"], table.len(), "{name}");
@@ -125,10 +121,10 @@ fn the_record_holds_the_resolved_manifest_digests_version_and_seed_and_timings_a
     assert_eq!(record["engineVersion"], env!("CARGO_PKG_VERSION"));
     assert!(record.as_object().unwrap().contains_key("seed"));
     // Resolved: defaults are there that the manifest does not name.
-    let manifest = &record["manifest"];
-    assert_eq!(manifest["execution"]["fees"]["takerBps"], 10.0, "{manifest:#}");
-    assert_eq!(manifest["execution"]["fill"], "nextOpen");
-    assert_eq!(manifest["top"], 20);
+    let spec = &record["manifest"]["spec"];
+    assert_eq!(spec["execution"]["fees"]["takerBps"], 10.0, "{spec:#}");
+    assert_eq!(spec["execution"]["fill"], "nextOpen");
+    assert_eq!(spec["output"]["top"], 20);
     let symbol = &record["data"]["symbols"][0];
     let digest = symbol["digest"].as_str().unwrap();
     assert!(digest.starts_with("sha256:") && digest.len() == 7 + 64, "{digest}");
@@ -145,6 +141,21 @@ fn the_record_holds_the_resolved_manifest_digests_version_and_seed_and_timings_a
     };
     let again = json_of(&folder.path().join("again/job.json"));
     assert_eq!(without_timings(record), without_timings(again));
+}
+
+#[test]
+fn the_resolved_manifest_of_the_record_is_a_manifest_of_the_same_job() {
+    let folder = folder();
+    for (name, set) in EXAMPLES {
+        let out = folder.path().join(name);
+        run_example(name, set, &out, &[]);
+        let resolved = json_of(&out.join("job.json"))["manifest"].clone();
+        write(&folder.path().join("resolved.yaml"), &resolved);
+        run_in(folder.path(), ["run", "resolved.yaml", "-o", "again"]).ok();
+        let again = folder.path().join("again");
+        assert!(tables(&out) == tables(&again), "{name}");
+        assert_eq!(resolved, json_of(&again.join("job.json"))["manifest"], "{name}");
+    }
 }
 
 #[test]

@@ -32,10 +32,6 @@ impl Errors {
         self.0.borrow_mut().push(FieldError::new(path, message));
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.borrow().is_empty()
-    }
-
     pub(crate) fn into_vec(self) -> Vec<FieldError> {
         self.0.into_inner()
     }
@@ -63,9 +59,7 @@ impl<'a> Field<'a> {
 
     pub(crate) fn object(&self) -> Option<Object<'a>> {
         match self.value {
-            Value::Object(map) => {
-                Some(Object { path: self.path.clone(), map, errors: self.errors, asked: RefCell::default() })
-            }
+            Value::Object(map) => Some(Object::new(self, map)),
             _ => {
                 self.wanted("an object (fields with values)");
                 None
@@ -150,6 +144,10 @@ pub(crate) struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
+    pub(crate) fn new(field: &Field<'a>, map: &'a Map<String, Value>) -> Self {
+        Self { path: field.path.clone(), map, errors: field.errors, asked: RefCell::default() }
+    }
+
     pub(crate) fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }

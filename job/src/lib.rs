@@ -16,7 +16,7 @@ mod validate;
 
 pub use decode::FieldError;
 pub use grid::Grid;
-pub use manifest::{MAX_MANIFEST_BYTES, read};
+pub use manifest::{MAX_MANIFEST_BYTES, load, read};
 pub use overrides::Override;
 pub use quote::Quote;
 pub use spec::{DataSource, JobSpec, SymbolSpec};

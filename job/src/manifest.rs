@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::decode::FieldError;
 use crate::overrides::Override;
 use crate::spec::{self, JobSpec};
+use crate::validate::Job;
 
 /// The longest manifest that is read. A strategy of hundreds of blocks has some 50 KB.
 pub const MAX_MANIFEST_BYTES: u64 = 1 << 20;
@@ -18,6 +19,36 @@ const MAX_NESTING: usize = 64;
 /// A text that is too long, nests too deep or is no YAML; every field that is unknown, missing or of the wrong type, with
 /// its path.
 pub fn read(text: &str, overrides: &[Override]) -> Result<JobSpec, Vec<FieldError>> {
+    match spec::decode(&tree(text, overrides)?) {
+        (Some(spec), errors) if errors.is_empty() => Ok(spec),
+        (_, errors) => Err(errors),
+    }
+}
+
+/// Reads a manifest and validates it (see [`Job::validate`]), so that a person gets the errors of both at once.
+///
+/// # Errors
+/// Those of [`read`], and of [`Job::validate`] where what could not be read does not make them guesses.
+pub fn load(
+    text: &str,
+    overrides: &[Override],
+    reserved: impl Fn(&str) -> bool,
+) -> Result<Job, Vec<FieldError>> {
+    let (spec, mut errors) = spec::decode(&tree(text, overrides)?);
+    let judged = ["spec.strategy", "spec.execution", "spec.sweep.parameters"];
+    let whole = errors.iter().all(|error| !judged.iter().any(|path| error.path.starts_with(path)));
+    match spec {
+        Some(spec) if errors.is_empty() => Job::validate(spec, reserved),
+        Some(spec) if whole => {
+            errors.extend(Job::validate(spec, reserved).err().into_iter().flatten());
+            Err(errors)
+        }
+        _ => Err(errors),
+    }
+}
+
+/// The manifest as a tree of values, overrides applied.
+fn tree(text: &str, overrides: &[Override]) -> Result<Value, Vec<FieldError>> {
     if text.len() as u64 > MAX_MANIFEST_BYTES {
         let message = format!("the manifest has {} bytes, the limit is {MAX_MANIFEST_BYTES}", text.len());
         return Err(vec![FieldError::new("", message)]);
@@ -27,11 +58,30 @@ pub fn read(text: &str, overrides: &[Override]) -> Result<JobSpec, Vec<FieldErro
         with_snippet: false,
     };
     let mut value: Value = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        vec![FieldError::new("", format!("failed to read the manifest as YAML: {error}"))]
+        let message = in_plain_words(&error.to_string());
+        vec![FieldError::new("", format!("failed to read the manifest as YAML: {message}"))]
     })?;
     let errors: Vec<FieldError> = overrides.iter().filter_map(|o| o.apply(&mut value).err()).collect();
     if !errors.is_empty() {
         return Err(errors);
     }
-    spec::decode(&value)
+    Ok(value)
+}
+
+/// A parser's message for whoever wrote the manifest: it speaks to programmers, of its options and limits.
+fn in_plain_words(message: &str) -> String {
+    let place = message.rfind(" at line ").map_or("", |at| &message[at..]);
+    let known = [
+        (
+            "multiple YAML documents",
+            "it holds several documents (`---`), but a job is one: put each into a file of its own",
+        ),
+        ("recursion limit", "it nests too deep: the deepest field of a job lies eight levels down"),
+        ("budget breached: Depth", "it nests too deep: the deepest field of a job lies eight levels down"),
+        ("budget breached", "it is too large once its aliases (`*name`) are written out: use fewer"),
+    ];
+    match known.iter().find(|(part, _)| message.contains(part)) {
+        Some((_, plain)) => format!("{plain}{place}"),
+        None => message.replace(", set DuplicateKeyPolicy in Options if acceptable", ""),
+    }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 pub use data::{DataSource, DataSpec, SymbolSpec};
 pub use sweep::{Axis, Direction, ObjectiveSpec, SweepSpec};
 
-use crate::decode::{Errors, Field, FieldError};
+use crate::decode::{Errors, Field, FieldError, Object};
 
 /// The `apiVersion` of a manifest.
 pub const API_VERSION: &str = "grid.blockbuilders.app/v1alpha1";
@@ -56,22 +56,29 @@ impl JobSpec {
     }
 }
 
-/// Decodes a manifest.
+/// Decodes a manifest, with an error for every field that is unknown, missing or of the wrong type.
 ///
-/// # Errors
-/// Every field that is unknown, missing or of the wrong type.
-pub(crate) fn decode(value: &Value) -> Result<JobSpec, Vec<FieldError>> {
+/// The job is given whenever its strategy can be read, so that more can be said about it; with errors, what is missing in
+/// it is filled in with defaults, and it is not for running.
+pub(crate) fn decode(value: &Value) -> (Option<JobSpec>, Vec<FieldError>) {
     let errors = Errors::default();
-    let root = Field { path: String::new(), value, errors: &errors };
-    let spec = job(&root);
-    match spec {
-        Some(spec) if errors.is_empty() => Ok(spec),
-        _ => Err(errors.into_vec()),
-    }
+    let spec = job(&Field { path: String::new(), value, errors: &errors });
+    (spec, errors.into_vec())
 }
 
 fn job(root: &Field<'_>) -> Option<JobSpec> {
-    let object = root.object()?;
+    match root.value {
+        Value::Object(_) => {}
+        Value::Null => {
+            root.errors.push("", "the manifest is empty: `blockgrid init` writes one to start from")
+        }
+        other => {
+            let message = "but must have the fields apiVersion, kind, metadata and spec";
+            root.errors.push("", format!("the manifest is {}, {message}", crate::decode::shown(other)));
+        }
+    }
+    let Value::Object(map) = root.value else { return None };
+    let object = Object::new(root, map);
     for (key, expected) in [("apiVersion", API_VERSION), ("kind", KIND)] {
         if let Some(field) = object.require(key, &format!("write {key}: {expected}"))
             && field.value.as_str() != Some(expected)
@@ -105,15 +112,15 @@ fn job(root: &Field<'_>) -> Option<JobSpec> {
     }
     let names_compute = spec.get("compute").is_some();
     let top = match spec.get("output").map(|field| output(&field)) {
-        Some(top) => top?,
+        Some(top) => top.unwrap_or(DEFAULT_TOP),
         None => DEFAULT_TOP,
     };
     spec.done();
     let strategy = strategy?;
     let sweep = sweep?.filled(&strategy);
     Some(JobSpec {
-        name: name?,
-        data: data?,
+        name: name.unwrap_or_default(),
+        data: data.unwrap_or_default(),
         execution: execution?,
         sweep,
         top,

@@ -20,6 +20,16 @@ pub const MAX_TRIALS: u128 = 5_000_000;
 /// Bars a quote assumes for a grid that is refused before any candle is read: a year of hours.
 const ASSUMED_BARS: usize = 8_760;
 
+/// Why a grid is refused, with its quote.
+pub(crate) fn too_many(size: u128, what: &str) -> String {
+    let quote = Quote::new(size, &[ASSUMED_BARS], 0, 1);
+    format!(
+        "has {} {what}, the limit of a job is {}: on a year of hourly candles that were {quote} on one core. Take fewer values, or longer steps",
+        grouped(size),
+        grouped(MAX_TRIALS),
+    )
+}
+
 /// What the trials of a job need together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Survey {
@@ -54,13 +64,7 @@ impl Job {
         }
         let size = full_size(&spec.sweep.parameters);
         if size > MAX_TRIALS {
-            let quote = Quote::new(size, &[ASSUMED_BARS], 0, 1);
-            let message = format!(
-                "has {} parameter sets, the limit is {}: on a year of hourly candles that were {quote} on one core. Take fewer values, or longer steps",
-                grouped(size),
-                grouped(MAX_TRIALS),
-            );
-            errors.push(FieldError::new("spec.sweep.parameters", message));
+            errors.push(FieldError::new("spec.sweep.parameters", too_many(size, "parameter sets")));
         }
         let parsed = match ParsedStrategy::new(spec.strategy.clone()) {
             Ok(parsed) => Some(parsed),
@@ -79,7 +83,12 @@ impl Job {
         );
         let grid = match grid {
             Ok(grid) if grid.is_empty() => {
-                errors.push(FieldError::new("spec.sweep.where", "leaves no trial: the grid is empty"));
+                let filter = spec.sweep.filter.as_deref().unwrap_or_default();
+                let message = format!(
+                    "`{filter}` leaves none of {} parameter sets, so the grid is empty: loosen it, or sweep other values",
+                    grouped(size)
+                );
+                errors.push(FieldError::new("spec.sweep.where", message));
                 None
             }
             Ok(grid) => Some(grid),
@@ -176,19 +185,23 @@ impl Job {
         let trials = self.grid.len();
         let chunks: Vec<_> =
             (0..trials).step_by(CHUNK).map(|start| start..(start + CHUNK).min(trials)).collect();
-        let checked: Vec<(BTreeMap<String, FieldError>, BTreeSet<String>)> = chunks
+        let checked: Vec<(BTreeMap<String, TrialsError>, BTreeSet<String>)> = chunks
             .into_par_iter()
             .map(|chunk| {
                 let mut graph = Graph::new();
-                let mut errors = BTreeMap::new();
+                let mut errors: BTreeMap<String, TrialsError> = BTreeMap::new();
                 let mut used = BTreeSet::new();
                 for trial in chunk {
                     match self.compile(trial, base, &mut graph) {
                         Ok(plan) => used.extend(plan.used),
                         Err(found) => {
-                            for error in found {
-                                let path = error.path.clone();
-                                errors.entry(path).or_insert_with(|| self.of_trial(trial, error));
+                            // A block that two expressions use fails in both.
+                            let found = found.into_iter().rev().map(field_error);
+                            let found: BTreeMap<_, _> =
+                                found.map(|error| (error.path.clone(), error)).collect();
+                            for error in found.into_values() {
+                                let error = TrialsError { error, first: trial, trials: 1 };
+                                error.join(&mut errors);
                             }
                         }
                     }
@@ -196,15 +209,13 @@ impl Job {
                 (errors, used)
             })
             .collect();
-        let mut errors = BTreeMap::new();
+        let mut errors: BTreeMap<String, TrialsError> = BTreeMap::new();
         let mut used = BTreeSet::new();
         for (found, names) in checked {
-            for (path, error) in found {
-                errors.entry(path).or_insert(error);
-            }
+            found.into_values().for_each(|error| error.join(&mut errors));
             used.extend(names);
         }
-        let mut errors: Vec<FieldError> = errors.into_values().collect();
+        let mut errors: Vec<FieldError> = errors.into_values().map(|error| self.of_trials(error)).collect();
         if errors.is_empty() {
             for name in self.spec.strategy.parameters.keys().filter(|name| !used.contains(*name)) {
                 let path = format!("spec.strategy.parameters.{name}");
@@ -217,15 +228,34 @@ impl Job {
         errors
     }
 
-    /// An error of one trial; in a sweep, with the parameters that caused it.
-    fn of_trial(&self, trial: usize, error: StrategyError) -> FieldError {
-        let mut error = field_error(error);
-        if !self.grid.axes().is_empty() {
-            let values = self.grid.axes().iter().zip(self.grid.swept(trial));
+    /// An error of trials: with the parameters of the first that has it, unless all have it.
+    fn of_trials(&self, TrialsError { mut error, first, trials }: TrialsError) -> FieldError {
+        if trials < self.grid.len() {
+            let values = self.grid.axes().iter().zip(self.grid.swept(first));
             let values: Vec<_> = values.map(|(axis, value)| format!("{} = {value}", axis.name)).collect();
             error.message = format!("{} [in the trial with {}]", error.message, values.join(", "));
         }
         error
+    }
+}
+
+/// An error and the trials that have it.
+struct TrialsError {
+    error: FieldError,
+    first: usize,
+    trials: usize,
+}
+
+impl TrialsError {
+    /// Counts it with the one of the same field, whose first error is kept.
+    fn join(self, errors: &mut BTreeMap<String, TrialsError>) {
+        match errors.get_mut(&self.error.path) {
+            Some(known) if known.error == self.error => known.trials += self.trials,
+            Some(_) => {}
+            None => {
+                errors.insert(self.error.path.clone(), self);
+            }
+        }
     }
 }
 

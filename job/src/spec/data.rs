@@ -25,8 +25,14 @@ pub struct SymbolSpec {
     pub rules: SymbolRules,
 }
 
+impl Default for DataSource {
+    fn default() -> Self {
+        Self::Dataset("sample".to_owned())
+    }
+}
+
 /// What a job runs on.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct DataSpec {
     /// Where the candles are.
     #[serde(flatten)]
@@ -78,7 +84,10 @@ pub(super) fn decode(field: &Field<'_>) -> Option<DataSpec> {
         }
     };
     let interval = object.get("interval").and_then(|f| {
-        let text = f.text()?;
+        let Some(text) = f.value.as_str() else {
+            f.wanted("the length of a candle, such as 1h");
+            return None;
+        };
         text.parse::<Interval>().map_err(|error| f.errors.push(&f.path, error.to_string())).ok()
     });
     if let Some(DataSource::Dataset(_)) = &source
@@ -154,7 +163,8 @@ fn rules(field: &Field<'_>) -> Option<SymbolRules> {
 /// An instant: RFC 3339, or a date (midnight UTC).
 fn time(object: &Object<'_>, key: &'static str) -> Option<i64> {
     let field = object.get(key)?;
-    let text = field.text()?;
+    // Whatever is no text is no instant either.
+    let text = field.value.as_str().unwrap_or_default();
     let instant = text.parse::<jiff::Timestamp>().ok().or_else(|| {
         let date = text.parse::<jiff::civil::Date>().ok().filter(|_| text.len() == "2024-01-01".len())?;
         date.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())

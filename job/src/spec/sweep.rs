@@ -1,11 +1,14 @@
 //! `spec.sweep`: which parameters are swept, over which values, and what is best.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use serde_json::Value;
 
 use super::strategy::DecodedStrategy;
 use crate::decode::{Field, Object};
 use crate::grid::decimal_range;
+use crate::validate::{MAX_TRIALS, too_many};
 
 /// The values of one swept parameter, in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,15 +75,15 @@ impl SweepSpec {
     }
 }
 
-/// Values of one parameter: more would not fit in memory as a grid anyway.
-pub(crate) const MAX_VALUES: u128 = 10_000_000;
-
 pub(super) fn decode(field: &Field<'_>) -> Option<SweepSpec> {
     let object = field.object()?;
     let mut parameters = Vec::new();
+    // No grid has more values than trials: counted down, so that no list of ranges fills the memory before that is told.
+    let mut left = MAX_TRIALS;
     if let Some(axes) = object.get("parameters").and_then(|f| f.object()) {
         for (name, axis) in axes.entries() {
-            if let Some(values) = values(&axis) {
+            if let Some(values) = values(&axis, left) {
+                left = left.saturating_sub(values.len() as u128);
                 parameters.push(Axis { name, values });
             }
         }
@@ -90,22 +93,23 @@ pub(super) fn decode(field: &Field<'_>) -> Option<SweepSpec> {
         _ => f.text(),
     });
     let objective = match object.get("objective") {
-        Some(f) => objective(&f)?,
-        None => SweepSpec::default().objective,
+        Some(f) => objective(&f),
+        None => None,
     };
+    let objective = objective.unwrap_or_else(|| SweepSpec::default().objective);
     object.done();
     // By name: an API server does not keep the order in which fields were written, and results must not depend on it.
     parameters.sort_by(|a, b| a.name.cmp(&b.name));
     Some(SweepSpec { parameters, filter, objective })
 }
 
-fn values(field: &Field<'_>) -> Option<Vec<f64>> {
+fn values(field: &Field<'_>, left: u128) -> Option<Vec<f64>> {
     let values = match field.value {
         Value::Number(_) => vec![field.number()?],
         Value::Array(_) => field.list()?.iter().map(Field::number).collect::<Option<Vec<f64>>>()?,
-        Value::Object(_) => return range(&field.object()?),
+        Value::Object(_) => return range(&field.object()?, left),
         _ => {
-            field.wanted("{from, to, step}, a list of numbers or a number");
+            field.wanted("{from, to, step} (after --set: 5..50/5), a list of numbers or a number");
             return None;
         }
     };
@@ -113,16 +117,18 @@ fn values(field: &Field<'_>) -> Option<Vec<f64>> {
         field.errors.push(&field.path, "is an empty list, so the grid is empty: name at least one value");
         return None;
     }
-    for (i, value) in values.iter().enumerate() {
-        if values[..i].contains(value) {
-            field.errors.push(&field.path, format!("holds {value} twice"));
+    let mut seen = HashSet::new();
+    for value in &values {
+        // 0 and -0 are one value.
+        if !seen.insert((value + 0.0).to_bits()) {
+            field.errors.push(&field.path, format!("holds {value} twice: keep one"));
             return None;
         }
     }
     Some(values)
 }
 
-fn range(object: &Object<'_>) -> Option<Vec<f64>> {
+fn range(object: &Object<'_>, left: u128) -> Option<Vec<f64>> {
     let number = |key: &'static str, remedy: &str| object.require(key, remedy).and_then(|f| f.number());
     let from = number("from", "the first value");
     let to = number("to", "the last value, inclusive");
@@ -134,9 +140,7 @@ fn range(object: &Object<'_>) -> Option<Vec<f64>> {
         format!("from {from} is above to {to}, so the grid is empty")
     } else {
         match decimal_range(from, to, step) {
-            Some((count, _)) if count > MAX_VALUES => {
-                format!("has {count} values, the limit is {MAX_VALUES}")
-            }
+            Some((count, _)) if count > left => too_many(count, "values"),
             Some((count, value)) => return Some((0..count).map(value).collect()),
             None => "has more digits than a decimal of 30 places: write fewer".to_owned(),
         }
