@@ -459,7 +459,10 @@ impl BarLoop<'_> {
             self.last_bracket_exit = None;
         }
         if self.cash <= 0.0 || hit.reason == Reason::Liquidation {
-            self.outcome.deficit += (-self.cash).max(0.0);
+            // Liquidated at its own price a short has lost what there was: the rest is rounding.
+            if position.bracket.liquidation != Some(hit.price) {
+                self.outcome.deficit += (-self.cash).max(0.0);
+            }
             self.cash = 0.0;
             self.ruined = true;
             self.order = None;
