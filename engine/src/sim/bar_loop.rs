@@ -373,10 +373,9 @@ impl BarLoop<'_> {
             self.last_bracket_exit = None;
         }
         if self.cash <= 0.0 || hit.reason == Reason::Liquidation {
-            // A liquidation at its level leaves zero but for rounding: only what a gap took beyond it is a deficit.
-            let deficit = (-self.cash).max(0.0);
-            if deficit > 1e-9 * self.execution.initial_cash {
-                self.outcome.deficit += deficit;
+            // Liquidated at its own price a short has lost what there was: the rest is rounding.
+            if position.bracket.liquidation != Some(hit.price) {
+                self.outcome.deficit += (-self.cash).max(0.0);
             }
             self.cash = 0.0;
             self.ruined = true;

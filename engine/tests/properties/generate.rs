@@ -19,17 +19,23 @@ pub(crate) fn config() -> ProptestConfig {
 /// The steps of a market: what kind of bar, and three numbers that shape it.
 type Steps = Vec<(u8, u8, u8, u8)>;
 
-/// Units of price: a tick of cents, of 1e-11 (prices near 1e-8), of 1e5 (near 1e8), and one that is no decimal.
-const UNITS: [f64; 4] = [0.01, 1e-11, 1e5, 0.012_345_678_901_234];
+/// What a price of `units` is: cents, steps of 1e-10 (prices near 1e-8), hundred thousands (near 1e8), and a number that
+/// is no decimal. Decimals are the f64 nearest to them, as a reader of files gives them.
+const PRICES: [fn(i64) -> f64; 4] = [
+    |units| units as f64 / 100.0,
+    |units| units as f64 / 1e10,
+    |units| units as f64 * 1e5,
+    |units| units as f64 * 0.012_345_678_901_234,
+];
 
 pub(crate) fn market(bars: std::ops::Range<usize>) -> impl Strategy<Value = Candles> {
     let step = (0..24_u8, any::<u8>(), any::<u8>(), any::<u8>());
-    (proptest::collection::vec(step, bars), 0..UNITS.len())
-        .prop_map(|(steps, unit)| candles_of(&steps, UNITS[unit]))
+    (proptest::collection::vec(step, bars), 0..PRICES.len())
+        .prop_map(|(steps, unit)| candles_of(&steps, PRICES[unit]))
 }
 
-/// Hourly candles from whole multiples of `unit`: walks, gaps in price and time, flat bars, runs without a range.
-fn candles_of(steps: &Steps, unit: f64) -> Candles {
+/// Hourly candles from whole numbers: walks, gaps in price and time, flat bars, runs without a range.
+fn candles_of(steps: &Steps, priced: fn(i64) -> f64) -> Candles {
     let mut raw = RawCandles::default();
     let (mut price, mut at) = (1000_i64, MONDAY);
     for &(kind, a, b, c) in steps {
@@ -51,10 +57,10 @@ fn candles_of(steps: &Steps, unit: f64) -> Candles {
             at += HOUR * i64::from(a % 60);
         }
         raw.timestamp.push(at);
-        raw.open.push(open as f64 * unit);
-        raw.close.push(close as f64 * unit);
-        raw.high.push((open.max(close) + above) as f64 * unit);
-        raw.low.push((open.min(close) - below).max(1) as f64 * unit);
+        raw.open.push(priced(open));
+        raw.close.push(priced(close));
+        raw.high.push(priced(open.max(close) + above));
+        raw.low.push(priced((open.min(close) - below).max(1)));
         raw.volume.push(f64::from(b));
         at += HOUR;
         price = close;

@@ -100,7 +100,7 @@ fn marked_candles(candles: &Candles, marks: &[u8]) -> Candles {
         close: candles.close().to_vec(),
         volume: (0..candles.len()).map(mark).collect(),
     };
-    Candles::new(candles.interval(), raw).unwrap()
+    Candles::new(candles.interval(), raw).expect("candles")
 }
 
 proptest! {

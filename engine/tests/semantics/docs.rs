@@ -4,21 +4,21 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_path_buf()
 }
 
 /// `file::test` of every `fn` of the Rust files below a folder.
 fn functions(folder: &Path, found: &mut BTreeSet<String>, only_tests: bool) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
         if path.is_dir() {
             if name != "target" && !name.starts_with('.') {
                 functions(&path, found, only_tests);
             }
         } else if let Some(file) = name.strip_suffix(".rs") {
             let mut is_test = false;
-            for line in std::fs::read_to_string(&path).unwrap().lines() {
+            for line in std::fs::read_to_string(&path).expect("a source file").lines() {
                 let function =
                     line.trim_start().strip_prefix("fn ").and_then(|rest| rest.split(['(', '<']).next());
                 match function {
@@ -33,7 +33,7 @@ fn functions(folder: &Path, found: &mut BTreeSet<String>, only_tests: bool) {
 
 /// Every `file::test` of the page.
 fn named() -> BTreeSet<String> {
-    let page = std::fs::read_to_string(root().join("docs/semantics.md")).unwrap();
+    let page = std::fs::read_to_string(root().join("docs/semantics.md")).expect("the page");
     let quoted = page.split('`').skip(1).step_by(2);
     let is_test =
         |text: &&str| text.contains("::") && !text.contains(['.', ' ', '(']) && *text != "file::test";
