@@ -108,15 +108,43 @@ fn from_dataset(job: &Job, name: &str, folder: &Path) -> Result<JobCandles, Fail
     let names: Vec<&str> = wanted.iter().map(|symbol| symbol.name.as_str()).collect();
     let from = spec.from.map(|from| from.saturating_sub(survey.pre_roll_ms));
     dataset.check_footers(&names, interval, from, spec.to).map_err(|error| Failure::data(field, error))?;
+    let wanted_bars = bars_wanted(&survey, interval);
     let mut symbols = Vec::new();
     for symbol in wanted {
-        let candles = dataset
-            .read(&symbol.name, interval, from, spec.to)
-            .map_err(|error| Failure::data(DATA, error))?;
+        let candles = read_with_history(&dataset, &symbol.name, interval, (spec.from, spec.to), wanted_bars)?;
         symbols.push(traded(job, symbol, candles)?);
     }
     let source = dataset.manifest().source.clone();
     Ok(JobCandles { symbols, interval, survey, synthetic: dataset.manifest().synthetic, source })
+}
+
+/// Bars of history that the trials want: as many as fit into the pre-roll without a gap.
+fn bars_wanted(survey: &Survey, interval: Interval) -> usize {
+    usize::try_from(survey.pre_roll_ms.div_euclid(interval.millis()) + 1).unwrap_or(usize::MAX)
+}
+
+/// Candles of `[from, to)` with `wanted` bars before them, as far as they exist: over a gap in the history it reads
+/// further back, because indicators count candles, not time.
+fn read_with_history(
+    dataset: &Dataset,
+    symbol: &str,
+    interval: Interval,
+    (from, to): (Option<i64>, Option<i64>),
+    wanted: usize,
+) -> Result<Candles, Failure> {
+    let read = |begin| dataset.read(symbol, interval, begin, to).map_err(|error| Failure::data(DATA, error));
+    let Some(from) = from else { return read(None) };
+    let first = dataset.range(symbol, interval).map_or(i64::MIN, |(first, _)| first);
+    let mut span = i64::try_from(wanted).unwrap_or(i64::MAX).saturating_mul(interval.millis());
+    loop {
+        let begin = from.saturating_sub(span);
+        let candles = read(Some(begin))?;
+        let history = candles.timestamp().partition_point(|&t| t < from);
+        if history >= wanted || begin <= first {
+            return Ok(candles.slice(history.saturating_sub(wanted)..candles.len()));
+        }
+        span = span.saturating_mul(2);
+    }
 }
 
 fn from_file(job: &Job, path: &str, folder: &Path) -> Result<JobCandles, Failure> {
@@ -137,10 +165,10 @@ fn from_file(job: &Job, path: &str, folder: &Path) -> Result<JobCandles, Failure
             return Err(Failure::input("cannot use the data", "spec.data.symbols", message));
         }
     };
-    // Only the pre-roll that is wanted is kept, so that the digest names what the result depends on.
+    // Only the history that is wanted is kept, so that the digest names what the result depends on.
     let opens = file.candles.timestamp();
-    let begin =
-        spec.from.map_or(0, |from| opens.partition_point(|&t| t < from.saturating_sub(survey.pre_roll_ms)));
+    let start = spec.from.map_or(0, |from| opens.partition_point(|&t| t < from));
+    let begin = start.saturating_sub(bars_wanted(&survey, file.interval));
     let end = spec.to.map_or(opens.len(), |to| opens.partition_point(|&t| t < to));
     let kept = if begin < end { begin..end } else { 0..opens.len() };
     let candles = file.candles.slice(kept);

@@ -10,6 +10,7 @@
 
 mod columns;
 mod compile;
+mod describe;
 mod evaluate;
 mod functions;
 mod resample;
@@ -290,47 +291,6 @@ impl Graph {
         seen.into_iter().collect()
     }
 
-    /// A node as text, as `explain` shows it.
-    pub fn describe(&self, id: NodeId) -> String {
-        let node = self.node(id);
-        let input = |i: usize| self.describe(node.inputs[i]);
-        match &node.op {
-            Op::Number(value) => format!("{value}"),
-            Op::Flag(flag) => format!("{flag}"),
-            Op::Candle(field) => format!("{field:?}").to_lowercase(),
-            Op::Time(field) => format!("{}()", lower_first(&format!("{field:?}"))),
-            Op::Position(field) => format!("{}()", lower_first(&format!("{field:?}"))),
-            Op::Unary(UnaryOp::Negate) => format!("-{}", input(0)),
-            Op::Unary(UnaryOp::Not) => format!("!{}", input(0)),
-            Op::Binary(op) => format!("({} {} {})", input(0), op.symbol(), input(1)),
-            Op::Math(math) => {
-                let args: Vec<_> = (0..node.inputs.len()).map(input).collect();
-                format!("{}({})", format!("{math:?}").to_lowercase(), args.join(", "))
-            }
-            Op::Choose => format!("({} ? {} : {})", input(0), input(1), input(2)),
-            Op::Shift(k) => format!("{}[{k}]", input(0)),
-            Op::Cross(rule) => {
-                let rule = match rule {
-                    CrossRule::Pine => "",
-                    CrossRule::Strict => ", \"strict\"",
-                    CrossRule::Vectorbt => ", \"vectorbt\"",
-                };
-                format!("crosses_above({}, {}{rule})", input(0), input(1))
-            }
-            Op::Indicator(indicator) => {
-                let series = node.inputs.iter().map(|&i| self.describe(i));
-                let args: Vec<_> = series.chain(node.params.iter().map(f64::to_string)).collect();
-                format!("{}({})", indicator.name, args.join(", "))
-            }
-            Op::Output(k) => match &self.node(node.inputs[0]).op {
-                Op::Indicator(indicator) if indicator.outputs.len() == 1 => input(0),
-                Op::Indicator(indicator) => format!("{}.{}", input(0), indicator.outputs[*k]),
-                _ => format!("{}.{k}", input(0)),
-            },
-            Op::Align => format!("tf(\"{}\", {})", self.node(node.inputs[0]).frame, input(0)),
-        }
-    }
-
     /// The lead of a node that the run itself asks for: the bars before the run from which on its value must be settled.
     ///
     /// Where history matters (a recursion) all of an expression is computed under one lead, rounded up so that others
@@ -450,11 +410,6 @@ fn op_key(op: &Op) -> (u8, u64, usize) {
         Op::Output(k) => (12, 0, k),
         Op::Align => (13, 0, 0),
     }
-}
-
-fn lower_first(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 /// Finds an indicator under a profile: profile `vectorbt` puts its own averages in the place of ours.
