@@ -40,9 +40,11 @@ deny: ## Licences, sources and versions of dependencies, if cargo-deny is instal
 
 generated: ## Fail if a generated file is not what the code generates.
 	$(CARGO) run --release --quiet -- indicators --markdown | diff -u docs/indicators.md -
+	$(CARGO) run --release --quiet -- metrics --markdown | diff -u docs/metrics.md -
 
 write-generated: ## Write the generated files anew.
 	$(CARGO) run --release --quiet -- indicators --markdown > docs/indicators.md
+	$(CARGO) run --release --quiet -- metrics --markdown > docs/metrics.md
 
 bench: ## Benchmarks of the engine.
 	$(CARGO) bench -p blockgrid-engine

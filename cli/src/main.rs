@@ -11,6 +11,7 @@ mod failure;
 mod indicators;
 mod init;
 mod load;
+mod metrics;
 mod query;
 mod run;
 mod show;
@@ -64,6 +65,12 @@ enum Command {
         name: Option<String>,
         /// Print the whole reference page as Markdown.
         #[arg(long, conflicts_with = "name")]
+        markdown: bool,
+    },
+    /// List the metrics with their conventions.
+    Metrics {
+        /// Print the reference page as Markdown.
+        #[arg(long)]
         markdown: bool,
     },
     /// Write a commented starter manifest.
@@ -139,6 +146,10 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::eval(&args),
         Command::Query { args } => return query::query(&args),
         Command::Indicators { name, markdown } => indicators::indicators(name.as_deref(), markdown),
+        Command::Metrics { markdown } => {
+            metrics::metrics(markdown);
+            Ok(())
+        }
         Command::Init { file } => init::init(&file),
         Command::Completions { shell } => {
             complete::completions(shell);

@@ -14,7 +14,7 @@
 //! - It returns one column an output, each as long as the input, NaN before [`Indicator::lookback`] values.
 //! - A finite window that holds a NaN gives NaN. A recursive average that meets a NaN gives NaN and seeds itself anew
 //!   from the values after it: one bad value never poisons the rest.
-//! - Sums of finite windows go through [`crate::exact::ExactSums`](crate::exact::ExactSums), so equal averages compare equal wherever the series starts.
+//! - Sums of finite windows go through [`crate::exact::ExactSums`], so equal averages compare equal wherever the series starts.
 //! - It looks at no value after index `i` to compute output `i`.
 
 mod average;

@@ -7,13 +7,15 @@
 //!          close   fills of `fill: close`; break-even and trail move; signals are heard; equity is marked
 //! ```
 
-use super::bracket::{Bar, Behind, Bracket, Hit, Trailing};
+mod entry;
+
+use super::bracket::{Bar, Behind, Bracket, Hit};
 use super::execution::{Execution, FillAt, SymbolRules, slipped};
-use super::signals::{Level, OrderKind, SideSignals, Signals};
+use super::signals::{OrderKind, SideSignals, Signals};
 use super::{Direction, Fill, Outcome, Reason, Trade};
 use crate::candles::Candles;
 use crate::graph::{Evaluator, Graph, PositionState};
-use crate::strategy::{PlannedSize, Reentry, TrailDistance, TrialPlan};
+use crate::strategy::{Reentry, TrailDistance, TrialPlan};
 
 pub use super::signals::first_warm_bar;
 
@@ -220,7 +222,11 @@ impl BarLoop<'_> {
 
     /// Hears the signals of the close and decides exits and entries.
     fn hear(&mut self, t: usize) {
-        for (armed, side) in self.armed.iter_mut().zip([&self.signals.long, &self.signals.short]) {
+        // Nothing else looks at it, and it costs a look at every bar.
+        let rearms = self.plan.risk.reentry == Reentry::Rearm;
+        for (armed, side) in
+            self.armed.iter_mut().zip([&self.signals.long, &self.signals.short]).filter(|_| rearms)
+        {
             *armed |= side.as_ref().is_some_and(|side| side.enters_known_false(t));
         }
         match &self.position {
@@ -350,98 +356,6 @@ impl BarLoop<'_> {
         self.position = Some(Position { direction: order.direction, quantity, entry, bracket, opened });
     }
 
-    /// The bracket and the quantity of an entry, or none if the order cannot stand.
-    fn levels_and_quantity(&self, order: &Order, entry: &Fill) -> Option<(Bracket, f64)> {
-        let bracket = self.bracket(order, entry)?;
-        let fees = &self.execution.fees;
-        let equity = self.cash;
-        let all_in = (self.cash - fees.per_order) / (1.0 + fees.rate(entry.maker)) / entry.price;
-        let wanted = match self.plan.size {
-            PlannedSize::AllIn => all_in,
-            PlannedSize::EquityFraction(fraction) => fraction * equity / entry.price,
-            PlannedSize::Quote(notional) => notional / entry.price,
-            PlannedSize::Base(quantity) => quantity,
-            PlannedSize::RiskFraction(fraction) => {
-                let trail = bracket.trail.map(|trail| trail.level);
-                let tightest = [bracket.stop, trail].into_iter().flatten().map(|level| bracket.sign * level);
-                let stop = bracket.sign * tightest.fold(f64::NEG_INFINITY, f64::max);
-                fraction * equity / (entry.price - stop).abs()
-            }
-        };
-        let quantity = self.rules.lots(wanted.min(all_in));
-        let notional = quantity * entry.price;
-        let stands = quantity.is_finite()
-            && quantity > 0.0
-            && notional.is_finite()
-            && notional > 0.0
-            && self.rules.min_notional.is_none_or(|least| notional >= least);
-        stands.then_some((bracket, quantity))
-    }
-
-    /// The levels of a position entered by `entry`; none if a level is unknown or on the wrong side.
-    fn bracket(&self, order: &Order, entry: &Fill) -> Option<Bracket> {
-        let sign = order.direction.sign();
-        let price = entry.price;
-        let at_entry = PositionState { bars: 0, entry_price: price, unrealized_return: 0.0 };
-        let level = |level: &Level, towards: f64| {
-            let raw = match level {
-                Level::Fraction(fraction) => price * (1.0 + towards * fraction),
-                Level::Price(program) => program.number(order.signal_bar, Some(&at_entry)),
-                Level::Atr(multiple, atr) => price + towards * multiple * atr.number(order.signal_bar, None),
-            };
-            // An exit of a long sells: its price rounds down, a short's up.
-            let level = self.rules.adverse(raw, sign < 0.0);
-            (level.is_finite() && towards * level > towards * price).then_some(level)
-        };
-        let stop = match &self.signals.stop {
-            Some(distance) => Some(level(distance, -sign)?),
-            None => None,
-        };
-        let target = match &self.signals.target {
-            Some(distance) => Some(level(distance, sign)?),
-            None => None,
-        };
-        let trail = match self.plan.risk.trail {
-            Some(trail) => {
-                let behind = match trail.distance {
-                    TrailDistance::Fraction(fraction) => Behind::Fraction(fraction),
-                    TrailDistance::Atr { multiple, .. } => {
-                        let atr = self.signals.trail_atr.as_ref()?.number(order.signal_bar, None);
-                        Behind::Distance(multiple * atr)
-                    }
-                };
-                let level = match behind {
-                    Behind::Fraction(fraction) => price * (1.0 - sign * fraction),
-                    Behind::Distance(distance) => price - sign * distance,
-                };
-                let wrong_side = !level.is_finite() || sign * level >= sign * price;
-                if wrong_side {
-                    return None;
-                }
-                Some(Trailing { behind, update: trail.update, level })
-            }
-            None => None,
-        };
-        Some(Bracket {
-            sign,
-            stop,
-            target,
-            trail,
-            break_even_trigger: self.plan.risk.break_even.map(|gain| price * (1.0 + sign * gain)),
-            break_even_active: false,
-            entry_price: price,
-            liquidation: None,
-            extreme: price,
-        })
-    }
-
-    /// Where a short's equity, after the fee of closing it, is zero: `(cash - fixed) / (quantity * (1 + fee))`.
-    fn liquidation_price(&self, direction: Direction, quantity: f64) -> Option<f64> {
-        let fees = &self.execution.fees;
-        let price = (self.cash - fees.per_order) / (quantity * (1.0 + fees.rate(false)));
-        (direction == Direction::Short).then_some(price)
-    }
-
     fn close_at(&mut self, t: usize, hit: Hit, at_close: bool) {
         let Some(position) = self.position.take() else { return };
         let sign = position.direction.sign();
@@ -459,10 +373,9 @@ impl BarLoop<'_> {
             self.last_bracket_exit = None;
         }
         if self.cash <= 0.0 || hit.reason == Reason::Liquidation {
-            // A liquidation at its level leaves zero but for rounding: only what a gap took beyond it is a deficit.
-            let deficit = (-self.cash).max(0.0);
-            if deficit > 1e-9 * self.execution.initial_cash {
-                self.outcome.deficit += deficit;
+            // Liquidated at its own price a short has lost what there was: the rest is rounding.
+            if position.bracket.liquidation != Some(hit.price) {
+                self.outcome.deficit += (-self.cash).max(0.0);
             }
             self.cash = 0.0;
             self.ruined = true;
