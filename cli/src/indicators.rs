@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use blockgrid_engine::Interval;
 use blockgrid_engine::expr::nearest;
-use blockgrid_engine::graph::{FUNCTIONS, usage};
+use blockgrid_engine::graph::{FUNCTIONS, FunctionInfo, usage};
 use blockgrid_engine::indicators::{ALL, Domain, Indicator, Memory, Over, find};
 
 use crate::failure::Failure;
@@ -14,16 +14,24 @@ pub(crate) fn indicators(name: Option<&str>, markdown: bool) -> Result<(), Failu
     let text = match name {
         None if markdown => page(),
         None => list(),
-        Some(name) => match find(name) {
-            Some(indicator) => details(indicator),
-            None => {
-                let near = nearest(name, ALL.iter().map(|i| i.name));
-                let remedy = near.map_or("`blockgrid indicators` lists them all".to_owned(), |n| {
-                    format!("did you mean `{n}`?")
-                });
-                return Err(Failure::input("unknown indicator", "", format!("`{name}` is none: {remedy}")));
+        Some(name) => {
+            match (find(name), FUNCTIONS.iter().find(|function| names(function).any(|n| n == name))) {
+                (Some(indicator), _) => details(indicator),
+                (None, Some(function)) => format!("{}\n  {}\n", function.usage, function.summary),
+                (None, None) => {
+                    let known = ALL.iter().map(|i| i.name).chain(FUNCTIONS.iter().flat_map(names));
+                    let remedy = nearest(name, known)
+                        .map_or("`blockgrid indicators` lists them all".to_owned(), |n| {
+                            format!("did you mean `{n}`?")
+                        });
+                    return Err(Failure::input(
+                        "unknown indicator",
+                        "",
+                        format!("`{name}` is none: {remedy}"),
+                    ));
+                }
             }
-        },
+        }
     };
     show::print(&text);
     Ok(())
@@ -41,6 +49,14 @@ fn list() -> String {
         let _ = writeln!(out, "  {:width$}  {}", function.usage, function.summary);
     }
     out
+}
+
+/// The names in a function's usage: `crosses_above(a, b), crosses_below(a, b)` has two.
+fn names(function: &FunctionInfo) -> impl Iterator<Item = &'static str> {
+    let words = function.usage.split(['(', ')']).step_by(2).flat_map(|outside| outside.split(", "));
+    words
+        .map(str::trim)
+        .filter(|word| word.len() > 1 && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
 }
 
 fn details(indicator: &Indicator) -> String {

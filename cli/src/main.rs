@@ -61,7 +61,7 @@ enum Command {
     },
     /// List indicators and functions, or explain one.
     Indicators {
-        /// An indicator's name.
+        /// The name of an indicator or a function.
         name: Option<String>,
         /// Print the whole reference page as Markdown.
         #[arg(long, conflicts_with = "name")]

@@ -1,0 +1,245 @@
+//! Manifests mutated at random: reading and validating one never panics, and every error names a field.
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic where the test fails")]
+
+use blockgrid_job::{FieldError, Job, load, read};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// A valid manifest that uses as many fields as can stand together.
+fn full() -> Value {
+    json!({
+        "apiVersion": "grid.blockbuilders.app/v1alpha1",
+        "kind": "BacktestJob",
+        "metadata": {"name": "full"},
+        "spec": {
+            "data": {
+                "dataset": "sample",
+                "symbols": {"SYN-A": {"lot": 0.001, "tick": 0.01, "minNotional": 10}, "SYN-B": {}},
+                "interval": "1h", "from": "2024-01-01", "to": "2025-01-01T00:00:00Z", "quality": "strict",
+            },
+            "strategy": {
+                "parameters": {"fast": 10, "slow": 50, "stop": 0.03},
+                "define": {"fastMa": "sma(close, fast)", "slowMa": "sma(close, slow)", "trend": "ema(close, 5, \"1d\")"},
+                "long": {
+                    "enter": "crosses_above(fastMa, slowMa) && close > trend",
+                    "exit": "barsInPosition() > 3",
+                    "order": {"type": "limit", "price": "close * 0.995", "bars": 3},
+                },
+                "short": {"enter": "crosses_below(fastMa, slowMa)"},
+                "risk": {
+                    "stopLoss": "stop", "takeProfit": {"percent": 6},
+                    "trail": {"atr": 3, "period": 14, "update": "barClose", "follow": true},
+                    "breakEven": {"at": 0.02}, "maxBars": 48, "cooldownBars": 5,
+                    "sameBar": "stopFirst", "reentry": "nextBar",
+                },
+                "size": {"riskPercent": 1},
+                "session": {"zone": "America/New_York", "days": ["mon", "tue"], "from": "09:30", "to": "16:00"},
+            },
+            "execution": {
+                "semantics": "native", "fill": "nextOpen", "initialCash": 10000,
+                "fees": {"takerBps": 10, "makerBps": 2, "perOrder": 0}, "slippage": {"bps": 2, "rangeShare": 0.05},
+            },
+            "sweep": {
+                "parameters": {"fast": {"from": 5, "to": 15, "step": 5}, "slow": [20, 40], "stop": 0.02},
+                "where": "fast < slow",
+                "objective": {"metric": "calmar", "direction": "max", "minTrades": 3},
+            },
+            "compute": {"class": "standard"},
+            "output": {"top": 20},
+        },
+    })
+}
+
+fn load_value(manifest: &Value) -> Result<Job, Vec<FieldError>> {
+    load(&manifest.to_string(), &[], |name| name == "sharpe")
+}
+
+/// Paths of every value in a tree, as JSON pointers.
+fn pointers(value: &Value) -> Vec<String> {
+    let mut found = vec![String::new()];
+    let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
+    match value {
+        Value::Object(map) => {
+            for (key, inner) in map {
+                found.extend(pointers(inner).into_iter().map(|p| format!("/{}{p}", escaped(key))));
+            }
+        }
+        Value::Array(items) => {
+            for (i, inner) in items.iter().enumerate() {
+                found.extend(pointers(inner).into_iter().map(|p| format!("/{i}{p}")));
+            }
+        }
+        _ => {}
+    }
+    found
+}
+
+/// What may stand in a field instead: other types, values at the edges, words that other fields know.
+fn replacement() -> impl Strategy<Value = Value> {
+    let words = vec![
+        "",
+        " ",
+        "close",
+        "close >",
+        "1h",
+        "2024-01-01",
+        "sample",
+        "allIn",
+        "vectorbt",
+        "UTC",
+        "fast",
+        "x[",
+        "((((",
+        "é✓",
+        "sma(close, 1e9)",
+        "tf(\"1d\", close)",
+        "close[999999999]",
+        "9999-12-31",
+        "-1",
+        "1e400",
+        "sharpe",
+        "mon",
+        "24:00",
+    ];
+    let numbers =
+        vec![0.0, -0.0, -1.0, 0.5, 1.0, 2.5, 1e-300, 1e18, 1e300, -1e300, f64::MAX, f64::MIN_POSITIVE];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        prop::sample::select(numbers).prop_map(Value::from),
+        prop::sample::select(words).prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        let known = prop::sample::select(vec!["from", "to", "step", "percent", "atr", "type"])
+            .prop_map(str::to_owned);
+        let key = prop_oneof!["[a-zA-Z]{1,8}", known];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(key, inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+/// Removes the value at `pointer`, or puts another in its place.
+fn mutate(manifest: &mut Value, pointer: &str, with: Option<Value>) {
+    let Some(value) = with else {
+        let Some((parent, key)) = pointer.rsplit_once('/') else { return };
+        match manifest.pointer_mut(parent) {
+            Some(Value::Object(map)) => {
+                map.remove(&key.replace("~1", "/").replace("~0", "~"));
+            }
+            Some(Value::Array(items)) => {
+                items.remove(key.parse().unwrap());
+            }
+            _ => {}
+        }
+        return;
+    };
+    *manifest.pointer_mut(pointer).unwrap() = value;
+}
+
+/// Every error names a field of the manifest, or the manifest itself, and says something, once.
+fn check_errors(errors: &[FieldError], manifest: &Value) -> Result<(), TestCaseError> {
+    prop_assert!(!errors.is_empty());
+    for error in errors {
+        let top = error.path.split(['.', '[']).next().unwrap();
+        let known = ["apiVersion", "kind", "metadata", "spec"].contains(&top);
+        let of_itself = error.path.is_empty() && (!manifest.is_object() || error.message.contains("YAML"));
+        prop_assert!(known || of_itself || manifest.get(top).is_some(), "{error}");
+        prop_assert!((10..3_000).contains(&error.message.len()), "{} bytes: {error}", error.message.len());
+    }
+    let mut unique: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    unique.sort();
+    unique.dedup();
+    prop_assert_eq!(unique.len(), errors.len(), "an error is said once: {:?}", errors);
+    Ok(())
+}
+
+#[test]
+fn the_full_manifest_is_valid() {
+    let job = load_value(&full()).unwrap();
+    assert_eq!(job.grid().len(), 6);
+}
+
+#[test]
+fn each_field_removed_alone_is_a_default_or_an_error_of_that_field() {
+    for pointer in pointers(&full()).into_iter().skip(1) {
+        let mut manifest = full();
+        mutate(&mut manifest, &pointer, None);
+        let path = pointer.trim_start_matches('/').replace('/', ".");
+        if let Err(errors) = load_value(&manifest) {
+            let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);
+            // The field, what holds it, or whoever used the parameter, the block or the stop.
+            let used = ["define", "parameters", "risk"].iter().any(|part| path.contains(part));
+            let near = |error: &FieldError| error.path.starts_with(parent) || path.starts_with(&error.path);
+            assert!(used || errors.iter().all(near), "without {path}: {errors:?}");
+        }
+    }
+}
+
+#[test]
+fn each_field_of_the_wrong_type_is_an_error_of_that_field() {
+    for pointer in pointers(&full()).into_iter().skip(1) {
+        let path = pointer.trim_start_matches('/').replace('/', ".");
+        // A cluster reads `compute`; items of lists have paths of their own.
+        if path.contains("compute") || path.ends_with(|c: char| c.is_ascii_digit()) {
+            continue;
+        }
+        let mut manifest = full();
+        mutate(&mut manifest, &pointer, Some(json!([{"no": "such thing"}])));
+        let errors = load_value(&manifest).unwrap_err();
+        assert!(errors.iter().any(|error| error.path.starts_with(&path)), "{path}: {errors:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn mutated_manifests_are_read_or_refused_with_paths(
+        edits in prop::collection::vec(
+            (any::<prop::sample::Index>(), prop::option::weighted(0.8, replacement())), 1..6)
+    ) {
+        let mut manifest = full();
+        for (index, with) in edits {
+            let all = pointers(&manifest);
+            mutate(&mut manifest, &all[index.index(all.len())], with);
+        }
+        match load_value(&manifest) {
+            Ok(job) => {
+                // What was accepted is the same when it is read back in full.
+                let resolved = job.spec().manifest();
+                let again = read(&resolved.to_string(), &[]);
+                prop_assert!(again.is_ok(), "{:?}\n{}", again, resolved);
+                prop_assert_eq!(again.unwrap().manifest(), resolved);
+                prop_assert!(!job.grid().is_empty());
+            }
+            Err(errors) => check_errors(&errors, &manifest)?,
+        }
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused(text in "\\PC{0,200}|[\\[\\]{}:,&*!|>'\"%@`#\\-\\n\\t a0]{0,200}") {
+        if let Err(errors) = load(&text, &[], |_| false) {
+            prop_assert!(!errors.is_empty() && errors.iter().all(|error| !error.message.is_empty()));
+        }
+    }
+
+    #[test]
+    fn any_override_is_applied_or_refused(
+        text in "[a-z.=\\[\\],/0-9\"]{0,40}|spec\\.[a-z]{1,8}=.{0,20}|sweep\\.parameters\\.fast=[0-9./,e-]{0,12}"
+    ) {
+        match text.parse() {
+            Ok(set) => {
+                if let Err(errors) = load(&full().to_string(), &[set], |_| false) {
+                    prop_assert!(errors.iter().all(|error| !error.path.is_empty()), "{:?}", errors);
+                }
+            }
+            Err(FieldError { path, .. }) => prop_assert_eq!(path, "--set"),
+        }
+    }
+}
