@@ -215,6 +215,13 @@ impl Job {
             found.into_values().for_each(|error| error.join(&mut errors));
             used.extend(names);
         }
+        // Blocks that nothing uses are compiled once: their parameters are not used either.
+        let blocks =
+            TrialPlan::check_blocks(&self.strategy, &self.grid.parameters(0), base, self.is_vectorbt());
+        for error in blocks.err().into_iter().flatten().map(field_error) {
+            let path = error.path.clone();
+            errors.entry(path).or_insert(TrialsError { error, first: 0, trials });
+        }
         let mut errors: Vec<FieldError> = errors.into_values().map(|error| self.of_trials(error)).collect();
         if errors.is_empty() {
             for name in self.spec.strategy.parameters.keys().filter(|name| !used.contains(*name)) {

@@ -49,7 +49,8 @@ fn parse_here(text: &str) -> Result<Expr, ExprError> {
         let first = errors.errors.into_iter().next();
         let (line, column, message) =
             first.map_or((1, 1, "syntax error".to_owned()), |e| (e.pos.0, e.pos.1, e.msg));
-        error(offset_of(text, line, column), format!("failed to parse the expression: {message}"))
+        let at = offset_of(text, line, column).min(text.chars().count());
+        error(at, format!("failed to parse the expression: {}", plain(text, at, &message)))
     })?;
     Lower { text, source: &source }.expr(&tree, 0)
 }
@@ -62,6 +63,30 @@ fn offset_of(text: &str, line: isize, column: isize) -> usize {
         .map(|l| l.chars().count())
         .sum();
     before + usize::try_from(column - 1).unwrap_or(0)
+}
+
+/// The parser's message in words for who wrote the expression, with the remedy for what people write most.
+fn plain(text: &str, at: usize, message: &str) -> String {
+    if message.contains("Recursion limit") {
+        return format!("it nests deeper than {MAX_DEPTH}: name parts of it under `define`");
+    }
+    let rest: String = text.chars().skip(at).collect();
+    let word: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let instead = match word.to_lowercase().as_str() {
+        "and" => Some("&&"),
+        "or" => Some("||"),
+        _ if text.trim_start().starts_with("not ") => Some("! in front of brackets for not"),
+        _ if rest.starts_with('=') => Some("=="),
+        _ => None,
+    };
+    if let Some(instead) = instead {
+        return format!("unexpected `{}`: write {instead}", if word.is_empty() { "=" } else { &word });
+    }
+    if rest.trim().is_empty() {
+        return "it ends too early: an operand or a bracket is missing".to_owned();
+    }
+    let first: String = if word.is_empty() { rest.chars().take(1).collect() } else { word };
+    format!("unexpected `{first}`")
 }
 
 struct Lower<'a> {
@@ -234,7 +259,13 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_named() {
         assert!(message("close.sma(10)").contains("write `sma(x, ...)`"));
-        assert!(message("close >").contains("failed to parse"));
+        assert!(message("close >").contains("it ends too early"));
+        assert!(message("close > 5 and open < 3").contains("unexpected `and`: write && (column 11"));
+        assert!(message("close = 5").contains("unexpected `=`: write =="));
+        assert!(message("close > 3%").contains("it ends too early"));
+        assert!(message("close >> 3").contains("unexpected `>` (column 8"));
+        assert!(message("not close > 3").contains("write !"));
+        assert!(message("close > $x").contains("unexpected `$`"));
         assert!(message("[1, 2]").contains("lists"));
         assert!(message("").contains("empty"));
         assert!(message("hour() in [1]").contains("`in`"));

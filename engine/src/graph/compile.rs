@@ -115,6 +115,15 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// Compiles a block on its own, whatever its type; position functions are allowed.
+    ///
+    /// # Errors
+    /// As [`Compiler::compile`].
+    pub(crate) fn compile_block(&mut self, text: &str, expr: &Expr) -> Result<(), ExprError> {
+        let place = Place { text, block: None, frame: self.scope.base, position: true, depth: 0 };
+        self.expr(expr, place).map(|_| ())
+    }
+
     /// Compiles an expression that must be a constant number: literals and parameters only.
     ///
     /// # Errors

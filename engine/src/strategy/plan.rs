@@ -142,6 +142,30 @@ impl TrialPlan {
         if plan.errors.is_empty() { Ok(Self { long, short, risk, size, used }) } else { Err(plan.errors) }
     }
 
+    /// Compiles the blocks that no expression uses, which [`TrialPlan::compile`] does not look at: a block with an error
+    /// is one even while nothing hangs on it.
+    ///
+    /// # Errors
+    /// The first error of each block.
+    pub fn check_blocks(
+        parsed: &ParsedStrategy,
+        parameters: &BTreeMap<String, f64>,
+        base: Interval,
+        vectorbt: bool,
+    ) -> Result<(), Vec<StrategyError>> {
+        let mut graph = Graph::new();
+        let scope = Scope { parameters, define: parsed.define(), base, vectorbt };
+        let mut errors = Vec::new();
+        for name in parsed.define().keys() {
+            let call = Expr { kind: Kind::Name(name.clone()), at: 0 };
+            if let Err(error) = Compiler::new(&mut graph, scope).compile_block(name, &call) {
+                errors.push(StrategyError::of(&format!("define.{name}"), &error));
+            }
+        }
+        errors.dedup();
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
     /// Every node the trial needs, for warm-up and evaluation.
     pub fn roots(&self) -> Vec<NodeId> {
         let mut roots = Vec::new();
