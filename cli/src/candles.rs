@@ -6,7 +6,7 @@ use std::path::Path;
 use blockgrid_datasets::{Dataset, digest, read_file, sample};
 use blockgrid_engine::sim::SymbolRules;
 use blockgrid_engine::{Candles, Interval};
-use blockgrid_job::{DataSource, FieldError, Job, Survey, SymbolSpec};
+use blockgrid_job::{DataSource, DataSpec, FieldError, Job, Survey, SymbolSpec};
 
 use crate::failure::Failure;
 use crate::show;
@@ -72,6 +72,45 @@ fn from_dataset(job: &Job, name: &str, folder: &Path) -> Result<JobCandles, Fail
     let survey = job
         .survey(interval)
         .map_err(|errors| Failure::fields("the strategy does not fit the data", errors))?;
+    let wanted = offered(spec, &dataset, name, interval)?;
+    let names: Vec<&str> = wanted.iter().map(|symbol| symbol.name.as_str()).collect();
+    let from = spec.from.map(|from| from.saturating_sub(survey.pre_roll_ms));
+    dataset.check_footers(&names, interval, from, spec.to).map_err(|error| Failure::data(field, error))?;
+    let wanted_bars = bars_wanted(&survey, interval);
+    let mut symbols = Vec::new();
+    for symbol in wanted {
+        let candles = read_with_history(&dataset, &symbol.name, interval, (spec.from, spec.to), wanted_bars)?;
+        symbols.push(traded(job, symbol, candles)?);
+    }
+    let source = dataset.manifest().source.clone();
+    Ok(JobCandles { symbols, interval, survey, synthetic: dataset.manifest().synthetic, source })
+}
+
+/// What keeps a manifest that cannot run anyway from finding its candles: the data set, its interval and symbols, the
+/// file and what stands in it.
+pub(crate) fn missing(data: &DataSpec, folder: &Path) -> Vec<FieldError> {
+    let found = match (&data.source, data.interval) {
+        (DataSource::Dataset(name), Some(interval)) => open_dataset(name, folder, "spec.data.dataset")
+            .and_then(|dataset| offered(data, &dataset, name, interval).map(|_| ())),
+        (DataSource::Dataset(_), None) => Ok(()),
+        (DataSource::File(path), interval) => read_file(&folder.join(path), interval)
+            .map(|_| ())
+            .map_err(|error| Failure::data("spec.data.file", error)),
+    };
+    match found {
+        Err(Failure::Input { errors, .. }) => errors,
+        // A disk that fails now fails again when the manifest is right.
+        _ => Vec::new(),
+    }
+}
+
+/// The symbols that are wanted and there.
+fn offered(
+    spec: &DataSpec,
+    dataset: &Dataset,
+    name: &str,
+    interval: Interval,
+) -> Result<Vec<SymbolSpec>, Failure> {
     let available = dataset.symbols(interval);
     if available.is_empty() {
         let mut intervals: Vec<Interval> =
@@ -105,17 +144,7 @@ fn from_dataset(job: &Job, name: &str, folder: &Path) -> Result<JobCandles, Fail
     if !missing.is_empty() {
         return Err(Failure::fields("cannot use the data", missing));
     }
-    let names: Vec<&str> = wanted.iter().map(|symbol| symbol.name.as_str()).collect();
-    let from = spec.from.map(|from| from.saturating_sub(survey.pre_roll_ms));
-    dataset.check_footers(&names, interval, from, spec.to).map_err(|error| Failure::data(field, error))?;
-    let wanted_bars = bars_wanted(&survey, interval);
-    let mut symbols = Vec::new();
-    for symbol in wanted {
-        let candles = read_with_history(&dataset, &symbol.name, interval, (spec.from, spec.to), wanted_bars)?;
-        symbols.push(traded(job, symbol, candles)?);
-    }
-    let source = dataset.manifest().source.clone();
-    Ok(JobCandles { symbols, interval, survey, synthetic: dataset.manifest().synthetic, source })
+    Ok(wanted)
 }
 
 /// Bars of history that the trials want: as many as fit into the pre-roll without a gap.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use blockgrid_job::{FieldError, Job, MAX_MANIFEST_BYTES};
 
 use crate::ManifestArgs;
+use crate::candles;
 use crate::failure::Failure;
 
 /// A validated job and where it came from.
@@ -38,13 +39,17 @@ pub(crate) fn load(args: &ManifestArgs) -> Result<Loaded, Failure> {
     let mut text =
         String::from_utf8(bytes).map_err(|_| bad("it is not UTF-8 text: save it as UTF-8".to_owned()))?;
     let in_file = |errors: Vec<FieldError>| Failure::fields(format!("{} cannot run", file.display()), errors);
-    let job =
-        blockgrid_job::load(&text, &args.overrides()?, blockgrid_results::is_reserved).map_err(in_file)?;
+    let folder = file.parent().map(PathBuf::from).unwrap_or_default();
+    let loaded = blockgrid_job::load(&text, &args.overrides()?, blockgrid_results::is_reserved);
+    let job = loaded.map_err(|invalid| {
+        // Whoever mends the manifest wants to hear of missing candles now, not in the next round.
+        let missing = invalid.data.map(|data| candles::missing(&data, &folder)).unwrap_or_default();
+        in_file(invalid.errors.into_iter().chain(missing).collect())
+    })?;
     if !args.set.is_empty() {
         // Whoever reads the report sees what ran, not only what the file says.
         let replaced: String = args.set.iter().map(|set| format!("# --set {set}\n")).collect();
         text.insert_str(0, &replaced);
     }
-    let folder = file.parent().map(PathBuf::from).unwrap_or_default();
     Ok(Loaded { job, text, folder })
 }

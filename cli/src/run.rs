@@ -247,6 +247,16 @@ fn warnings(job: &Job, data: &JobCandles, table: &TrialTable) -> Vec<String> {
     if ruined > 0 {
         warnings.push(format!("{ruined} trials lost more than their cash in a gap (column deficit)"));
     }
+    if let Some(session) = &job.spec().strategy.session {
+        for symbol in &data.symbols {
+            if !session.mask(&symbol.candles.slice(symbol.run.clone())).contains(&true) {
+                warnings.push(format!(
+                    "{}: no candle closes inside the session, so nothing was entered",
+                    symbol.name
+                ));
+            }
+        }
+    }
     if job.spec().strategy.short.is_some() {
         warnings.push("no funding or borrow cost was charged for shorts: the data has none".to_owned());
     }

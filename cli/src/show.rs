@@ -2,10 +2,16 @@
 
 use std::io::Write;
 
-/// Prints to standard output. A reader that has gone away (`| head`) is no error.
+/// Prints to standard output. A reader that has gone away (`| head`) is no error; a full disk is.
 pub(crate) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            note(&format!("error: failed to write to standard output: {error}"));
+            std::process::exit(1);
+        }
+        _ => {}
+    }
 }
 
 /// Prints a line to standard error, which carries everything that is not the result.

@@ -85,7 +85,7 @@ metrics! {
     fees_paid Quote Some(false), "Fees of all fills, in quote currency.";
     turnover Ratio None, "Notional of all fills over initial cash.";
     var_95 Fraction Some(true), "5 % quantile of UTC-day returns (linear interpolation); a loss is negative.";
-    cvar_95 Fraction Some(true), "Mean of the UTC-day returns at or below var_95.";
+    cvar_95 Fraction Some(true), "Expected shortfall: mean of the worst 5 % of UTC-day returns, the one at the edge counted in part (Acerbi and Tasche 2002).";
     buy_and_hold_return Fraction None, "Last close over the close of first_bar, minus 1, without costs.";
     alpha Fraction Some(true), "Intercept of UTC-day returns on those of buy and hold, times 365 (Jensen, risk-free rate 0).";
     beta Ratio None, "Slope of UTC-day returns on those of buy and hold.";

@@ -16,8 +16,8 @@ mod validate;
 
 pub use decode::FieldError;
 pub use grid::Grid;
-pub use manifest::{MAX_MANIFEST_BYTES, load, read};
+pub use manifest::{Invalid, MAX_MANIFEST_BYTES, load, read};
 pub use overrides::Override;
 pub use quote::Quote;
-pub use spec::{DataSource, JobSpec, SymbolSpec};
+pub use spec::{DataSource, DataSpec, JobSpec, SymbolSpec};
 pub use validate::{Job, MAX_TRIALS, Survey};

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::decode::FieldError;
 use crate::overrides::Override;
-use crate::spec::{self, JobSpec};
+use crate::spec::{self, DataSpec, JobSpec};
 use crate::validate::Job;
 
 /// The longest manifest that is read. A strategy of hundreds of blocks has some 50 KB.
@@ -29,22 +29,31 @@ pub fn read(text: &str, overrides: &[Override]) -> Result<JobSpec, Vec<FieldErro
 ///
 /// # Errors
 /// Those of [`read`], and of [`Job::validate`] where what could not be read does not make them guesses.
-pub fn load(
-    text: &str,
-    overrides: &[Override],
-    reserved: impl Fn(&str) -> bool,
-) -> Result<Job, Vec<FieldError>> {
-    let (spec, mut errors) = spec::decode(&tree(text, overrides)?);
+pub fn load(text: &str, overrides: &[Override], reserved: impl Fn(&str) -> bool) -> Result<Job, Invalid> {
+    let tree = tree(text, overrides).map_err(|errors| Invalid { errors, data: None })?;
+    let (spec, mut errors) = spec::decode(&tree);
+    let data = spec.as_ref().map(|spec| Box::new(spec.data.clone()));
     let judged = ["spec.strategy", "spec.execution", "spec.sweep.parameters"];
     let whole = errors.iter().all(|error| !judged.iter().any(|path| error.path.starts_with(path)));
     match spec {
-        Some(spec) if errors.is_empty() => Job::validate(spec, reserved),
+        Some(spec) if errors.is_empty() => {
+            Job::validate(spec, reserved).map_err(|errors| Invalid { errors, data })
+        }
         Some(spec) if whole => {
             errors.extend(Job::validate(spec, reserved).err().into_iter().flatten());
-            Err(errors)
+            Err(Invalid { errors, data })
         }
-        _ => Err(errors),
+        _ => Err(Invalid { errors, data }),
     }
+}
+
+/// A manifest that cannot run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Invalid {
+    /// What is wrong, field by field.
+    pub errors: Vec<FieldError>,
+    /// What it asks to run on, where that could be read: whether it is there can be checked in the same go.
+    pub data: Option<Box<DataSpec>>,
 }
 
 /// The manifest as a tree of values, overrides applied.

@@ -14,8 +14,8 @@ use crate::profile;
 use crate::quote::{Quote, grouped};
 use crate::spec::JobSpec;
 
-/// The most parameter sets that a machine takes in one job. Five million rows of results are some 1.5 GB in memory.
-pub const MAX_TRIALS: u128 = 5_000_000;
+/// The most parameter sets that a machine takes in one job: their rows and the nodes of their graph are some 2 GB.
+pub const MAX_TRIALS: u128 = 2_000_000;
 
 /// Bars a quote assumes for a grid that is refused before any candle is read: a year of hours.
 const ASSUMED_BARS: usize = 8_760;

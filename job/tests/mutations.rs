@@ -51,7 +51,7 @@ fn full() -> Value {
 }
 
 fn load_value(manifest: &Value) -> Result<Job, Vec<FieldError>> {
-    load(&manifest.to_string(), &[], |name| name == "sharpe")
+    load(&manifest.to_string(), &[], |name| name == "sharpe").map_err(|invalid| invalid.errors)
 }
 
 /// Paths of every value in a tree, as JSON pointers.
@@ -225,7 +225,7 @@ proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "\\PC{0,200}|[\\[\\]{}:,&*!|>'\"%@`#\\-\\n\\t a0]{0,200}") {
         if let Err(errors) = load(&text, &[], |_| false) {
-            prop_assert!(!errors.is_empty() && errors.iter().all(|error| !error.message.is_empty()));
+            prop_assert!(!errors.errors.is_empty() && errors.errors.iter().all(|error| !error.message.is_empty()));
         }
     }
 
@@ -236,7 +236,7 @@ proptest! {
         match text.parse() {
             Ok(set) => {
                 if let Err(errors) = load(&full().to_string(), &[set], |_| false) {
-                    prop_assert!(errors.iter().all(|error| !error.path.is_empty()), "{:?}", errors);
+                    prop_assert!(errors.errors.iter().all(|error| !error.path.is_empty()), "{:?}", errors);
                 }
             }
             Err(FieldError { path, .. }) => prop_assert_eq!(path, "--set"),

@@ -40,7 +40,7 @@ pub(super) fn decode(field: Option<&Field<'_>>) -> Option<Execution> {
     let fees = object.get("fees").map_or(Some(defaults.fees), |f| fees(&f));
     let slippage = object.get("slippage").map_or(Some(defaults.slippage), |f| slippage(&f));
     let cash = object.get("initialCash").map_or(Some(defaults.initial_cash), |f| {
-        f.number_where("an amount above 0", |n| n > 0.0 && n <= 1e15)
+        f.number_where("an amount above 0 and at most 1e15", |n| n > 0.0 && n <= 1e15)
     });
     object.done();
     Some(Execution {
