@@ -85,20 +85,25 @@ impl Program {
     }
 
     /// The condition at bar `i`; without a position its functions are unknown.
+    #[inline]
     pub fn condition(&self, i: usize, position: Option<&PositionState>) -> u8 {
-        self.run(i, position).condition
+        // The commonest program is one column.
+        match self.steps.as_slice() {
+            [Step::Column(value)] => value.condition(i),
+            _ => self.run(i, position).condition,
+        }
     }
 
     /// The number at bar `i`; without a position its functions are unknown.
+    #[inline]
     pub fn number(&self, i: usize, position: Option<&PositionState>) -> f64 {
-        self.run(i, position).number
+        match self.steps.as_slice() {
+            [Step::Column(value)] => value.number(i),
+            _ => self.run(i, position).number,
+        }
     }
 
     fn run(&self, i: usize, position: Option<&PositionState>) -> Cell {
-        // The commonest program is one column.
-        if let [Step::Column(value)] = self.steps.as_slice() {
-            return Cell { number: value.number(i), condition: value.condition(i) };
-        }
         let mut cells: Vec<Cell> = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
             let number = |number: f64| Cell { number, condition: UNKNOWN };
