@@ -240,7 +240,8 @@ impl BarLoop<'_> {
         let state = PositionState {
             bars: t - entry.bar,
             entry_price: entry.price,
-            unrealized_return: direction.sign() * (self.candles.close()[t] / entry.price - 1.0),
+            close: self.candles.close()[t],
+            sign: direction.sign(),
         };
         let in_session = self.session.is_none_or(|mask| mask[t]);
         let reverses = in_session && other.as_ref().is_some_and(|side| side.enters_freely(t));
@@ -382,7 +383,7 @@ impl BarLoop<'_> {
     fn bracket(&self, order: &Order, entry: &Fill) -> Option<Bracket> {
         let sign = order.direction.sign();
         let price = entry.price;
-        let at_entry = PositionState { bars: 0, entry_price: price, unrealized_return: 0.0 };
+        let at_entry = PositionState { bars: 0, entry_price: price, close: price, sign };
         let level = |level: &Level, towards: f64| {
             let raw = match level {
                 Level::Fraction(fraction) => price * (1.0 + towards * fraction),
