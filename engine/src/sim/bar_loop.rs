@@ -101,7 +101,7 @@ struct BarLoop<'a> {
     order: Option<Order>,
     last_exit: Option<usize>,
     last_bracket_exit: Option<usize>,
-    /// Whether `enter` was false at a close since the last bracket exit: long, short.
+    /// Whether `enter` was false at a close since the last bracket exit: long, short. Kept for `reentry: rearm` only.
     armed: [bool; 2],
     ruined: bool,
     outcome: Outcome,
@@ -154,6 +154,9 @@ impl BarLoop<'_> {
     // Inside ------------------------------------------------------------------------------------------------------
 
     fn inside(&mut self, t: usize) {
+        if self.position.is_none() && self.order.is_none() {
+            return;
+        }
         let bar = self.bar(t);
         if self.position.is_none() && !self.ruined {
             self.fill_resting(t, &bar);
@@ -220,8 +223,10 @@ impl BarLoop<'_> {
 
     /// Hears the signals of the close and decides exits and entries.
     fn hear(&mut self, t: usize) {
-        for (armed, side) in self.armed.iter_mut().zip([&self.signals.long, &self.signals.short]) {
-            *armed |= side.as_ref().is_some_and(|side| side.enters_known_false(t));
+        if self.plan.risk.reentry == Reentry::Rearm {
+            for (armed, side) in self.armed.iter_mut().zip([&self.signals.long, &self.signals.short]) {
+                *armed |= side.as_ref().is_some_and(|side| side.enters_known_false(t));
+            }
         }
         match &self.position {
             Some(position) => {
