@@ -14,8 +14,17 @@ pub struct PositionState {
     pub bars: usize,
     /// Entry price after slippage.
     pub entry_price: f64,
+    /// The close.
+    pub close: f64,
+    /// +1 long, -1 short.
+    pub sign: f64,
+}
+
+impl PositionState {
     /// Signed return of the close on the entry price.
-    pub unrealized_return: f64,
+    fn unrealized_return(&self) -> f64 {
+        self.sign * (self.close / self.entry_price - 1.0)
+    }
 }
 
 /// A node as a list of steps, of which those that depend on the position run at each bar; the rest are columns.
@@ -39,6 +48,10 @@ enum Step {
 struct Cell {
     number: f64,
     condition: u8,
+}
+
+impl Cell {
+    const UNKNOWN: Self = Self { number: f64::NAN, condition: UNKNOWN };
 }
 
 impl Program {
@@ -85,22 +98,34 @@ impl Program {
     }
 
     /// The condition at bar `i`; without a position its functions are unknown.
+    #[inline]
     pub fn condition(&self, i: usize, position: Option<&PositionState>) -> u8 {
-        self.run(i, position).condition
+        // The commonest program is one column.
+        match self.steps.as_slice() {
+            [Step::Column(value)] => value.condition(i),
+            _ => self.run(i, position).condition,
+        }
     }
 
     /// The number at bar `i`; without a position its functions are unknown.
+    #[inline]
     pub fn number(&self, i: usize, position: Option<&PositionState>) -> f64 {
-        self.run(i, position).number
+        match self.steps.as_slice() {
+            [Step::Column(value)] => value.number(i),
+            _ => self.run(i, position).number,
+        }
     }
 
     fn run(&self, i: usize, position: Option<&PositionState>) -> Cell {
-        // The commonest program is one column.
-        if let [Step::Column(value)] = self.steps.as_slice() {
-            return Cell { number: value.number(i), condition: value.condition(i) };
-        }
-        let mut cells: Vec<Cell> = Vec::with_capacity(self.steps.len());
-        for step in &self.steps {
+        let (mut few, mut many) = ([Cell::UNKNOWN; 16], Vec::new());
+        let cells = match few.get_mut(..self.steps.len()) {
+            Some(cells) => cells,
+            None => {
+                many.resize(self.steps.len(), Cell::UNKNOWN);
+                many.as_mut_slice()
+            }
+        };
+        for (at, step) in self.steps.iter().enumerate() {
             let number = |number: f64| Cell { number, condition: UNKNOWN };
             let condition = |condition: u8| Cell { number: f64::NAN, condition };
             let cell = match step {
@@ -108,7 +133,7 @@ impl Program {
                 Step::Position(field) => number(position.map_or(f64::NAN, |p| match field {
                     PositionField::BarsInPosition => p.bars as f64,
                     PositionField::EntryPrice => p.entry_price,
-                    PositionField::UnrealizedReturn => p.unrealized_return,
+                    PositionField::UnrealizedReturn => p.unrealized_return(),
                 })),
                 Step::Unary(UnaryOp::Negate, a) => number(-cells[*a].number),
                 Step::Unary(UnaryOp::Not, a) => condition(not(cells[*a].condition)),
@@ -123,11 +148,11 @@ impl Program {
                 Step::Choose(test, yes, no) => match cells[*test].condition {
                     TRUE => cells[*yes],
                     FALSE => cells[*no],
-                    _ => Cell { number: f64::NAN, condition: UNKNOWN },
+                    _ => Cell::UNKNOWN,
                 },
             };
-            cells.push(cell);
+            cells[at] = cell;
         }
-        cells.last().copied().unwrap_or(Cell { number: f64::NAN, condition: UNKNOWN })
+        cells.last().copied().unwrap_or(Cell::UNKNOWN)
     }
 }

@@ -103,7 +103,7 @@ struct BarLoop<'a> {
     order: Option<Order>,
     last_exit: Option<usize>,
     last_bracket_exit: Option<usize>,
-    /// Whether `enter` was false at a close since the last bracket exit: long, short.
+    /// Whether `enter` was false at a close since the last bracket exit: long, short. Kept for `reentry: rearm` only.
     armed: [bool; 2],
     ruined: bool,
     outcome: Outcome,
@@ -156,6 +156,9 @@ impl BarLoop<'_> {
     // Inside ------------------------------------------------------------------------------------------------------
 
     fn inside(&mut self, t: usize) {
+        if self.position.is_none() && self.order.is_none() {
+            return;
+        }
         let bar = self.bar(t);
         if self.position.is_none() && !self.ruined {
             self.fill_resting(t, &bar);
@@ -222,12 +225,10 @@ impl BarLoop<'_> {
 
     /// Hears the signals of the close and decides exits and entries.
     fn hear(&mut self, t: usize) {
-        // Nothing else looks at it, and it costs a look at every bar.
-        let rearms = self.plan.risk.reentry == Reentry::Rearm;
-        for (armed, side) in
-            self.armed.iter_mut().zip([&self.signals.long, &self.signals.short]).filter(|_| rearms)
-        {
-            *armed |= side.as_ref().is_some_and(|side| side.enters_known_false(t));
+        if self.plan.risk.reentry == Reentry::Rearm {
+            for (armed, side) in self.armed.iter_mut().zip([&self.signals.long, &self.signals.short]) {
+                *armed |= side.as_ref().is_some_and(|side| side.enters_known_false(t));
+            }
         }
         match &self.position {
             Some(position) => {
@@ -246,7 +247,8 @@ impl BarLoop<'_> {
         let state = PositionState {
             bars: t - entry.bar,
             entry_price: entry.price,
-            unrealized_return: direction.sign() * (self.candles.close()[t] / entry.price - 1.0),
+            close: self.candles.close()[t],
+            sign: direction.sign(),
         };
         let in_session = self.session.is_none_or(|mask| mask[t]);
         let reverses = in_session && other.as_ref().is_some_and(|side| side.enters_freely(t));

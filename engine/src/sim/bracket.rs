@@ -71,6 +71,12 @@ pub(super) struct Bar {
     pub(super) close: f64,
 }
 
+/// `sign * price`, without a product: the compiler calculates ahead with levels that are not there, and a product with
+/// what happens to be in their place (a denormal number, usually) takes a hundred cycles.
+fn mirror(sign: f64, price: f64) -> f64 {
+    if sign > 0.0 { price } else { -price }
+}
+
 impl Bracket {
     fn see(&self, bar: &Bar) -> Seen {
         if self.sign > 0.0 {
@@ -91,7 +97,7 @@ impl Bracket {
         ];
         let mut tightest: Option<(f64, Reason)> = None;
         for (level, reason) in candidates {
-            if let Some(level) = level.map(|level| self.sign * level)
+            if let Some(level) = level.map(|level| mirror(self.sign, level))
                 && tightest.is_none_or(|(best, _)| level > best)
             {
                 tightest = Some((level, reason));
@@ -101,13 +107,13 @@ impl Bracket {
     }
 
     fn hit(&self, mirrored: f64, reason: Reason, maker: bool) -> Hit {
-        Hit { price: self.sign * mirrored, reason, maker }
+        Hit { price: mirror(self.sign, mirrored), reason, maker }
     }
 
     /// At the open: a level that the open has gapped through fills there.
     pub(super) fn at_open(&self, bar: &Bar) -> Option<Hit> {
         let open = self.see(bar).open;
-        if self.liquidation.is_some_and(|level| open <= self.sign * level) {
+        if self.liquidation.is_some_and(|level| open <= mirror(self.sign, level)) {
             return Some(self.hit(open, Reason::Liquidation, false));
         }
         if let Some((level, reason)) = self.stop_level()
@@ -115,7 +121,7 @@ impl Bracket {
         {
             return Some(self.hit(open, reason, false));
         }
-        let target = self.target.map(|target| self.sign * target)?;
+        let target = self.target.map(|target| mirror(self.sign, target))?;
         (open >= target).then(|| self.hit(open, Reason::TakeProfit, false))
     }
 
@@ -156,7 +162,7 @@ impl Bracket {
     pub(super) fn entry_bar(&self, bar: &Bar, entry: f64) -> Option<Hit> {
         let (level, reason) = self.stop_level()?;
         // A level beyond the entry (slippage put it there) is hit at the entry itself.
-        (self.see(bar).low <= level).then(|| self.hit(level.min(self.sign * entry), reason, false))
+        (self.see(bar).low <= level).then(|| self.hit(level.min(mirror(self.sign, entry)), reason, false))
     }
 
     fn stop_hit(&self, reached: f64) -> Option<Hit> {
@@ -165,19 +171,19 @@ impl Bracket {
     }
 
     fn target_hit(&self, reached: f64) -> Option<Hit> {
-        let level = self.sign * self.target?;
+        let level = mirror(self.sign, self.target?);
         (reached >= level).then(|| self.hit(level, Reason::TakeProfit, true))
     }
 
     fn raise_intrabar(&mut self, favourable: f64) {
         if self.trail.is_some_and(|trail| trail.update == TrailUpdate::Intrabar) {
-            self.raise(self.sign * favourable);
+            self.raise(mirror(self.sign, favourable));
         }
     }
 
     /// Moves extreme and trail to a favourable price (unmirrored). A trail never moves back.
     fn raise(&mut self, price: f64) {
-        if self.sign * price > self.sign * self.extreme {
+        if mirror(self.sign, price) > mirror(self.sign, self.extreme) {
             self.extreme = price;
         }
         if let Some(trail) = &mut self.trail {
@@ -185,7 +191,7 @@ impl Bracket {
                 Behind::Fraction(fraction) => self.extreme * (1.0 - self.sign * fraction),
                 Behind::Distance(distance) => self.extreme - self.sign * distance,
             };
-            if self.sign * level > self.sign * trail.level {
+            if mirror(self.sign, level) > mirror(self.sign, trail.level) {
                 trail.level = level;
             }
         }
@@ -195,7 +201,10 @@ impl Bracket {
     /// position is known to have seen in this bar.
     pub(super) fn at_close(&mut self, favourable: f64) {
         self.raise(favourable);
-        if self.break_even_trigger.is_some_and(|trigger| self.sign * self.extreme >= self.sign * trigger) {
+        if self
+            .break_even_trigger
+            .is_some_and(|trigger| mirror(self.sign, self.extreme) >= mirror(self.sign, trigger))
+        {
             self.break_even_active = true;
         }
     }

@@ -40,7 +40,7 @@ impl BarLoop<'_> {
     fn bracket(&self, order: &Order, entry: &Fill) -> Option<Bracket> {
         let sign = order.direction.sign();
         let price = entry.price;
-        let at_entry = PositionState { bars: 0, entry_price: price, unrealized_return: 0.0 };
+        let at_entry = PositionState { bars: 0, entry_price: price, close: price, sign };
         let level = |level: &Level, towards: f64| {
             let raw = match level {
                 Level::Fraction(fraction) => price * (1.0 + towards * fraction),
