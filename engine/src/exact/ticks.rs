@@ -93,18 +93,23 @@ impl Ticks {
 pub(super) fn ratio(numerator: i128, denominator: u128) -> f64 {
     const EXACT: u128 = 1 << 53;
     let magnitude = numerator.unsigned_abs();
+    if magnitude == 0 {
+        return 0.0;
+    }
     if magnitude <= EXACT && denominator <= EXACT {
         return numerator as i64 as f64 / denominator as i64 as f64;
     }
     // Long division to at least 60 bits, what is left as a sticky bit below them, and one rounding.
     let mut shift = magnitude.leading_zeros();
     let mut quotient = (magnitude << shift) / denominator;
-    let mut rest = (magnitude << shift) % denominator;
+    let mut rest = (magnitude << shift) - quotient * denominator;
     while quotient < 1 << 60 && rest != 0 {
         let step = rest.leading_zeros().min(60);
         rest <<= step;
-        quotient = (quotient << step) | (rest / denominator);
-        rest %= denominator;
+        let digits = rest / denominator;
+        quotient = (quotient << step) | digits;
+        // A second division, for the remainder, would take as long again.
+        rest -= digits * denominator;
         shift += step;
     }
     if rest != 0 {
