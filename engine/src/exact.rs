@@ -1,30 +1,39 @@
 //! Exact sums of finite windows, so that equal averages compare equal wherever the series starts.
 //!
 //! ```text
-//!  column --decimals of <= 10 places?--> i64 ticks, prefix sums --> window sum (exact) / (window * 10^d), rounded once
-//!         \-----------otherwise--------> double-double prefix sums (106 bits) --> window sum, rounded once
+//!  window --all decimals of <= 10 places?--> ticks, prefix sums --> window sum (exact) / (window * 10^d), rounded once
+//!         \-------------otherwise----------> double-double prefix sums (106 bits) --> window sum, rounded once
 //! ```
 //!
-//! Prices that are decimals are summed as i64 ticks and divided once; everything else is summed in double-double and
+//! Prices that are decimals are summed as ticks and divided once; everything else is summed in double-double and
 //! rounded once. Plain running sums gave 28 wrong crossings on 17,240 bars x 7 pairs of windows of BTC-quoted candles.
 //!
-//! For decimals every result is a function of the window's values alone: the same bits whatever stands before it. What
-//! is not finite makes the windows that hold it NaN, and no others.
+//! Whether a value is a decimal is decided for it alone, and how a window is summed by its values alone. For decimals
+//! every result is a function of the window's values: the same bits whatever stands before or after it. Other windows
+//! are not changed by what comes after them, and by what stands before them only beyond 106 bits of the sum of all of
+//! it. What is not finite makes the windows that hold it NaN, and no others.
+//!
+//! How many places the column has, or whether its ticks take 64 bits or 128, changes no bit: the quotient that is
+//! rounded is the same number.
 
 mod double;
+mod real;
 #[cfg(test)]
 mod tests;
 mod ticks;
+mod wide;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 pub(crate) use double::{Double, mean};
-use ticks::{SMALL_TICKS, Ticks, ratio, small_to_f64};
+use real::Real;
+use ticks::{SMALL_TICKS, Ticks, in_lowest_places, ratio, small_to_f64};
+use wide::Wide;
 
 /// Prefix sums of a column, made on first use.
 ///
-/// The default finds decimals, as prices and volumes are. A column that is calculated should be [`Sums::real`]: whether
-/// its values happen to be decimals can change with a later one, and the last bit of an earlier mean with it.
+/// The default finds decimals, as prices and volumes are. A column that is calculated rarely holds them: [`Sums::real`]
+/// does not look for them.
 #[derive(Debug, Default)]
 pub struct Sums {
     sums: OnceLock<ExactSums>,
@@ -60,13 +69,10 @@ enum Numbers {
     /// Decimals of a known number of places, 8 bytes a value. Squares and weighted sums (16 bytes a value each) are
     /// made when a deviation or a weighted mean asks for them.
     Decimal { ticks: Ticks, squares: OnceLock<Vec<i128>>, weighted: OnceLock<Vec<i128>> },
-    /// Anything else.
-    Real {
-        values: Vec<f64>,
-        prefix: Vec<Double>,
-        squares: OnceLock<Vec<Double>>,
-        weighted: OnceLock<Vec<Double>>,
-    },
+    /// Decimals in part, or too many ticks for 64 bits.
+    Wide(Wide),
+    /// Calculated values.
+    Real(Real),
 }
 
 /// Prefix sums of `term(i)` for `i` below `len`.
@@ -81,43 +87,24 @@ fn prefix<T: Copy>(len: usize, zero: T, add: impl Fn(T, usize) -> T) -> Vec<T> {
     sums
 }
 
-/// `square / 100^places` with the fewest places: the places that a window itself needs, so that a history with more of
-/// them gives the same bits.
-fn in_lowest_places(square: i128, mut places: u32) -> (f64, u32) {
-    // Nearly always it has 64 bits, which divide much faster than 128.
-    if let Ok(mut square) = i64::try_from(square) {
-        while places > 0 && square & 3 == 0 && square % 100 == 0 {
-            square /= 100;
-            places -= 1;
-        }
-        return (square as f64, places);
-    }
-    let mut square = square;
-    while places > 0 && square & 3 == 0 && square % 100 == 0 {
-        square /= 100;
-        places -= 1;
-    }
-    (square as f64, places)
+/// The values, 0 for what is not finite.
+fn finite(values: &[f64]) -> Arc<[f64]> {
+    values.iter().map(|&value| if value.is_finite() { value } else { 0.0 }).collect()
 }
 
 impl ExactSums {
-    /// Prefix sums of `values`, as decimals if all of them are.
+    /// Prefix sums of `values`, as decimals where they are.
     pub fn new(values: &[f64]) -> Self {
-        match Ticks::new(values) {
-            Some(ticks) => Self::with(
-                values,
-                Numbers::Decimal { ticks, squares: OnceLock::new(), weighted: OnceLock::new() },
-            ),
-            None => Self::real(values),
-        }
+        let numbers = match Ticks::new(values) {
+            Some(ticks) => Numbers::Decimal { ticks, squares: OnceLock::new(), weighted: OnceLock::new() },
+            None => Numbers::Wide(Wide::new(finite(values))),
+        };
+        Self::with(values, numbers)
     }
 
     /// Prefix sums of `values` in double-double, even if they are decimals.
     pub fn real(values: &[f64]) -> Self {
-        let finite: Vec<f64> = values.iter().map(|&v| if v.is_finite() { v } else { 0.0 }).collect();
-        let prefix = prefix(values.len(), Double::ZERO, |sum: Double, i| sum.plus(finite[i]));
-        let (squares, weighted) = (OnceLock::new(), OnceLock::new());
-        Self::with(values, Numbers::Real { values: finite, prefix, squares, weighted })
+        Self::with(values, Numbers::Real(Real::new(finite(values))))
     }
 
     fn with(values: &[f64], numbers: Numbers) -> Self {
@@ -138,11 +125,12 @@ impl ExactSums {
         self.len == 0
     }
 
-    /// Decimal places of the column, `None` if it is not decimal.
+    /// Decimal places of the column, `None` if a value is not decimal.
     pub fn places(&self) -> Option<u32> {
         match &self.numbers {
             Numbers::Decimal { ticks, .. } => Some(ticks.places),
-            Numbers::Real { .. } => None,
+            Numbers::Wide(wide) => wide.places(),
+            Numbers::Real(_) => None,
         }
     }
 
@@ -157,7 +145,8 @@ impl ExactSums {
             Numbers::Decimal { ticks, .. } => {
                 ratio(i128::from(ticks.prefix[to] - ticks.prefix[from]), u128::from(ticks.scale()))
             }
-            Numbers::Real { prefix, .. } => prefix[to].sub(prefix[from]).value(),
+            Numbers::Wide(wide) => wide.quotient(1)(to, from),
+            Numbers::Real(real) => real.quotient(1)(to, from),
         }
     }
 
@@ -189,10 +178,8 @@ impl ExactSums {
                     })
                 }
             }
-            Numbers::Real { prefix, .. } => {
-                let divisor = divisor as f64;
-                self.column(window, |to, from| prefix[to].sub(prefix[from]).over(divisor))
-            }
+            Numbers::Wide(wide) => self.column(window, wide.quotient(divisor)),
+            Numbers::Real(real) => self.column(window, real.quotient(divisor)),
         }
     }
 
@@ -211,15 +198,9 @@ impl ExactSums {
                     ratio(weighted[to] - weighted[from] - (from as i128 - 1) * plain, denominator)
                 })
             }
-            Numbers::Real { values, prefix: sums, weighted, .. } => {
-                let weighted = weighted.get_or_init(|| {
-                    prefix(self.len, Double::ZERO, |sum, i| sum.add(Double::product(i as f64, values[i])))
-                });
-                self.column(window, |to, from| {
-                    let plain = sums[to].sub(sums[from]).times(from as f64 - 1.0);
-                    weighted[to].sub(weighted[from]).sub(plain).over(weights as f64)
-                })
-            }
+            // Window 0 has no weights.
+            Numbers::Wide(wide) => self.column(window, wide.weighted_mean(weights.max(1))),
+            Numbers::Real(real) => self.column(window, real.weighted_mean(weights)),
         }
     }
 
@@ -234,7 +215,7 @@ impl ExactSums {
     }
 
     /// `finish(n * sum of squares - square of the sum, n)` of windows of `n` values, both in the same unit.
-    fn spread(&self, window: usize, finish: impl Fn(f64, f64) -> f64) -> Vec<f64> {
+    fn spread(&self, window: usize, finish: impl Fn(f64, f64) -> f64 + Copy) -> Vec<f64> {
         match &self.numbers {
             Numbers::Decimal { ticks, squares, .. } => {
                 let squares = squares.get_or_init(|| {
@@ -247,27 +228,8 @@ impl ExactSums {
                     finish(numerator, (window as u128 * 10_u128.pow(places)) as f64)
                 })
             }
-            Numbers::Real { values, prefix: sums, squares, .. } => {
-                let squares = squares.get_or_init(|| {
-                    prefix(self.len, Double::ZERO, |sum, i| sum.add(Double::product(values[i], values[i])))
-                });
-                let size = window as f64;
-                // How many values that end at an index are equal: the rounding of the prefix sums must not give a
-                // flat window a deviation.
-                let equal =
-                    prefix(
-                        self.len,
-                        0_usize,
-                        |run, i| {
-                            if i > 0 && values[i] == values[i - 1] { run + 1 } else { 1 }
-                        },
-                    );
-                self.column(window, |to, from| {
-                    let sum = sums[to].sub(sums[from]);
-                    let numerator = squares[to].sub(squares[from]).times(size).sub(sum.square()).value();
-                    if equal[to] >= window { 0.0 } else { finish(numerator.max(0.0), size) }
-                })
-            }
+            Numbers::Wide(wide) => self.column(window, wide.spread(window, finish)),
+            Numbers::Real(real) => self.column(window, real.spread(window, finish)),
         }
     }
 

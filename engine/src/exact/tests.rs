@@ -154,9 +154,73 @@ proptest! {
     }
 
     #[test]
+    fn no_value_outside_a_window_changes_its_bits(
+        values in prop::collection::vec(any_value(), 2..60),
+        start in 0.0_f64..1.0,
+        end in 0.0_f64..1.0,
+        window in 1_usize..20,
+    ) {
+        let start = (start * values.len() as f64) as usize;
+        let end = start + (end * (values.len() - start) as f64) as usize;
+        let full = columns(&ExactSums::new(&values), window);
+        let before = columns(&ExactSums::new(&values[..end]), window);
+        let after = columns(&ExactSums::new(&values[start..]), window);
+        let part = columns(&ExactSums::new(&values[start..end]), window);
+        for (((full, before), after), part) in full.iter().zip(before).zip(after).zip(part) {
+            // What is to come changes nothing.
+            prop_assert_eq!(bits(&full[..end]), bits(&before));
+            prop_assert_eq!(bits(&after[..end - start]), bits(&part));
+            // Nor does what was, for decimals.
+            for i in start + window - 1..values.len() {
+                let decimals = values[i + 1 - window..=i].iter().all(|&v| !v.is_finite() || ticks::decimal(v).is_some());
+                if decimals {
+                    prop_assert_eq!(bits(&full[i..=i]), bits(&after[i - start..=i - start]));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn wide_sums_have_the_bits_of_narrow_ones(
+        places in 0_u32..=10,
+        ticks in prop::collection::vec(-200_000_000_000_i64..200_000_000_000, 1..60),
+        last in prop_oneof![Just(57.0 * 0.01), Just(2e15), Just(1e300), Just(0.1)],
+        window in 1_usize..20,
+    ) {
+        let mut values = decimals(places, &ticks);
+        let narrow = columns(&ExactSums::new(&values), window);
+        values.push(last);
+        let wide = columns(&ExactSums::new(&values), window);
+        for (narrow, wide) in narrow.iter().zip(wide) {
+            prop_assert_eq!(bits(narrow), bits(&wide[..ticks.len()]));
+        }
+    }
+
+    #[test]
+    fn a_decimal_is_found_in_its_own_places(ticks in -(1_i64 << 51)..=1 << 51, places in 0_u32..=10) {
+        let (mut least, mut own) = (ticks, places);
+        while own > 0 && least % 10 == 0 {
+            (least, own) = (least / 10, own - 1);
+        }
+        prop_assert_eq!(ticks::decimal(decimals(places, &[ticks])[0]), Some((least, own)));
+    }
+
+    #[test]
     fn quotients_are_rounded_once(numerator in any::<i64>(), denominator in 1_u64..) {
         nearest(ratio(i128::from(numerator), u128::from(denominator)), i128::from(numerator), u128::from(denominator))?;
     }
+}
+
+/// Prices in cents and in ever finer steps, noisy products, volumes that need 128 bits together, and what is no number.
+fn any_value() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        8 => (0_i64..100_000).prop_map(|k| k as f64 / 100.0),
+        2 => (-200_000_000_000_i64..200_000_000_000, 0..=10).prop_map(|(k, d)| k as f64 / 10_f64.powi(d)),
+        1 => (0_i64..100_000).prop_map(|k| k as f64 * 0.01),
+        1 => (1_i64 << 46..1 << 51).prop_map(|k| k as f64),
+        1 => (1_i64 << 46..1 << 51).prop_map(|k| k as f64 / 1e4),
+        1 => prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(0.0), Just(1e-10), Just(1e18), Just(1.0 / 3.0)],
+    ]
 }
 
 /// A value as a multiple of 2^-80, if it is one and small.
@@ -200,9 +264,57 @@ fn places_are_found() {
     assert_eq!(places(&[0.123_456_789_1]), Some(10));
     assert_eq!(places(&[0.123_456_789_12]), None);
     assert_eq!(places(&[1.0 / 3.0]), None);
-    // More ticks than an f64 tells apart, together.
-    assert_eq!(places(&[1e15, 0.01]), None);
+    // More ticks than an f64 tells apart, together, but not one by one.
+    assert_eq!(places(&[1e15, 0.01]), Some(2));
+    assert_eq!(places(&[1e15, 0.01, 57.0 * 0.01]), None);
     assert_eq!(places(&[]), Some(0));
+}
+
+#[test]
+fn a_price_to_come_that_is_no_decimal_changes_no_mean() {
+    let mut values: Vec<f64> = (0..400_i64).map(|i| (4_000 + i * 7919 % 3001) as f64 / 100.0).collect();
+    values.push(57.0 * 0.01);
+    let (full, part) = (ExactSums::new(&values), ExactSums::new(&values[..400]));
+    assert_eq!((full.places(), part.places()), (None, Some(2)));
+    for window in [3, 7, 20] {
+        for (full, part) in columns(&full, window).iter().zip(columns(&part, window)) {
+            assert_eq!(bits(&full[..400]), bits(&part));
+        }
+    }
+}
+
+#[test]
+fn volumes_that_add_up_to_more_than_64_bits_change_no_mean() {
+    let values: Vec<f64> =
+        (0..200_000_u64).map(|i| (i * 6_364_136_223 % 100_000_000_000_000) as f64 / 1e3).collect();
+    let (full, part) = (ExactSums::new(&values), ExactSums::new(&values[..50_000]));
+    let narrow = |sums: &ExactSums| matches!(sums.numbers, Numbers::Decimal { .. });
+    assert_eq!((narrow(&full), narrow(&part)), (false, true));
+    assert_eq!((full.places(), part.places()), (Some(3), Some(3)));
+    for (full, part) in columns(&full, 20).iter().zip(columns(&part, 20)) {
+        assert_eq!(bits(&full[..50_000]), bits(&part));
+    }
+}
+
+#[test]
+fn a_window_too_wide_for_128_bits_is_summed_from_its_own_values() {
+    // In its own places 2e15 * 10^10 ticks, whose square has 169 bits.
+    let values = [3.3, 0.1, 2e15, 1e-10, 7.0, 7.0, 2e15, 1e15];
+    let full = columns(&ExactSums::new(&values), 2);
+    let tail = columns(&ExactSums::new(&values[2..]), 2);
+    for (full, tail) in full.iter().zip(tail) {
+        assert_eq!(bits(&full[3..]), bits(&tail[1..]));
+    }
+    let deviations = &full[3];
+    assert_eq!(deviations[2..], [1e15, 1e15, 3.499_999_999_95, 0.0, 999_999_999_999_996.5, 5e14]);
+    assert_eq!(full[0][3], 1e15);
+}
+
+#[test]
+fn no_volume_over_many_bars_is_zero() {
+    let mut values = vec![0.0; 1500];
+    values.push(1e-10);
+    assert_eq!(ExactSums::new(&values).weighted_means(1500)[1499], 0.0);
 }
 
 #[test]

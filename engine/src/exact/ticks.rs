@@ -32,6 +32,15 @@ fn ticks_of(value: f64, places: u32) -> Option<i64> {
     (scaled.abs() <= MAX_TICKS && ticks / scale == value).then_some(ticks as i64)
 }
 
+/// The ticks of `value` and their places, as few as possible, if it is a decimal of at most 10 places.
+pub(super) fn decimal(value: f64) -> Option<(i64, u32)> {
+    // A decimal is one in more places too, as long as its ticks can be told apart: most values that are none need one
+    // look.
+    let most = (0..=MAX_PLACES).rev().find(|&places| (value * power(places)).abs() <= MAX_TICKS)?;
+    ticks_of(value, most)?;
+    (0..=most).find_map(|places| Some((ticks_of(value, places)?, places)))
+}
+
 /// A decimal column as prefix sums of ticks.
 #[derive(Debug)]
 pub(super) struct Ticks {
@@ -93,18 +102,23 @@ impl Ticks {
 pub(super) fn ratio(numerator: i128, denominator: u128) -> f64 {
     const EXACT: u128 = 1 << 53;
     let magnitude = numerator.unsigned_abs();
+    if magnitude == 0 {
+        return 0.0;
+    }
     if magnitude <= EXACT && denominator <= EXACT {
         return numerator as i64 as f64 / denominator as i64 as f64;
     }
     // Long division to at least 60 bits, what is left as a sticky bit below them, and one rounding.
     let mut shift = magnitude.leading_zeros();
     let mut quotient = (magnitude << shift) / denominator;
-    let mut rest = (magnitude << shift) % denominator;
+    let mut rest = (magnitude << shift) - quotient * denominator;
     while quotient < 1 << 60 && rest != 0 {
         let step = rest.leading_zeros().min(60);
         rest <<= step;
-        quotient = (quotient << step) | (rest / denominator);
-        rest %= denominator;
+        let digits = rest / denominator;
+        quotient = (quotient << step) | digits;
+        // A second division, for the remainder, would take as long again.
+        rest -= digits * denominator;
         shift += step;
     }
     if rest != 0 {
@@ -112,4 +126,23 @@ pub(super) fn ratio(numerator: i128, denominator: u128) -> f64 {
     }
     let value = libm::ldexp(quotient as f64, -(shift as i32));
     if numerator < 0 { -value } else { value }
+}
+
+/// `square / 100^places` with the fewest places: the places that a window itself needs, so that a history with more of
+/// them gives the same bits.
+pub(super) fn in_lowest_places(square: i128, mut places: u32) -> (f64, u32) {
+    // Nearly always it has 64 bits, which divide much faster than 128.
+    if let Ok(mut square) = i64::try_from(square) {
+        while places > 0 && square & 3 == 0 && square % 100 == 0 {
+            square /= 100;
+            places -= 1;
+        }
+        return (square as f64, places);
+    }
+    let mut square = square;
+    while places > 0 && square & 3 == 0 && square % 100 == 0 {
+        square /= 100;
+        places -= 1;
+    }
+    (square as f64, places)
 }

@@ -23,8 +23,8 @@ pub struct Column {
 }
 
 impl Column {
-    /// A calculated column whose values are warm from `first` on. Its sums never take it for decimals: whether it looks
-    /// like them may change with a later value, which must not change the bits of an earlier sum.
+    /// A calculated column whose values are warm from `first` on. Its sums do not look for decimals, which it rarely
+    /// holds.
     pub fn new(values: Vec<f64>, first: usize) -> Self {
         Self { values, first, sums: Sums::real() }
     }

@@ -19,13 +19,15 @@ pub(crate) fn config() -> ProptestConfig {
 /// The steps of a market: what kind of bar, and three numbers that shape it.
 type Steps = Vec<(u8, u8, u8, u8)>;
 
-/// What a price of `units` is: cents, steps of 1e-10 (prices near 1e-8), hundred thousands (near 1e8), and a number that
-/// is no decimal. Decimals are the f64 nearest to them, as a reader of files gives them.
-const PRICES: [fn(i64) -> f64; 4] = [
+/// What a price of `units` is: cents, steps of 1e-10 (prices near 1e-8), hundred thousands (near 1e8), a number that is no
+/// decimal, and cents of which some are a product that misses the decimal in its last bit. The other decimals are the
+/// f64 nearest to them, as a reader of files gives them.
+const PRICES: [fn(i64) -> f64; 5] = [
     |units| units as f64 / 100.0,
     |units| units as f64 / 1e10,
     |units| units as f64 * 1e5,
     |units| units as f64 * 0.012_345_678_901_234,
+    |units| units as f64 * 0.01,
 ];
 
 pub(crate) fn market(bars: std::ops::Range<usize>) -> impl Strategy<Value = Candles> {
