@@ -71,8 +71,14 @@ fn csv_errors_name_line_and_column() {
         (with("0,1,1,1,1,1\n3600,1,inf,1,1,1\n"), &["line 3", "`high` is inf"]),
         (with("0,1,1,1,1,1\n3600,1,1,0,1,1\n"), &["line 3", "`low` is 0", "above 0"]),
         (with("0,1,1,1,1,1\n3600,1,2,1.5,1,1\n"), &["line 3", "is no candle"]),
-        (with("0,1,1,1,1,1\n7200,1,1,1,1,1\n\n3600,1,1,1,1,1\n"), &["line 5", "oldest first"]),
-        (with("0,1,1,1,1,1\n3600,1,1,1,1,1\n3600,1,1,1,1,1\n"), &["line 4", "appears twice"]),
+        (
+            with("0,1,1,1,1,1\n7200,1,1,1,1,1\n\n3600,1,1,1,1,1\n"),
+            &["line 5: timestamp 1970-01-01T01:00:00Z comes after 1970-01-01T02:00:00Z", "oldest first"],
+        ),
+        (
+            with("0,1,1,1,1,1\n3600,1,1,1,1,1\n3600,1,1,1,1,1\n"),
+            &["line 4: timestamp 1970-01-01T01:00:00Z appears twice"],
+        ),
         (with("7200,1,1,1,1,1\n3600,1,1,1,1,1\n0,1,1,1,1,1\n"), &["newest candle comes first"]),
         (
             with("0,1,1,1,1,1\n3600,1,1,1,1,1\n7200,1,1,1,1,1\n9000,1,1,1,1,1\n"),
@@ -138,7 +144,7 @@ fn parquet_errors_name_the_column() {
         read_file(&path, Some(Interval::DAY))
             .unwrap_err()
             .to_string()
-            .contains("row 2: timestamp 0 appears twice")
+            .contains("row 2: timestamp 1970-01-01T00:00:00Z appears twice")
     );
     write_columns(&path, &[], &[("open", &[]), ("high", &[]), ("low", &[]), ("close", &[]), ("volume", &[])])
         .unwrap();
