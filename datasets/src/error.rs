@@ -132,6 +132,18 @@ pub enum DatasetError {
         /// The type it must have.
         expected: &'static str,
     },
+    /// A column is compressed in a way this build cannot read.
+    #[error(
+        "`{file}`: column `{column}` is compressed with {codec}, which this build cannot read: write the file again with zstd, snappy, gzip, lz4, brotli or no compression"
+    )]
+    Codec {
+        /// The file.
+        file: String,
+        /// The column.
+        column: &'static str,
+        /// The codec by its name in Parquet.
+        codec: String,
+    },
     /// The footer and the manifest disagree about the rows.
     #[error(
         "`{file}` has {found} rows but dataset.json says {manifest}: the file or the manifest is of another version"
