@@ -1,7 +1,5 @@
 //! What can be wrong with a data set or a file of candles.
 
-use std::path::PathBuf;
-
 use blockgrid_engine::candles::CandleError;
 use blockgrid_engine::interval::Interval;
 
@@ -269,8 +267,22 @@ impl DatasetError {
     }
 
     pub(crate) fn write(path: &std::path::Path, error: &std::io::Error) -> Self {
-        let path: PathBuf = path.into();
-        Self::Io { file: path.display().to_string(), message: format!("cannot be written: {error}") }
+        use std::io::ErrorKind;
+        let file = path.display().to_string();
+        let text = error.to_string();
+        let said = text.split_once(" (os error").map_or(text.as_str(), |(said, _)| said);
+        match error.kind() {
+            // The place is the caller's choice.
+            ErrorKind::NotFound
+            | ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::IsADirectory
+            | ErrorKind::NotADirectory
+            | ErrorKind::InvalidFilename => Self::Unwritable {
+                message: format!("`{file}` cannot be written: {said}: give another place"),
+            },
+            _ => Self::Io { file, message: format!("cannot be written: {said}") },
+        }
     }
 
     pub(crate) fn store(file: impl Into<String>, error: &object_store::Error) -> Self {

@@ -180,7 +180,22 @@ fn columns_are_written_with_gaps_for_nan() {
     };
     assert!(error("x.csv", &[("a", &[1.0])]).contains("column `a` has 1 rows but `timestamp` has 2"));
     assert!(error("x.csv", &[("a", &values), ("a", &values)]).contains("empty or taken"));
-    assert!(error("x.txt", &[("a", &values)]).contains("neither .csv nor .parquet"));
+    for (name, parts) in [
+        ("x.txt", &["x.txt` has the extension .txt", "only .csv and .parquet can be written"][..]),
+        ("x", &["x` has no extension: add .csv or .parquet"]),
+        ("x.parquet/", &["x.parquet/` names a folder", "extension .csv or .parquet"]),
+        ("none/x.csv", &["x.csv` cannot be written: the folder `", "none` does not exist: make it first"]),
+        ("out.csv/x.csv", &["out.csv` is a file, not a folder"]),
+    ] {
+        let columns: [(&str, &[f64]); 1] = [("a", &values)];
+        let error = write_columns(&dir.path().join(name), &[0, 1], &columns).unwrap_err();
+        assert!(error.is_input_error(), "{error}");
+        for part in parts {
+            assert!(error.to_string().contains(part), "`{part}` is not in: {error}");
+        }
+    }
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["out.csv"]);
 }
 
 /// Candles as another program writes them: microseconds, every column may be null, Arrow's schema in the metadata.
