@@ -15,6 +15,9 @@ pub(crate) const TIMESTAMP_NAMES: [&str; 5] = ["timestamp", "open_time", "dateti
 /// Footer key of the sums of column chunks: row groups split by `;`, columns by `,`.
 pub(crate) const SUMS_KEY: &str = "blockgrid.chunk_sha256";
 
+/// Who a file says has written it, when it was written here.
+pub(crate) const CREATED_BY: &str = "blockgrid";
+
 /// Candles in a row group. Fixed, because it shapes the bytes: a year of minutes has five.
 pub(crate) const ROW_GROUP: usize = 131_072;
 

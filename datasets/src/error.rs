@@ -1,7 +1,5 @@
 //! What can be wrong with a data set or a file of candles.
 
-use std::path::PathBuf;
-
 use blockgrid_engine::candles::CandleError;
 use blockgrid_engine::interval::Interval;
 
@@ -132,6 +130,18 @@ pub enum DatasetError {
         /// The type it must have.
         expected: &'static str,
     },
+    /// A column is compressed in a way this build cannot read.
+    #[error(
+        "`{file}`: column `{column}` is compressed with {codec}, which this build cannot read: write the file again with zstd, snappy, gzip, lz4, brotli or no compression"
+    )]
+    Codec {
+        /// The file.
+        file: String,
+        /// The column.
+        column: &'static str,
+        /// The codec by its name in Parquet.
+        codec: String,
+    },
     /// The footer and the manifest disagree about the rows.
     #[error(
         "`{file}` has {found} rows but dataset.json says {manifest}: the file or the manifest is of another version"
@@ -257,8 +267,22 @@ impl DatasetError {
     }
 
     pub(crate) fn write(path: &std::path::Path, error: &std::io::Error) -> Self {
-        let path: PathBuf = path.into();
-        Self::Io { file: path.display().to_string(), message: format!("cannot be written: {error}") }
+        use std::io::ErrorKind;
+        let file = path.display().to_string();
+        let text = error.to_string();
+        let said = text.split_once(" (os error").map_or(text.as_str(), |(said, _)| said);
+        match error.kind() {
+            // The place is the caller's choice.
+            ErrorKind::NotFound
+            | ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::IsADirectory
+            | ErrorKind::NotADirectory
+            | ErrorKind::InvalidFilename => Self::Unwritable {
+                message: format!("`{file}` cannot be written: {said}: give another place"),
+            },
+            _ => Self::Io { file, message: format!("cannot be written: {said}") },
+        }
     }
 
     pub(crate) fn store(file: impl Into<String>, error: &object_store::Error) -> Self {

@@ -130,14 +130,15 @@ fn extension(path: &Path) -> String {
 /// NaN becomes an empty field or null; every other number is written so that it reads back to the same bits.
 ///
 /// # Errors
-/// For another extension, columns of another length, a column name that is empty or given twice, and when the file
-/// cannot be written.
+/// For another extension, a folder that is not there, columns of another length, a column name that is empty or given
+/// twice, and when the file cannot be written.
 pub fn write_columns(
     path: &Path,
     timestamps: &[i64],
     columns: &[(&str, &[f64])],
 ) -> Result<(), DatasetError> {
     let unwritable = |message| DatasetError::Unwritable { message };
+    check_target(path).map_err(unwritable)?;
     for (i, (name, values)) in columns.iter().enumerate() {
         if values.len() != timestamps.len() {
             let (found, expected) = (values.len(), timestamps.len());
@@ -153,12 +154,45 @@ pub fn write_columns(
         }
     }
     let bytes = match extension(path).as_str() {
-        "csv" => csv_text(timestamps, columns).into_bytes(),
         "parquet" => parquet_bytes(timestamps, columns, true, ROW_GROUP)
             .map_err(|e| DatasetError::Io { file: path.display().to_string(), message: e.to_string() })?,
-        _ => return Err(DatasetError::UnknownKind { file: path.display().to_string() }),
+        _ => csv_text(timestamps, columns).into_bytes(),
     };
     write_file(path, &bytes)
+}
+
+/// Whether `path` can name a file of columns: its extension is known, its folder is there, it is no folder itself.
+fn check_target(path: &Path) -> Result<(), String> {
+    let shown = path.display().to_string();
+    if shown.ends_with(std::path::is_separator) || path.is_dir() {
+        return Err(format!(
+            "`{shown}` names a folder: give the name of a file with the extension .csv or .parquet and nothing after it"
+        ));
+    }
+    match extension(path).as_str() {
+        "csv" | "parquet" => {}
+        "" => {
+            return Err(format!("`{shown}` has no extension: add .csv or .parquet, which tells the format"));
+        }
+        other => {
+            return Err(format!(
+                "`{shown}` has the extension .{other}, but only .csv and .parquet can be written: give one of these"
+            ));
+        }
+    }
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            let folder_shown = folder.display();
+            Err(if folder.exists() {
+                format!("`{shown}` cannot be written: `{folder_shown}` is a file, not a folder")
+            } else {
+                format!(
+                    "`{shown}` cannot be written: the folder `{folder_shown}` does not exist: make it first, or give another"
+                )
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn csv_text(timestamps: &[i64], columns: &[(&str, &[f64])]) -> String {

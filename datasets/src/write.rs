@@ -48,7 +48,11 @@ pub fn encode_dataset(about: &About, series: &[Series<'_>]) -> Result<Vec<(Strin
 pub fn write_dataset(root: &Path, about: &About, series: &[Series<'_>]) -> Result<Manifest, DatasetError> {
     let files = encode_dataset(about, series)?;
     for (path, bytes) in &files {
-        write_file(&root.join(path), bytes)?;
+        let path = root.join(path);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|e| DatasetError::write(folder, &e))?;
+        }
+        write_file(&path, bytes)?;
     }
     let manifest = files.last().map(|(_, bytes)| bytes.as_slice()).unwrap_or_default();
     Manifest::from_json(MANIFEST, manifest)
@@ -122,15 +126,15 @@ fn year_of(ms: i64) -> i64 {
     year + era * 400 + i64::from(of_year >= 306)
 }
 
-/// Writes a file as a whole or not at all: beside its place first, then moved.
+/// Writes a file as a whole or not at all: beside its place first, then moved. Its folder must be there.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), DatasetError> {
-    let failed = |e: std::io::Error| DatasetError::write(path, &e);
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
-    }
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
-    std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path)).map_err(failed)
+    std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path)).map_err(|error| {
+        // The first error is the one to report; half a file is of no use.
+        let _ = std::fs::remove_file(&partial);
+        DatasetError::write(path, &error)
+    })
 }
 
 #[cfg(test)]

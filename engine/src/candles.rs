@@ -50,7 +50,7 @@ pub enum CandleError {
     },
     /// A value is NaN or infinite.
     #[error(
-        "row {row} (timestamp {timestamp}): `{column}` is {value}, but every price and volume must be a finite number"
+        "row {row} ({at}): `{column}` is {value}, but every price and volume must be a finite number", at = utc(.timestamp)
     )]
     NotFinite {
         /// Row, from 0.
@@ -64,7 +64,7 @@ pub enum CandleError {
     },
     /// A price is zero or negative, or a volume negative.
     #[error(
-        "row {row} (timestamp {timestamp}): `{column}` is {value}, but prices must be above 0 and volumes not below 0"
+        "row {row} ({at}): `{column}` is {value}, but prices must be above 0 and volumes not below 0", at = utc(.timestamp)
     )]
     OutOfRange {
         /// Row, from 0.
@@ -78,7 +78,7 @@ pub enum CandleError {
     },
     /// `low <= open, close <= high` does not hold.
     #[error(
-        "row {row} (timestamp {timestamp}): open {open}, high {high}, low {low}, close {close} is no candle: low must be the lowest and high the highest"
+        "row {row} ({at}): open {open}, high {high}, low {low}, close {close} is no candle: low must be the lowest and high the highest", at = utc(.timestamp)
     )]
     Ohlc {
         /// Row, from 0.
@@ -96,7 +96,7 @@ pub enum CandleError {
     },
     /// Timestamps do not ascend.
     #[error(
-        "row {row}: timestamp {timestamp} comes after {previous}: sort the candles by time, oldest first"
+        "row {row}: timestamp {at} comes after {before}: sort the candles by time, oldest first", at = utc(.timestamp), before = utc(.previous)
     )]
     Unsorted {
         /// Row, from 0.
@@ -107,7 +107,7 @@ pub enum CandleError {
         previous: i64,
     },
     /// Two candles carry the same timestamp.
-    #[error("row {row}: timestamp {timestamp} appears twice: keep one candle for each time")]
+    #[error("row {row}: timestamp {at} appears twice: keep one candle for each time", at = utc(.timestamp))]
     Duplicate {
         /// Row, from 0.
         row: usize,
@@ -116,7 +116,7 @@ pub enum CandleError {
     },
     /// A timestamp is not a multiple of the interval.
     #[error(
-        "row {row}: timestamp {timestamp} is not the open of a {interval} candle (UTC): check the interval"
+        "row {row}: timestamp {at} is not the open of a {interval} candle (UTC): check the interval", at = utc(.timestamp)
     )]
     Misaligned {
         /// Row, from 0.
@@ -126,6 +126,11 @@ pub enum CandleError {
         /// The interval.
         interval: Interval,
     },
+}
+
+/// A moment as people read it: RFC 3339, UTC, with a fraction of a second only where there is one.
+fn utc(ms: &i64) -> String {
+    jiff::Timestamp::from_millisecond(*ms).map_or_else(|_| format!("{ms} ms since 1970"), |at| at.to_string())
 }
 
 impl Candles {
@@ -246,6 +251,47 @@ impl Candles {
                 .unwrap_or(0)
                 .saturating_sub(self.len()),
             _ => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(timestamp: &[i64], open: f64) -> String {
+        let one = vec![1.0; timestamp.len()];
+        let raw = RawCandles {
+            timestamp: timestamp.to_vec(),
+            open: vec![open; timestamp.len()],
+            high: one.clone(),
+            low: one.clone(),
+            close: one.clone(),
+            volume: one,
+        };
+        Candles::new("1h".parse().unwrap(), raw).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn messages_give_times_in_utc() {
+        let at = 1_515_560_400_000;
+        let hour = 3_600_000;
+        for (found, expected) in [
+            (error(&[at], f64::NAN), "row 0 (2018-01-10T05:00:00Z): `open` is NaN"),
+            (error(&[at], 0.0), "row 0 (2018-01-10T05:00:00Z): `open` is 0"),
+            (error(&[at], 2.0), "row 0 (2018-01-10T05:00:00Z): open 2, high 1"),
+            (error(&[at, at], 1.0), "row 1: timestamp 2018-01-10T05:00:00Z appears twice"),
+            (
+                error(&[at, at - hour], 1.0),
+                "row 1: timestamp 2018-01-10T04:00:00Z comes after 2018-01-10T05:00:00Z",
+            ),
+            (
+                error(&[at + 1500], 1.0),
+                "row 0: timestamp 2018-01-10T05:00:01.5Z is not the open of a 1h candle",
+            ),
+            (error(&[i64::MAX], 1.0), "row 0: timestamp 9223372036854775807 ms since 1970 is not the open"),
+        ] {
+            assert!(found.starts_with(expected), "`{expected}` does not begin: {found}");
         }
     }
 }

@@ -19,12 +19,13 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
+use parquet::basic::Compression;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaDataReader;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::statistics::Statistics;
 
-use super::{COLUMNS, SUMS_KEY, chunk_sum, find_columns, list};
+use super::{COLUMNS, CREATED_BY, SUMS_KEY, chunk_sum, find_columns, list};
 use crate::DatasetError;
 use crate::file::time::epoch_ms;
 
@@ -128,13 +129,17 @@ impl Footer {
         if groups.iter().any(|g| g.num_rows() < 0) || rows != metadata.metadata().file_metadata().num_rows() {
             return Err(object.not_parquet("its row groups do not add up to its rows"));
         }
-        let sums = metadata
-            .metadata()
-            .file_metadata()
-            .key_value_metadata()
-            .and_then(|pairs| pairs.iter().find(|pair| pair.key == SUMS_KEY))
-            .and_then(|pair| pair.value.as_ref())
-            .map(|text| text.split(';').map(|g| g.split(',').map(str::to_owned).collect()).collect());
+        for (i, &leaf) in columns.iter().enumerate() {
+            let unread = |codec: &Compression| !is_built_in(*codec);
+            if let Some(codec) = groups.iter().map(|g| g.column(leaf).compression()).find(unread) {
+                return Err(DatasetError::Codec {
+                    file: object.file.clone(),
+                    column: COLUMNS[i],
+                    codec: codec.to_string(),
+                });
+            }
+        }
+        let sums = sums(metadata.metadata());
         Ok(Self { metadata, columns, sums })
     }
 
@@ -255,6 +260,35 @@ impl Footer {
     }
 }
 
+/// Whether columns compressed so can be read: what the features of the `parquet` crate bring.
+fn is_built_in(codec: Compression) -> bool {
+    match codec {
+        Compression::UNCOMPRESSED
+        | Compression::SNAPPY
+        | Compression::GZIP(_)
+        | Compression::BROTLI(_)
+        | Compression::LZ4
+        | Compression::LZ4_RAW
+        | Compression::ZSTD(_) => true,
+        Compression::LZO => false,
+    }
+}
+
+/// The sums of the column chunks, by row group. Other programs copy the key when they rewrite a file, and with it sums
+/// of bytes that are no more: only those of a file that was written here count, and only one for each chunk.
+fn sums(metadata: &ParquetMetaData) -> Option<Vec<Vec<String>>> {
+    let file = metadata.file_metadata();
+    if file.created_by() != Some(CREATED_BY) {
+        return None;
+    }
+    let text = file.key_value_metadata()?.iter().find(|pair| pair.key == SUMS_KEY)?.value.as_ref()?;
+    let sums: Vec<Vec<String>> =
+        text.split(';').map(|group| group.split(',').map(str::to_owned).collect()).collect();
+    let groups = metadata.row_groups();
+    let fits = sums.len() == groups.len() && sums.iter().zip(groups).all(|(s, g)| s.len() == g.num_columns());
+    fits.then_some(sums)
+}
+
 fn timestamps(
     array: &ArrayRef,
     file: &str,
@@ -286,10 +320,22 @@ fn timestamps(
         out.push(ms.map_err(|message| DatasetError::BadCandle {
             file: file.to_owned(),
             place: crate::FileRow::Row(first_row + row + 1),
-            message: format!("timestamp {value} {message}"),
+            message: format!("timestamp {} {message}", shown(array.data_type(), value)),
         })?);
     }
     Ok(())
+}
+
+/// A timestamp as a message shows it: UTC where the column says what it counts, else the number that stands there.
+fn shown(column: &DataType, value: i64) -> String {
+    let at = match column {
+        DataType::Timestamp(TimeUnit::Second, _) => jiff::Timestamp::from_second(value),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => jiff::Timestamp::from_millisecond(value),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => jiff::Timestamp::from_microsecond(value),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => jiff::Timestamp::from_nanosecond(i128::from(value)),
+        _ => return value.to_string(),
+    };
+    at.map_or_else(|_| value.to_string(), |at| at.to_string())
 }
 
 /// A column chunk that was fetched, at its place in a file that was not.

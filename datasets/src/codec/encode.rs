@@ -13,7 +13,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
-use super::{COLUMNS, SUMS_KEY};
+use super::{COLUMNS, CREATED_BY, SUMS_KEY};
 use crate::digest::sha256;
 
 /// The sum of a column chunk: half a SHA-256, which is plenty against damage. Parquet has a checksum of pages, but the
@@ -94,7 +94,7 @@ pub(crate) fn parquet_bytes(
 fn properties(row_group: usize) -> WriterProperties {
     let zstd = ZstdLevel::try_new(9).unwrap_or_default();
     WriterProperties::builder()
-        .set_created_by("blockgrid".to_owned())
+        .set_created_by(CREATED_BY.to_owned())
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_compression(Compression::ZSTD(zstd))
         .set_statistics_enabled(EnabledStatistics::Page)

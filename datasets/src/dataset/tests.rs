@@ -38,9 +38,14 @@ fn folder() -> (tempfile::TempDir, Candles) {
     let dir = tempfile::tempdir().unwrap();
     let all = candles(1500);
     for (path, bytes) in encode(&about(), &[Series { symbol: "X", candles: &all }], 100).unwrap() {
-        crate::write::write_file(&dir.path().join(path), &bytes).unwrap();
+        put(&dir.path().join(path), &bytes);
     }
     (dir, all)
+}
+
+fn put(path: &std::path::Path, bytes: &[u8]) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    crate::write::write_file(path, bytes).unwrap();
 }
 
 fn open(dir: &tempfile::TempDir) -> Dataset {
@@ -276,7 +281,7 @@ proptest! {
         let candles = Candles::new(hour(), raw).unwrap();
         let dir = tempfile::tempdir().unwrap();
         for (path, bytes) in encode(&about(), &[Series { symbol: "X", candles: &candles }], row_group).unwrap() {
-            crate::write::write_file(&dir.path().join(path), &bytes).unwrap();
+            put(&dir.path().join(path), &bytes);
         }
         let dataset = Dataset::open(dir.path().to_str().unwrap()).unwrap();
         prop_assert_eq!(&dataset.read("X", hour(), None, None).unwrap(), &candles);

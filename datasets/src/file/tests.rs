@@ -1,4 +1,11 @@
+use arrow_array::{ArrayRef, Float64Array, RecordBatch, TimestampMicrosecondArray};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::metadata::{KeyValue, ParquetMetaDataReader, ParquetMetaDataWriter};
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+
 use super::*;
+use crate::codec::SUMS_KEY;
 
 fn read(text: &str) -> Result<FileCandles, DatasetError> {
     read_bytes(text.as_bytes(), None)
@@ -71,8 +78,14 @@ fn csv_errors_name_line_and_column() {
         (with("0,1,1,1,1,1\n3600,1,inf,1,1,1\n"), &["line 3", "`high` is inf"]),
         (with("0,1,1,1,1,1\n3600,1,1,0,1,1\n"), &["line 3", "`low` is 0", "above 0"]),
         (with("0,1,1,1,1,1\n3600,1,2,1.5,1,1\n"), &["line 3", "is no candle"]),
-        (with("0,1,1,1,1,1\n7200,1,1,1,1,1\n\n3600,1,1,1,1,1\n"), &["line 5", "oldest first"]),
-        (with("0,1,1,1,1,1\n3600,1,1,1,1,1\n3600,1,1,1,1,1\n"), &["line 4", "appears twice"]),
+        (
+            with("0,1,1,1,1,1\n7200,1,1,1,1,1\n\n3600,1,1,1,1,1\n"),
+            &["line 5: timestamp 1970-01-01T01:00:00Z comes after 1970-01-01T02:00:00Z", "oldest first"],
+        ),
+        (
+            with("0,1,1,1,1,1\n3600,1,1,1,1,1\n3600,1,1,1,1,1\n"),
+            &["line 4: timestamp 1970-01-01T01:00:00Z appears twice"],
+        ),
         (with("7200,1,1,1,1,1\n3600,1,1,1,1,1\n0,1,1,1,1,1\n"), &["newest candle comes first"]),
         (
             with("0,1,1,1,1,1\n3600,1,1,1,1,1\n7200,1,1,1,1,1\n9000,1,1,1,1,1\n"),
@@ -138,7 +151,7 @@ fn parquet_errors_name_the_column() {
         read_file(&path, Some(Interval::DAY))
             .unwrap_err()
             .to_string()
-            .contains("row 2: timestamp 0 appears twice")
+            .contains("row 2: timestamp 1970-01-01T00:00:00Z appears twice")
     );
     write_columns(&path, &[], &[("open", &[]), ("high", &[]), ("low", &[]), ("close", &[]), ("volume", &[])])
         .unwrap();
@@ -167,5 +180,133 @@ fn columns_are_written_with_gaps_for_nan() {
     };
     assert!(error("x.csv", &[("a", &[1.0])]).contains("column `a` has 1 rows but `timestamp` has 2"));
     assert!(error("x.csv", &[("a", &values), ("a", &values)]).contains("empty or taken"));
-    assert!(error("x.txt", &[("a", &values)]).contains("neither .csv nor .parquet"));
+    for (name, parts) in [
+        ("x.txt", &["x.txt` has the extension .txt", "only .csv and .parquet can be written"][..]),
+        ("x", &["x` has no extension: add .csv or .parquet"]),
+        ("x.parquet/", &["x.parquet/` names a folder", "extension .csv or .parquet"]),
+        ("none/x.csv", &["x.csv` cannot be written: the folder `", "none` does not exist: make it first"]),
+        ("out.csv/x.csv", &["out.csv` is a file, not a folder"]),
+    ] {
+        let columns: [(&str, &[f64]); 1] = [("a", &values)];
+        let error = write_columns(&dir.path().join(name), &[0, 1], &columns).unwrap_err();
+        assert!(error.is_input_error(), "{error}");
+        for part in parts {
+            assert!(error.to_string().contains(part), "`{part}` is not in: {error}");
+        }
+    }
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["out.csv"]);
+}
+
+/// Candles as another program writes them: microseconds, every column may be null, Arrow's schema in the metadata.
+fn foreign(properties: WriterPropertiesBuilder, micros: &[i64], open: &[Option<f64>]) -> Vec<u8> {
+    let one: ArrayRef = Arc::new(Float64Array::from(vec![1.0; open.len()]));
+    let open: ArrayRef = Arc::new(Float64Array::from(open.to_vec()));
+    let time: ArrayRef = Arc::new(TimestampMicrosecondArray::from(micros.to_vec()));
+    let columns = [
+        ("timestamp", time, true),
+        ("open", open, true),
+        ("high", one.clone(), true),
+        ("low", one.clone(), true),
+        ("close", one.clone(), true),
+        ("volume", one, true),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties.build())).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+fn read_parquet_bytes(bytes: &[u8]) -> Result<FileCandles, DatasetError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.parquet");
+    std::fs::write(&path, bytes).unwrap();
+    read_file(&path, Some("1h".parse().unwrap()))
+}
+
+fn input_error(bytes: &[u8]) -> String {
+    let error = read_parquet_bytes(bytes).unwrap_err();
+    assert!(error.is_input_error(), "{error}");
+    error.to_string()
+}
+
+const HOUR_MICROS: i64 = 3_600_000_000;
+
+#[test]
+fn parquet_of_every_codec_is_read() {
+    let micros: Vec<i64> = (0..300).map(|i| i * HOUR_MICROS).collect();
+    let open = vec![Some(1.0); 300];
+    for codec in [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(parquet::basic::GzipLevel::default()),
+        Compression::BROTLI(parquet::basic::BrotliLevel::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
+        Compression::ZSTD(parquet::basic::ZstdLevel::default()),
+    ] {
+        let bytes = foreign(WriterProperties::builder().set_compression(codec), &micros, &open);
+        let found = read_parquet_bytes(&bytes).unwrap_or_else(|e| panic!("{codec}: {e}"));
+        assert_eq!((found.candles.len(), found.candles.gaps()), (300, 0), "{codec}");
+        assert_eq!(found.candles.open(), [1.0; 300], "{codec}");
+    }
+}
+
+#[test]
+fn a_codec_that_is_not_built_in_is_named() {
+    // Nothing writes LZO any more, so the footer alone claims it.
+    let bytes = foreign(WriterProperties::builder(), &[0], &[Some(1.0)]);
+    let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes::Bytes::from(bytes.clone())).unwrap();
+    let mut groups = metadata.row_groups().to_vec();
+    let mut columns = groups[0].columns().to_vec();
+    columns[4] = columns[4].clone().into_builder().set_compression(Compression::LZO).build().unwrap();
+    groups[0] = groups[0].clone().into_builder().set_column_metadata(columns).build().unwrap();
+    let metadata = metadata.into_builder().set_row_groups(groups).build();
+    let mut changed = bytes;
+    let footer = u32::from_le_bytes(changed[changed.len() - 8..][..4].try_into().unwrap()) as usize + 8;
+    changed.truncate(changed.len() - footer);
+    let mut tail = Vec::new();
+    ParquetMetaDataWriter::new(&mut tail, &metadata).finish().unwrap();
+    changed.extend_from_slice(&tail);
+    let error = input_error(&changed);
+    assert!(error.contains("column `close` is compressed with LZO, which this build cannot read"), "{error}");
+    assert!(error.contains("write the file again with zstd"), "{error}");
+}
+
+#[test]
+fn sums_that_another_program_kept_do_not_count() {
+    // What pyarrow does with the metadata of a file that it reads and writes again.
+    let rewritten = |created_by: &str, sums: &str, micros: &[i64], open: &[Option<f64>]| {
+        let kept = vec![KeyValue::new(SUMS_KEY.to_owned(), sums.to_owned())];
+        let properties = WriterProperties::builder()
+            .set_created_by(created_by.to_owned())
+            .set_compression(Compression::SNAPPY)
+            .set_key_value_metadata(Some(kept));
+        foreign(properties, micros, open)
+    };
+    let stale = ["0123456789abcdef0123456789abcdef"; 6].join(",");
+    let pyarrow = "parquet-cpp-arrow version 21.0.0";
+    let hours = [0, HOUR_MICROS];
+    let good = [Some(1.0), Some(1.0)];
+    assert_eq!(
+        read_parquet_bytes(&rewritten(pyarrow, &stale, &hours, &good)).unwrap().candles.len(),
+        hours.len()
+    );
+    // Written here, but the sums are of other chunks than there are.
+    let more = format!("{stale};{stale}");
+    for sums in ["", "x", &more] {
+        read_parquet_bytes(&rewritten("blockgrid", sums, &hours, &good)).unwrap();
+    }
+    let damaged = read_parquet_bytes(&rewritten("blockgrid", &stale, &hours, &good)).unwrap_err();
+    assert!(matches!(damaged, DatasetError::CorruptPage { .. }), "{damaged}");
+
+    for (micros, open, expected) in [
+        (hours, [Some(1.0), Some(f64::NAN)], "row 2: candle of 1970-01-01T01:00:00Z: `open` is NaN"),
+        (hours, [Some(1.0), None], "row 2: `open` is null"),
+        ([0, 0], good, "row 2: timestamp 1970-01-01T00:00:00Z appears twice"),
+        ([0, 1], good, "row 2: timestamp 1970-01-01T00:00:00.000001Z has a fraction of a millisecond"),
+    ] {
+        let error = input_error(&rewritten(pyarrow, &stale, &micros, &open));
+        assert!(error.contains(expected), "`{expected}` is not in: {error}");
+    }
 }
