@@ -3,7 +3,7 @@
 //! The expected numbers are those of `scripts/parity_backtesting.py`; the header of each fixture says which settings of
 //! both sides are alike: market orders at the next open, whole units, all in, strict crossings, stops and targets priced
 //! at the signal's close, the stop first, an entry heard at the close of the bar whose stop or target was hit. No two
-//! averages of these candles are ever equal, so the rule of a crossing ("strict") is said, but not tested here.
+//! averages of these candles are equal where it was checked, so the rule of a crossing ("strict") is said, but not tested here.
 
 mod parity;
 

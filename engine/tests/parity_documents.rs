@@ -3,7 +3,7 @@
 //! The runs of `parity_vectorbt.json`, from text to metrics: parser, compiler, shared columns, profile, metrics. The
 //! runs of `parity_vectorbt_random.json` are left out: their signals are random bits over candles of their own, which no
 //! expression can say; `parity_vectorbt.rs` feeds them to the simulation itself. No two averages of these candles are
-//! ever equal, so vectorbt's rule of a crossing is used, but not told from the others here.
+//! equal where it was checked, so vectorbt's rule of a crossing is used, but not told from the others here.
 
 mod parity;
 

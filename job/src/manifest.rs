@@ -91,6 +91,23 @@ fn in_plain_words(message: &str) -> String {
     ];
     match known.iter().find(|(part, _)| message.contains(part)) {
         Some((_, plain)) => format!("{plain}{place}"),
-        None => message.replace(", set DuplicateKeyPolicy in Options if acceptable", ""),
+        None => {
+            let message = message.replace(", set DuplicateKeyPolicy in Options if acceptable", "");
+            // What an expression that YAML takes apart makes its parser say.
+            let torn = [
+                "mapping values",
+                "block scalar",
+                "trailing content",
+                "simple key",
+                "unknown escape",
+                "expected key",
+            ];
+            let hint = if torn.iter().any(|part| message.contains(part)) {
+                ". Check the indentation; an expression with `: `, ` #`, quotes or a `!` in front stands in single quotes as a whole: '!(close > open)'"
+            } else {
+                ""
+            };
+            format!("{message}{hint}")
+        }
     }
 }

@@ -59,7 +59,9 @@ impl Job {
     pub fn validate(spec: JobSpec, reserved: impl Fn(&str) -> bool) -> Result<Self, Vec<FieldError>> {
         let mut errors = profile::contradictions(&spec);
         for name in spec.strategy.parameters.keys().filter(|name| reserved(name)) {
-            let message = format!("`{name}` is a column of the results: choose another name");
+            let message = format!(
+                "`{name}` is a column of the results: choose another name, such as `{name}Bars` or `length`"
+            );
             errors.push(FieldError::new(format!("spec.strategy.parameters.{name}"), message));
         }
         let size = full_size(&spec.sweep.parameters);

@@ -7,26 +7,27 @@ use arrow_array::{ArrayRef, Float64Array, StringArray, TimestampMillisecondArray
 use arrow_schema::{DataType, Field};
 
 use crate::parquet_file::{FileError, Layout, timestamp_type, write_parquet_file};
-use crate::top::{EquityPoint, TopTrial};
+use crate::top::{EquityPoint, TopTrial, parameter_names};
 
-/// Writes one row a bar and trial, in the order given: `rank, symbol, window, timestamp, equity, drawdown, position,
-/// buy_and_hold`. `timestamp` is the close of the bar (open + interval), UTC.
+/// Writes one row a bar and trial, in the order given: `rank, symbol, window`, the swept parameters,
+/// `timestamp, equity, drawdown, position, buy_and_hold`. `timestamp` is the close of the bar (open + interval), UTC.
 ///
 /// # Errors
 /// [`FileError`] when the file cannot be written.
 pub fn write_equity(path: &Path, trials: &[TopTrial<'_>]) -> Result<(), FileError> {
     let number = |name: &str| Field::new(name, DataType::Float64, false);
-    let mut layout = Layout::new(vec![
+    let names = parameter_names(trials);
+    let mut fields = vec![
         Field::new("rank", DataType::UInt32, false),
         Field::new("symbol", DataType::Utf8, false),
         Field::new("window", DataType::Utf8, false),
-        Field::new("timestamp", timestamp_type(), false),
-        number("equity"),
-        number("drawdown"),
-        number("position"),
-        number("buy_and_hold"),
-    ]);
-    layout.repeating = vec!["rank".to_owned(), "position".to_owned()];
+    ];
+    fields.extend(names.iter().map(|name| Field::new(name, DataType::Float64, true)));
+    fields.push(Field::new("timestamp", timestamp_type(), false));
+    fields.extend(["equity", "drawdown", "position", "buy_and_hold"].map(number));
+    let mut layout = Layout::new(fields);
+    layout.repeating =
+        ["rank", "position"].into_iter().chain(names.iter().map(String::as_str)).map(str::to_owned).collect();
     let rows = trials.iter().map(TopTrial::bars).sum();
     let mut points = trials.iter().flat_map(|trial| trial.points().map(move |point| (trial, point)));
     write_parquet_file(path, &layout, rows, |range| {
@@ -34,10 +35,16 @@ pub fn write_equity(path: &Path, trials: &[TopTrial<'_>]) -> Result<(), FileErro
         let column = |of: fn(&EquityPoint) -> f64| -> ArrayRef {
             Arc::new(Float64Array::from_iter_values(chunk.iter().map(|(_, point)| of(point))))
         };
-        vec![
+        let mut columns: Vec<ArrayRef> = vec![
             Arc::new(UInt32Array::from_iter_values(chunk.iter().map(|(trial, _)| trial.rank))),
             Arc::new(StringArray::from_iter_values(chunk.iter().map(|(trial, _)| &trial.symbol))),
             Arc::new(StringArray::from_iter_values(chunk.iter().map(|(trial, _)| &trial.window))),
+        ];
+        for i in 0..names.len() {
+            let value = |trial: &TopTrial<'_>| trial.parameters.get(i).map(|(_, value)| *value);
+            columns.push(Arc::new(chunk.iter().map(|(trial, _)| value(trial)).collect::<Float64Array>()));
+        }
+        let rest: [ArrayRef; 5] = [
             Arc::new(
                 TimestampMillisecondArray::from_iter_values(chunk.iter().map(|(_, point)| point.timestamp))
                     .with_timezone("UTC"),
@@ -46,6 +53,8 @@ pub fn write_equity(path: &Path, trials: &[TopTrial<'_>]) -> Result<(), FileErro
             column(|point| point.drawdown),
             column(|point| point.position),
             column(|point| point.buy_and_hold),
-        ]
+        ];
+        columns.extend(rest);
+        columns
     })
 }

@@ -41,6 +41,14 @@ pub struct EquityPoint {
     pub buy_and_hold: f64,
 }
 
+/// Names of the swept parameters of trials, which all have the same.
+pub(crate) fn parameter_names(trials: &[TopTrial<'_>]) -> Vec<String> {
+    trials
+        .first()
+        .map(|trial| trial.parameters.iter().map(|(name, _)| name.clone()).collect())
+        .unwrap_or_default()
+}
+
 impl TopTrial<'_> {
     /// Bars the account lived: from `first_bar` to the end of the outcome or the candles.
     pub fn bars(&self) -> usize {

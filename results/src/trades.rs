@@ -10,9 +10,10 @@ use arrow_schema::{DataType, Field};
 use blockgrid_engine::sim::{Fill, Trade};
 
 use crate::parquet_file::{FileError, Layout, timestamp_type, write_parquet_file};
-use crate::top::TopTrial;
+use crate::top::{TopTrial, parameter_names};
 
-/// Writes one row a trade, in the order given: `rank, symbol, window, direction, quantity`, then `entry_` and `exit_`
+/// Writes one row a trade, in the order given: `rank, symbol, window`, the swept
+/// parameters, `direction, quantity`, then `entry_` and `exit_`
 /// `time, raw_price, price, fee, maker, reason`, then `pnl, return, bars`. The exit of a trade still open is null.
 ///
 /// # Errors
@@ -22,15 +23,22 @@ pub fn write_trades(path: &Path, trials: &[TopTrial<'_>]) -> Result<(), FileErro
         .iter()
         .flat_map(|trial| trial.outcome.trades.iter().map(move |trade| (trial, trade)))
         .collect();
-    write_parquet_file(path, &layout(), rows.len(), |range| {
+    let names = parameter_names(trials);
+    write_parquet_file(path, &layout(&names), rows.len(), |range| {
         let rows = &rows[range];
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(UInt32Array::from_iter_values(rows.iter().map(|(trial, _)| trial.rank))),
             Arc::new(StringArray::from_iter_values(rows.iter().map(|(trial, _)| &trial.symbol))),
             Arc::new(StringArray::from_iter_values(rows.iter().map(|(trial, _)| &trial.window))),
-            Arc::new(StringArray::from_iter_values(rows.iter().map(|(_, trade)| trade.direction.id()))),
-            number(rows.iter().map(|(_, trade)| Some(trade.quantity))),
         ];
+        for i in 0..names.len() {
+            columns
+                .push(number(rows.iter().map(|(trial, _)| trial.parameters.get(i).map(|(_, value)| *value))));
+        }
+        columns.push(Arc::new(StringArray::from_iter_values(
+            rows.iter().map(|(_, trade)| trade.direction.id()),
+        )));
+        columns.push(number(rows.iter().map(|(_, trade)| Some(trade.quantity))));
         columns.extend(fills(&rows.iter().map(|(_, trade)| Some(&trade.entry)).collect::<Vec<_>>()));
         columns.extend(fills(&rows.iter().map(|(_, trade)| trade.exit.as_ref()).collect::<Vec<_>>()));
         columns.push(number(rows.iter().map(|(_, trade)| Some(trade.pnl))));
@@ -41,14 +49,15 @@ pub fn write_trades(path: &Path, trials: &[TopTrial<'_>]) -> Result<(), FileErro
     })
 }
 
-fn layout() -> Layout {
+fn layout(parameters: &[String]) -> Layout {
     let mut fields = vec![
         Field::new("rank", DataType::UInt32, false),
         Field::new("symbol", DataType::Utf8, false),
         Field::new("window", DataType::Utf8, false),
-        Field::new("direction", DataType::Utf8, false),
-        Field::new("quantity", DataType::Float64, false),
     ];
+    fields.extend(parameters.iter().map(|name| Field::new(name, DataType::Float64, true)));
+    fields.push(Field::new("direction", DataType::Utf8, false));
+    fields.push(Field::new("quantity", DataType::Float64, false));
     for (side, nullable) in [("entry", false), ("exit", true)] {
         let field = |name: &str, data_type| Field::new(format!("{side}_{name}"), data_type, nullable);
         fields.extend([

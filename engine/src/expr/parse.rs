@@ -71,22 +71,26 @@ fn plain(text: &str, at: usize, message: &str) -> String {
         return format!("it nests deeper than {MAX_DEPTH}: name parts of it under `define`");
     }
     let rest: String = text.chars().skip(at).collect();
+    let before: String = text.chars().take(at).collect();
     let word: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-    let instead = match word.to_lowercase().as_str() {
-        "and" => Some("&&"),
-        "or" => Some("||"),
-        _ if text.trim_start().starts_with("not ") => Some("! in front of brackets for not"),
-        _ if rest.starts_with('=') => Some("=="),
-        _ => None,
+    let shown = if word.is_empty() { rest.chars().take(1).collect() } else { word.clone() };
+    let remedy = match (word.as_str(), rest.chars().next()) {
+        ("and" | "AND", _) | (_, Some('&')) => ": write &&",
+        ("or" | "OR", _) | (_, Some('|')) => ": write ||",
+        (_, Some('=')) => ": == compares, and arguments are given in order, without names",
+        (_, Some('“' | '”' | '‘' | '’')) => ": quotes are straight, \"1d\"",
+        _ if text.trim_start().starts_with("not ") => ": write ! for not, as in !(close > open)",
+        _ if before.ends_with(|c: char| c.is_ascii_digit()) && !word.is_empty() => {
+            ": an interval stands in quotes, \"4h\""
+        }
+        (_, None) if before.trim_end().ends_with('%') => ": a percentage is a fraction here, 0.03 for 3 %",
+        _ => "",
     };
-    if let Some(instead) = instead {
-        return format!("unexpected `{}`: write {instead}", if word.is_empty() { "=" } else { &word });
-    }
     if rest.trim().is_empty() {
-        return "it ends too early: an operand or a bracket is missing".to_owned();
+        let what = if remedy.is_empty() { ": an operand or a bracket is missing" } else { remedy };
+        return format!("it ends too early{what}");
     }
-    let first: String = if word.is_empty() { rest.chars().take(1).collect() } else { word };
-    format!("unexpected `{first}`")
+    format!("unexpected `{shown}`{remedy}")
 }
 
 struct Lower<'a> {
@@ -261,8 +265,10 @@ mod tests {
         assert!(message("close.sma(10)").contains("write `sma(x, ...)`"));
         assert!(message("close >").contains("it ends too early"));
         assert!(message("close > 5 and open < 3").contains("unexpected `and`: write && (column 11"));
-        assert!(message("close = 5").contains("unexpected `=`: write =="));
-        assert!(message("close > 3%").contains("it ends too early"));
+        assert!(message("close = 5").contains("unexpected `=`: == compares"));
+        assert!(message("close > 3%").contains("0.03 for 3 %"));
+        assert!(message("ema(close, 20, 4h)").contains("stands in quotes"));
+        assert!(message("close > 1 & open > 2").contains("write &&"));
         assert!(message("close >> 3").contains("unexpected `>` (column 8"));
         assert!(message("not close > 3").contains("write !"));
         assert!(message("close > $x").contains("unexpected `$`"));

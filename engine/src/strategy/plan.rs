@@ -137,7 +137,7 @@ impl TrialPlan {
         let short =
             strategy.short.as_ref().and_then(|side| plan.side("short", &side.order, side.exit.is_some()));
         let risk = plan.risk();
-        let size = plan.size(risk.stop_loss.is_some() || risk.trail.is_some());
+        let size = plan.size(strategy.risk.stop_loss.is_some() || strategy.risk.trail.is_some());
         let used = plan.compiler.used().clone();
         if plan.errors.is_empty() { Ok(Self { long, short, risk, size, used }) } else { Err(plan.errors) }
     }

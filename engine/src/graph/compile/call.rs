@@ -273,6 +273,18 @@ pub fn usage(indicator: &Indicator) -> String {
 }
 
 fn unknown_function(name: &str) -> String {
+    // What other languages call it.
+    let instead = match name.to_lowercase().as_str() {
+        "not" => Some("write ! for not, as in !(close > open)"),
+        "and" => Some("write && between conditions"),
+        "or" => Some("write || between conditions"),
+        "crossover" | "crossup" => Some("it is crosses_above(a, b) here"),
+        "crossunder" | "crossdown" => Some("it is crosses_below(a, b) here"),
+        _ => None,
+    };
+    if let Some(instead) = instead {
+        return format!("unknown function `{name}`: {instead}");
+    }
     let known =
         indicators::ALL.iter().map(|indicator| indicator.name).chain(functions::NAMES.iter().copied());
     match nearest(name, known) {
