@@ -4,6 +4,7 @@
 //! `created_by`, no Arrow schema in the metadata (the Parquet types say it all), and batches cut at row groups so that
 //! the caller's rhythm never moves a page boundary.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -26,11 +27,18 @@ pub const ROW_GROUP_ROWS: usize = 65_536;
 const ZSTD_LEVEL: i32 = 3;
 const CREATED_BY: &str = "blockgrid";
 
-/// Why a file could not be written or read.
-#[derive(Debug, thiserror::Error)]
+/// Why a file could not be written or read. The message holds the cause, so there is no further source: who prints the
+/// whole chain prints the cause once.
+#[derive(Debug)]
 pub enum FileError {
+    /// The file could not be written.
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
     /// The file system said no.
-    #[error("{path}: {source}", path = .path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -38,7 +46,6 @@ pub enum FileError {
         source: io::Error,
     },
     /// Not Parquet, or not written to the end.
-    #[error("{path}: not a readable Parquet file: {source}", path = .path.display())]
     Parquet {
         /// The file.
         path: PathBuf,
@@ -46,7 +53,6 @@ pub enum FileError {
         source: ParquetError,
     },
     /// Columns that do not fit together.
-    #[error("{path}: {source}", path = .path.display())]
     Arrow {
         /// The file.
         path: PathBuf,
@@ -55,9 +61,47 @@ pub enum FileError {
     },
 }
 
+impl std::error::Error for FileError {}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Write { path, source } => write!(f, "failed to write {}: {}", path.display(), said(source)),
+            Self::Io { path, source } => write!(f, "{}: {}", path.display(), said(source)),
+            Self::Parquet { path, source } => {
+                write!(f, "{}: not a readable Parquet file: {source}", path.display())
+            }
+            Self::Arrow { path, source } => write!(f, "{}: {source}", path.display()),
+        }
+    }
+}
+
+/// What the file system said, without the number it has for it.
+fn said(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((said, _)) => said.to_owned(),
+        None => text,
+    }
+}
+
 impl FileError {
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         |source| Self::Io { path: path.to_owned(), source }
+    }
+
+    /// What the Parquet writer gave up on: mostly the error of the file underneath.
+    fn write(path: &Path) -> impl Fn(ParquetError) -> Self + '_ {
+        |error| {
+            let source = match error {
+                ParquetError::External(cause) => match cause.downcast::<io::Error>() {
+                    Ok(source) => *source,
+                    Err(cause) => io::Error::other(cause),
+                },
+                error => io::Error::other(error),
+            };
+            Self::Write { path: path.to_owned(), source }
+        }
     }
 
     pub(crate) fn parquet(path: &Path) -> impl FnOnce(ParquetError) -> Self + '_ {
@@ -105,25 +149,28 @@ impl Layout {
 /// Writes `rows` rows to `sink`; `columns` builds the arrays of a range of rows, in schema order.
 pub(crate) fn write_parquet<W: Write + Send>(
     path: &Path,
-    sink: W,
+    mut sink: W,
     layout: &Layout,
     rows: usize,
     mut columns: impl FnMut(std::ops::Range<usize>) -> Vec<ArrayRef>,
 ) -> Result<W, FileError> {
     let options = ArrowWriterOptions::new()
-        .with_properties(layout.properties().map_err(FileError::parquet(path))?)
+        .with_properties(layout.properties().map_err(FileError::write(path))?)
         .with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(sink, layout.schema.clone(), options)
-        .map_err(FileError::parquet(path))?;
+    let mut writer = ArrowWriter::try_new_with_options(&mut sink, layout.schema.clone(), options)
+        .map_err(FileError::write(path))?;
     let mut start = 0;
     while start < rows {
         let end = rows.min(start + ROW_GROUP_ROWS);
         let batch = RecordBatch::try_new(layout.schema.clone(), columns(start..end))
-            .map_err(FileError::arrow(path))?;
-        writer.write(&batch).map_err(FileError::parquet(path))?;
+            .map_err(|e| FileError::write(path)(e.into()))?;
+        writer.write(&batch).map_err(FileError::write(path))?;
         start = end;
     }
-    writer.into_inner().map_err(FileError::parquet(path))
+    // Not `into_inner`: it would make text of the error of the sink.
+    writer.finish().map_err(FileError::write(path))?;
+    drop(writer);
+    Ok(sink)
 }
 
 /// Writes a Parquet file that appears under its name only when it is whole.
@@ -149,13 +196,91 @@ pub(crate) fn atomically(
     name.push(path.file_name().unwrap_or_default());
     name.push(format!(".{}-{}.tmp", std::process::id(), SERIAL.fetch_add(1, Ordering::Relaxed)));
     let temporary = path.with_file_name(name);
-    let mut file = File::create(&temporary).map_err(FileError::io(&temporary))?;
+    // Nobody knows the temporary file: messages name the one that was to be written.
+    let failed = |source| FileError::Write { path: path.to_owned(), source };
+    let mut file = File::create(&temporary).map_err(failed)?;
     let written = write(&mut file)
-        .and_then(|()| file.sync_all().map_err(FileError::io(&temporary)))
-        .and_then(|()| fs::rename(&temporary, path).map_err(FileError::io(path)));
+        .map_err(|error| match error {
+            FileError::Io { source, .. } => failed(source),
+            other => other,
+        })
+        .and_then(|()| file.sync_all().map_err(failed))
+        .and_then(|()| fs::rename(&temporary, path).map_err(failed));
     if written.is_err() {
         // The first error is the one to report; a leftover temporary file harms nobody.
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::Float64Array;
+
+    /// A disk that is full after some bytes.
+    struct Full(usize);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if bytes.len() > self.0 {
+                return Err(io::Error::from_raw_os_error(28));
+            }
+            self.0 -= bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn layout() -> Layout {
+        Layout::new(vec![Field::new("x", DataType::Float64, false)])
+    }
+
+    fn column(rows: std::ops::Range<usize>) -> Vec<ArrayRef> {
+        vec![Arc::new(Float64Array::from_iter_values(rows.map(|i| (i as f64).sin())))]
+    }
+
+    /// As `{:#}` of `anyhow` shows an error: with its sources.
+    fn chain(error: &dyn std::error::Error) -> String {
+        let mut text = error.to_string();
+        let mut next = error.source();
+        while let Some(cause) = next {
+            text += &format!(": {cause}");
+            next = cause.source();
+        }
+        text
+    }
+
+    #[test]
+    fn a_full_disk_is_told_once() {
+        let path = Path::new("runs/trades.parquet");
+        let expected =
+            format!("failed to write runs/trades.parquet: {}", said(&io::Error::from_raw_os_error(28)));
+        // At the mark, in the pages, in the footer.
+        let whole = write_parquet(path, Vec::new(), &layout(), ROW_GROUP_ROWS, column).unwrap().len();
+        for room in [0, 100, whole - 1] {
+            let written = write_parquet(path, Full(room), &layout(), ROW_GROUP_ROWS, column);
+            let Err(error) = written else { panic!("{room} bytes were enough") };
+            assert_eq!(chain(&error), expected, "{room}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("trades.parquet");
+        let full = |_: &mut File| Err(FileError::io(&path)(io::Error::from_raw_os_error(28)));
+        let error = atomically(&path, full).unwrap_err();
+        assert!(chain(&error).starts_with(&format!("failed to write {}: ", path.display())), "{error}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_missing_folder_is_told_with_the_name_of_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("none/trades.parquet");
+        let error = write_parquet_file(&path, &layout(), 1, column).unwrap_err();
+        let start = format!("failed to write {}: ", path.display());
+        let text = chain(&error);
+        assert!(text.starts_with(&start) && !text.contains("os error"), "{text}");
+    }
 }
