@@ -199,7 +199,7 @@ fn from_file(job: &Job, path: &str, folder: &Path) -> Result<JobCandles, Failure
     let start = spec.from.map_or(0, |from| opens.partition_point(|&t| t < from));
     let begin = start.saturating_sub(bars_wanted(&survey, file.interval));
     let end = spec.to.map_or(opens.len(), |to| opens.partition_point(|&t| t < to));
-    let kept = if begin < end { begin..end } else { 0..opens.len() };
+    let kept = if start < end { begin..end } else { 0..opens.len() };
     let candles = file.candles.slice(kept);
     let symbols = vec![traded(job, symbol, candles)?];
     Ok(JobCandles { symbols, interval: file.interval, survey, synthetic: false, source: path.to_owned() })

@@ -62,7 +62,13 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     if let Some(out) = &args.out {
         let columns: Vec<(&str, &[f64])> =
             values.iter().map(|(name, _, v)| (name.as_str(), v.as_slice())).collect();
-        write_columns(out, timestamps, &columns).map_err(|error| Failure::data("--out", error))?;
+        write_columns(out, timestamps, &columns).map_err(|error| {
+            if error.is_input_error() {
+                Failure::input("cannot write the columns", "--out", error.to_string())
+            } else {
+                Failure::Failed(anyhow::Error::new(error).context("failed to write the columns"))
+            }
+        })?;
         show::print(&format!("wrote {n} rows to {}\n", out.display()));
         return Ok(());
     }

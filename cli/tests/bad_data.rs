@@ -88,10 +88,13 @@ fn candles_of_a_csv_that_are_none() {
     );
     refused(candle("100,102,99"), &["line 52 has 4 fields but the header has 6"]);
     let lines = csv_lines(200);
-    refused(with_line(50, &lines[49]), &["line 52: timestamp 1704243600000 appears twice: keep one candle"]);
+    refused(
+        with_line(50, &lines[49]),
+        &["line 52: timestamp 2024-01-03T01:00:00Z appears twice: keep one candle"],
+    );
     refused(
         with_line(50, &lines[20]),
-        &["line 52: timestamp 1704139200000 comes after 1704243600000: sort the candles"],
+        &["line 52: timestamp 2024-01-01T20:00:00Z comes after 2024-01-03T01:00:00Z: sort the candles"],
     );
     refused(
         with_line(50, "1704247201000,100,102,99,101,1"),
