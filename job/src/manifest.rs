@@ -33,7 +33,7 @@ pub fn load(text: &str, overrides: &[Override], reserved: impl Fn(&str) -> bool)
     let tree = tree(text, overrides).map_err(|errors| Invalid { errors, data: None })?;
     let (spec, mut errors) = spec::decode(&tree);
     let data = spec.as_ref().map(|spec| Box::new(spec.data.clone()));
-    let judged = ["spec.strategy", "spec.execution", "spec.sweep.parameters"];
+    let judged = ["spec.strategy", "spec.execution.semantics", "spec.sweep.parameters"];
     let whole = errors.iter().all(|error| !judged.iter().any(|path| error.path.starts_with(path)));
     match spec {
         Some(spec) if errors.is_empty() => {

@@ -43,12 +43,13 @@ pub(super) fn decode(field: Option<&Field<'_>>) -> Option<Execution> {
         f.number_where("an amount above 0 and at most 1e15", |n| n > 0.0 && n <= 1e15)
     });
     object.done();
+    // What does not read has been reported: with the default in its place the rest can still be checked.
     Some(Execution {
         semantics: semantics?,
-        fill: fill?,
-        fees: fees?,
-        slippage: slippage?,
-        initial_cash: cash?,
+        fill: fill.unwrap_or(defaults.fill),
+        fees: fees.unwrap_or(defaults.fees),
+        slippage: slippage.unwrap_or(defaults.slippage),
+        initial_cash: cash.unwrap_or(defaults.initial_cash),
     })
 }
 
