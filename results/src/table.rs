@@ -27,9 +27,23 @@ const AFTER: [&str; 2] = ["rejected_orders", "deficit"];
 /// engines fold it.
 pub fn is_reserved(name: &str) -> bool {
     let same = |column: &str| column.eq_ignore_ascii_case(name);
-    BEFORE.iter().chain(&AFTER).chain(&[FIRST_BAR, "rank"]).any(|column| same(column))
+    let fill = |side: &str| FILL.iter().any(|column| same(&format!("{side}_{column}")));
+    BEFORE
+        .iter()
+        .chain(&AFTER)
+        .chain(&[FIRST_BAR])
+        .chain(&OF_TRADES)
+        .chain(&OF_EQUITY)
+        .any(|column| same(column))
+        || fill("entry")
+        || fill("exit")
         || METRICS.iter().any(|metric| same(metric.id))
 }
+
+/// Columns of `trades.parquet` and `equity.parquet`, which carry the parameters too.
+const OF_TRADES: [&str; 6] = ["rank", "direction", "quantity", "pnl", "return", "bars"];
+const OF_EQUITY: [&str; 5] = ["timestamp", "equity", "drawdown", "position", "buy_and_hold"];
+const FILL: [&str; 6] = ["time", "raw_price", "price", "fee", "maker", "reason"];
 
 /// The position of a metric in [`METRICS`] and in every [`MetricRow`].
 pub fn metric_index(id: &str) -> Option<usize> {

@@ -73,6 +73,9 @@ fn row_groups_have_a_fixed_size() {
     assert_eq!(read_trials(&path).unwrap().parameters, written.parameters);
 }
 
+/// Swept parameters of the trials of [`top`].
+const SWEPT: usize = 2;
+
 #[test]
 fn trades_and_equity_have_their_columns() {
     let dir = tempdir().unwrap();
@@ -81,31 +84,50 @@ fn trades_and_equity_have_their_columns() {
     let (trades, equity) = (dir.path().join("trades.parquet"), dir.path().join("equity.parquet"));
     write_trades(&trades, &tops).unwrap();
     write_equity(&equity, &tops).unwrap();
-    assert_eq!(names(&trades).len(), 20);
-    assert_eq!(names(&trades)[11..13], ["exit_time", "exit_raw_price"]);
+    assert_eq!(names(&trades).len(), 20 + SWEPT);
+    assert_eq!(
+        names(&trades)[3..3 + SWEPT],
+        tops[0].parameters.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>()
+    );
+    assert_eq!(names(&trades)[11 + SWEPT..13 + SWEPT], ["exit_time", "exit_raw_price"]);
     let reader = SerializedFileReader::new(fs::File::open(&trades).unwrap()).unwrap();
     let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 2);
-    assert_eq!(rows[0].get_string(10).unwrap(), "enterSignal");
-    assert_eq!(rows[0].get_string(16).unwrap(), "takeProfit");
-    assert!(rows[1].get_timestamp_millis(11).is_err(), "the open trade has no exit");
-    assert_eq!(rows[1].get_double(17).unwrap(), -4.0);
+    assert_eq!(rows[0].get_string(10 + SWEPT).unwrap(), "enterSignal");
+    assert_eq!(rows[0].get_string(16 + SWEPT).unwrap(), "takeProfit");
+    assert!(rows[1].get_timestamp_millis(11 + SWEPT).is_err(), "the open trade has no exit");
+    assert_eq!(rows[1].get_double(17 + SWEPT).unwrap(), -4.0);
 
     assert_eq!(
-        names(&equity),
-        ["rank", "symbol", "window", "timestamp", "equity", "drawdown", "position", "buy_and_hold"]
+        rows[0].get_double(3).unwrap(),
+        tops[0].parameters[0].1,
+        "trades join with trials by parameters"
     );
+    assert_eq!(names(&equity)[..3], ["rank", "symbol", "window"]);
+    assert_eq!(names(&equity)[3 + SWEPT..], ["timestamp", "equity", "drawdown", "position", "buy_and_hold"]);
     let reader = SerializedFileReader::new(fs::File::open(&equity).unwrap()).unwrap();
     let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 95);
-    assert_eq!(rows[0].get_timestamp_millis(3).unwrap(), START + 6 * HOUR, "the close of bar 5");
-    assert_eq!(rows[0].get_double(7).unwrap(), 1000.0);
-    assert!((rows[94].get_double(5).unwrap() - (1006.0 / 1010.0 - 1.0)).abs() < 1e-15);
+    assert_eq!(rows[0].get_timestamp_millis(3 + SWEPT).unwrap(), START + 6 * HOUR, "the close of bar 5");
+    assert_eq!(rows[0].get_double(7 + SWEPT).unwrap(), 1000.0);
+    assert!((rows[94].get_double(5 + SWEPT).unwrap() - (1006.0 / 1010.0 - 1.0)).abs() < 1e-15);
 }
 
 #[test]
 fn result_columns_cannot_name_a_parameter() {
-    for name in ["symbol", "window", "first_bar", "sharpe", "Sharpe", "rejected_orders", "deficit", "rank"] {
+    for name in [
+        "symbol",
+        "window",
+        "first_bar",
+        "sharpe",
+        "Sharpe",
+        "rejected_orders",
+        "deficit",
+        "rank",
+        "quantity",
+        "exit_reason",
+        "drawdown",
+    ] {
         assert!(is_reserved(name), "{name}");
     }
     assert!(!is_reserved("fast"));
