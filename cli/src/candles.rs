@@ -23,6 +23,13 @@ pub(crate) struct SymbolCandles {
     pub(crate) digest: String,
 }
 
+impl SymbolCandles {
+    /// The candles that are traded, without their pre-roll.
+    pub(crate) fn traded(&self) -> Candles {
+        self.candles.slice(self.run.clone())
+    }
+}
+
 /// The candles of a job.
 pub(crate) struct JobCandles {
     pub(crate) symbols: Vec<SymbolCandles>,

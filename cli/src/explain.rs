@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use blockgrid_engine::graph::{Graph, NodeId, Op};
-use blockgrid_engine::sweep::SymbolRun;
 use blockgrid_job::Job;
 use blockgrid_job::quote::grouped;
 
@@ -12,9 +11,6 @@ use crate::candles::{JobCandles, SymbolCandles};
 use crate::failure::Failure;
 use crate::load::load;
 use crate::{ManifestArgs, candles, run, show};
-
-/// Trials whose graph is drawn when there are more.
-const TRIALS_SHOWN: usize = 1;
 
 pub(crate) fn explain(args: &ManifestArgs) -> Result<(), Failure> {
     let loaded = load(args)?;
@@ -46,42 +42,35 @@ pub(crate) fn explain(args: &ManifestArgs) -> Result<(), Failure> {
     let hours = survey.pre_roll_ms as f64 / 3_600_000.0;
     let _ = writeln!(out, "Pre-roll: {hours:.1} hours of candles before `from` settle every node.");
     let _ = writeln!(out, "Kernel: bar-loop (the definition of meaning; the only one in this build).");
-    graph_of_trial(job, &data, &mut out)?;
+    graph_of_first_trial(job, &data, &mut out)?;
     show::print(&out);
     Ok(())
 }
 
-fn graph_of_trial(job: &Job, data: &JobCandles, out: &mut String) -> Result<(), Failure> {
+fn graph_of_first_trial(job: &Job, data: &JobCandles, out: &mut String) -> Result<(), Failure> {
     let mut graph = Graph::new();
-    let compile = |trial: usize, graph: &mut Graph| {
-        job.compile(trial, data.interval, graph).map_err(|errors| {
-            anyhow::anyhow!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-        })
-    };
-    for trial in 0..TRIALS_SHOWN.min(job.grid().len()) {
-        let plan = compile(trial, &mut graph)?;
-        let parameters: Vec<_> =
-            job.grid().parameters(trial).iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let _ = writeln!(out, "\nGraph of the first trial ({}):", parameters.join(" "));
-        let users = users(&graph, &plan.roots());
-        for id in graph.reachable(plan.roots()) {
-            let node = graph.node(id);
-            if matches!(node.op, Op::Number(_) | Op::Flag(_) | Op::Output(_)) {
-                continue;
-            }
-            let pre_roll = graph.pre_roll_ms([id]) / node.frame.millis();
-            let uses = users.get(&id).copied().unwrap_or(0);
-            let frame = if node.frame == data.interval { String::new() } else { format!(" @{}", node.frame) };
-            let kind = if node.on_position {
-                "evaluated bar by bar".to_owned()
-            } else {
-                format!("pre-roll {pre_roll} bars, used {uses}x")
-            };
-            let _ = writeln!(out, "  {:>3}  {}{frame}  [{kind}]", id.index(), graph.describe(id));
+    let plan = run::compile(job, 0, data.interval, &mut graph)?;
+    let parameters: Vec<_> =
+        job.grid().parameters(0).iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let _ = writeln!(out, "\nGraph of the first trial ({}):", parameters.join(" "));
+    let users = users(&graph, &plan.roots());
+    for id in graph.reachable(plan.roots()) {
+        let node = graph.node(id);
+        if matches!(node.op, Op::Number(_) | Op::Flag(_) | Op::Output(_)) {
+            continue;
         }
-        for symbol in &data.symbols {
-            let _ = writeln!(out, "{}", start(job, data, symbol, &plan, &graph));
-        }
+        let pre_roll = graph.pre_roll_ms([id]) / node.frame.millis();
+        let uses = users.get(&id).copied().unwrap_or(0);
+        let frame = if node.frame == data.interval { String::new() } else { format!(" @{}", node.frame) };
+        let kind = if node.on_position {
+            "evaluated bar by bar".to_owned()
+        } else {
+            format!("pre-roll {pre_roll} bars, used {uses}x")
+        };
+        let _ = writeln!(out, "  {:>3}  {}{frame}  [{kind}]", id.index(), graph.describe(id));
+    }
+    for symbol in &data.symbols {
+        let _ = writeln!(out, "{}", start(job, data, symbol, &plan, &graph));
     }
     Ok(())
 }
@@ -94,17 +83,7 @@ fn start(
     plan: &blockgrid_engine::strategy::TrialPlan,
     graph: &Graph,
 ) -> String {
-    let frames = data.survey.frames.iter().copied();
-    let spec = job.spec();
-    let session = spec.strategy.session.as_ref();
-    let run = SymbolRun::new(
-        symbol.candles.clone(),
-        symbol.run.clone(),
-        frames,
-        session,
-        symbol.rules,
-        spec.execution.clone(),
-    );
+    let run = run::symbol_run(job, data, symbol);
     let first = if job.is_vectorbt() { symbol.run.start } else { run.first_bar(plan, graph) };
     let name = &symbol.name;
     let history = symbol.run.start;

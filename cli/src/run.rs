@@ -3,6 +3,8 @@
 mod shards;
 mod write;
 
+pub(crate) use shards::compile;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,7 +16,7 @@ use blockgrid_job::{Job, Quote};
 use blockgrid_results::leaderboard::{leaderboard_json, leaderboard_text, median_text};
 use blockgrid_results::{Goal, Objective, TopTrial, TrialTable, rank, rank_by_median};
 
-use crate::candles::{self, JobCandles};
+use crate::candles::{self, JobCandles, SymbolCandles};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::{Output, RunArgs, show};
@@ -74,7 +76,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
 
     let running = Instant::now();
     let mut graph = Graph::new();
-    let runs = symbol_runs(job, &data);
+    let runs: Vec<SymbolRun> = data.symbols.iter().map(|symbol| symbol_run(job, &data, symbol)).collect();
     let table = shards::run(job, &data, &runs, &mut graph, &out)?;
     let simulated = running.elapsed();
     timings.add("simulate", simulated);
@@ -178,21 +180,17 @@ fn symbols_text(data: &JobCandles) -> String {
     described.join("; ")
 }
 
-fn symbol_runs(job: &Job, data: &JobCandles) -> Vec<SymbolRun> {
+/// A symbol of the job, ready for trials.
+pub(crate) fn symbol_run(job: &Job, data: &JobCandles, symbol: &SymbolCandles) -> SymbolRun {
     let spec = job.spec();
-    data.symbols
-        .iter()
-        .map(|symbol| {
-            SymbolRun::new(
-                symbol.candles.clone(),
-                symbol.run.clone(),
-                data.survey.frames.iter().copied(),
-                spec.strategy.session.as_ref(),
-                symbol.rules,
-                spec.execution.clone(),
-            )
-        })
-        .collect()
+    SymbolRun::new(
+        symbol.candles.clone(),
+        symbol.run.clone(),
+        data.survey.frames.iter().copied(),
+        spec.strategy.session.as_ref(),
+        symbol.rules,
+        spec.execution.clone(),
+    )
 }
 
 /// The best trials, simulated once more with all they did.
@@ -227,7 +225,7 @@ fn top_trials<'a>(
 fn warnings(job: &Job, data: &JobCandles, table: &TrialTable) -> Vec<String> {
     let mut warnings: Vec<String> = late_starts(job, data, table).into_iter().collect();
     for symbol in &data.symbols {
-        let gaps = symbol.candles.slice(symbol.run.clone()).gaps();
+        let gaps = symbol.traded().gaps();
         if gaps > 0 {
             warnings.push(format!(
                 "{}: {gaps} candles are missing inside the run; orders were filled over the gaps at the next open",
@@ -249,7 +247,7 @@ fn warnings(job: &Job, data: &JobCandles, table: &TrialTable) -> Vec<String> {
     }
     if let Some(session) = &job.spec().strategy.session {
         for symbol in &data.symbols {
-            if !session.mask(&symbol.candles.slice(symbol.run.clone())).contains(&true) {
+            if !session.mask(&symbol.traded()).contains(&true) {
                 warnings.push(format!(
                     "{}: no candle closes inside the session, so nothing was entered",
                     symbol.name

@@ -99,7 +99,7 @@ pub(super) fn forget(out: &Path) {
 }
 
 /// Compiles a trial that validation has compiled before.
-pub(super) fn compile(
+pub(crate) fn compile(
     job: &Job,
     trial: usize,
     interval: Interval,

@@ -74,7 +74,7 @@ pub(super) fn job_json(
                 "preRollBars": symbol.run.start,
                 "from": show::instant(opens[symbol.run.start]),
                 "lastOpen": show::instant(opens[symbol.run.end - 1]),
-                "gaps": symbol.candles.slice(symbol.run.clone()).gaps(),
+                "gaps": symbol.traded().gaps(),
             })
         })
         .collect();
