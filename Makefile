@@ -55,5 +55,5 @@ sample: ## Write the small sample data set anew (deterministic).
 parity: ## Make the expected numbers of vectorbt, backtesting.py and TA-Lib anew (Python 3.11, PyPI; never part of check; vectorbt_indicators.py says what it needs).
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement scripts/requirements-parity.txt "TA-Lib==0.8.2"
-	for script in parity_vectorbt parity_backtesting talib_expected; do $(VENV)/bin/python scripts/$$script.py; done
+	for script in parity_vectorbt parity_backtesting talib/expected; do $(VENV)/bin/python scripts/$$script.py; done
 	git diff --stat -- engine/tests/fixtures

@@ -108,7 +108,7 @@ fn candles(args: &EvalArgs) -> Result<Candles, Failure> {
 /// Compiles every expression; one with several outputs gives a column each.
 fn compile(args: &EvalArgs, base: Interval) -> Result<(Graph, Vec<(String, NodeId)>), Failure> {
     let (parameters, define) = (BTreeMap::new(), BTreeMap::new());
-    let scope = Scope { parameters: &parameters, define: &define, base, vectorbt: false };
+    let scope = Scope { parameters: &parameters, define: &define, columns: &[], base, vectorbt: false };
     let mut graph = Graph::new();
     let mut columns: Vec<(String, NodeId)> = Vec::new();
     let mut errors = Vec::new();

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use blockgrid_engine::Interval;
 use blockgrid_engine::expr::nearest;
 use blockgrid_engine::graph::{FUNCTIONS, FunctionInfo, usage};
-use blockgrid_engine::indicators::{ALL, Domain, Indicator, Memory, Over, find};
+use blockgrid_engine::indicators::{Domain, FAMILIES, Indicator, Memory, Over, Param, all, find};
 
 use crate::failure::Failure;
 use crate::show;
@@ -19,7 +19,7 @@ pub(crate) fn indicators(name: Option<&str>, markdown: bool) -> Result<(), Failu
                 (Some(indicator), _) => details(indicator),
                 (None, Some(function)) => format!("{}\n  {}\n", function.usage, function.summary),
                 (None, None) => {
-                    let known = ALL.iter().map(|i| i.name).chain(FUNCTIONS.iter().flat_map(names));
+                    let known = all().map(|i| i.name).chain(FUNCTIONS.iter().flat_map(names));
                     let remedy = nearest(name, known)
                         .map_or("`blockgrid indicators` lists them all".to_owned(), |n| {
                             format!("did you mean `{n}`?")
@@ -38,11 +38,14 @@ pub(crate) fn indicators(name: Option<&str>, markdown: bool) -> Result<(), Failu
 }
 
 fn list() -> String {
-    let usages = ALL.iter().map(|i| usage(i)).chain(FUNCTIONS.iter().map(|f| f.usage.to_owned()));
+    let usages = all().map(usage).chain(FUNCTIONS.iter().map(|f| f.usage.to_owned()));
     let width = usages.filter(|u| u.len() <= 44).map(|u| u.len()).max().unwrap_or(0);
     let mut out = String::from("Indicators (blockgrid indicators NAME for formula, source and warm-up):\n");
-    for indicator in ALL {
-        let _ = writeln!(out, "  {:width$}  {}", usage(indicator), indicator.summary);
+    for family in FAMILIES {
+        let _ = writeln!(out, "\n{}:", family.title);
+        for indicator in family.indicators {
+            let _ = writeln!(out, "  {:width$}  {}", usage(indicator), indicator.summary);
+        }
     }
     out.push_str("\nFunctions:\n");
     for function in FUNCTIONS {
@@ -71,6 +74,7 @@ fn details(indicator: &Indicator) -> String {
 fn facts(indicator: &Indicator) -> Vec<(&'static str, String)> {
     let over = match indicator.over {
         Over::Series => "a series, its first argument",
+        Over::Pair => "two series, its first arguments",
         Over::Candle => "the candle",
     };
     let params: Vec<_> = indicator
@@ -80,8 +84,13 @@ fn facts(indicator: &Indicator) -> Vec<(&'static str, String)> {
             let domain = match param.domain {
                 Domain::Window(least) => format!("whole number of bars, at least {least}"),
                 Domain::Above(bound) => format!("number above {bound}"),
+                Domain::From(least) => format!("number of at least {least}"),
+                Domain::Between(least, most) => format!("number from {least} to {most}"),
+                Domain::Choice(words) => format!("one of \"{}\"", words.join("\", \"")),
+                Domain::Instant => "a moment, RFC 3339 or a date".to_owned(),
             };
-            let default = param.default.map(|d| format!(", default {d}")).unwrap_or_default();
+            let default =
+                param.default.map(|d| format!(", default {}", written(param, d))).unwrap_or_default();
             format!("{} ({domain}{default})", param.name)
         })
         .collect();
@@ -94,8 +103,19 @@ fn facts(indicator: &Indicator) -> Vec<(&'static str, String)> {
     }
     facts.push(("formula", indicator.formula.to_owned()));
     facts.push(("source", indicator.source.to_owned()));
+    facts.push(("numerics", indicator.numerics.to_owned()));
     facts.push(("warm-up", warm_up(indicator)));
     facts
+}
+
+/// The value of a parameter as a person writes it.
+fn written(param: &Param, value: f64) -> String {
+    match param.domain {
+        Domain::Choice(words) => {
+            words.get(value as usize).map_or(String::new(), |word| format!("\"{word}\""))
+        }
+        _ => value.to_string(),
+    }
 }
 
 /// The warm-up at typical parameters: defaults, and 14 for windows without one.
@@ -103,7 +123,7 @@ fn warm_up(indicator: &Indicator) -> String {
     let params: Vec<f64> = indicator.params.iter().map(|param| param.default.unwrap_or(14.0)).collect();
     let lookback = (indicator.lookback)(&params);
     let shown: Vec<_> =
-        indicator.params.iter().zip(&params).map(|(p, v)| format!("{}={v}", p.name)).collect();
+        indicator.params.iter().zip(&params).map(|(p, v)| format!("{}={}", p.name, written(p, *v))).collect();
     let at = if shown.is_empty() { String::new() } else { format!(" at {}", shown.join(", ")) };
     let memory = match (indicator.memory)(&params, Interval::DAY) {
         Memory::Finite => "the window is all it sees".to_owned(),
@@ -125,11 +145,15 @@ fn page() -> String {
     for function in FUNCTIONS {
         let _ = writeln!(out, "| `{}` | {} |", function.usage, function.summary.replace('|', "\\|"));
     }
-    for indicator in ALL {
-        let _ = writeln!(out, "\n## {}\n\n`{}`: {}\n", indicator.name, usage(indicator), indicator.summary);
-        for (label, text) in facts(indicator) {
-            let text = if label == "formula" { format!("`{text}`") } else { text };
-            let _ = writeln!(out, "- **{label}**: {text}");
+    for family in FAMILIES {
+        let _ = writeln!(out, "\n## {}", family.title);
+        for indicator in family.indicators {
+            let _ =
+                writeln!(out, "\n### {}\n\n`{}`: {}\n", indicator.name, usage(indicator), indicator.summary);
+            for (label, text) in facts(indicator) {
+                let text = if label == "formula" { format!("`{text}`") } else { text };
+                let _ = writeln!(out, "- **{label}**: {text}");
+            }
         }
     }
     out

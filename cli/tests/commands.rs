@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use blockgrid_engine::indicators::ALL;
+use blockgrid_engine::indicators::all;
 use serde_json::json;
 use support::{EXAMPLES, Ran, blockgrid, csv, csv_lines, example, folder, run_in, small, with, write};
 
@@ -207,11 +207,11 @@ fn indicators_lists_all_and_explains_each() {
     let folder = folder();
     let list = run_in(folder.path(), ["indicators"]).ok().stdout;
     let page = run_in(folder.path(), ["indicators", "--markdown"]).ok().stdout;
-    for indicator in ALL {
+    for indicator in all() {
         assert!(list.contains(&format!("{}(", indicator.name)), "{}", indicator.name);
-        assert!(page.contains(&format!("\n## {}\n", indicator.name)), "{}", indicator.name);
+        assert!(page.contains(&format!("\n### {}\n", indicator.name)), "{}", indicator.name);
         let one = run_in(folder.path(), ["indicators", indicator.name]).ok().stdout;
-        for label in ["formula", "source", "warm-up"] {
+        for label in ["formula", "source", "numerics", "warm-up"] {
             assert!(one.contains(label), "{one}");
         }
     }

@@ -319,7 +319,7 @@ impl std::fmt::Display for FileRow {
 pub(crate) fn split(error: &CandleError) -> (Option<usize>, String) {
     let text = error.to_string();
     let (row, timestamp) = match *error {
-        CandleError::Length { .. } => return (None, text),
+        CandleError::Length { .. } | CandleError::ColumnLength { .. } => return (None, text),
         CandleError::NotFinite { row, timestamp, .. }
         | CandleError::OutOfRange { row, timestamp, .. }
         | CandleError::Ohlc { row, timestamp, .. } => (row, Some(timestamp)),

@@ -7,6 +7,8 @@ use crate::interval::Interval;
 /// `timestamp` is the open of the candle in UTC milliseconds. Prices are finite and positive, `low <= open, close <=
 /// high`, volumes finite and not negative, timestamps strictly ascending and multiples of the interval: [`Candles::new`]
 /// checks it, so nothing downstream has to.
+///
+/// Columns may ride along (funding rate, open interest, any number by name); their values may be NaN, which is unknown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candles {
     interval: Interval,
@@ -16,6 +18,8 @@ pub struct Candles {
     low: Vec<f64>,
     close: Vec<f64>,
     volume: Vec<f64>,
+    columns: Vec<(String, Vec<f64>)>,
+    filled: Vec<bool>,
 }
 
 /// The six columns before they are checked.
@@ -46,6 +50,16 @@ pub enum CandleError {
         /// Its length.
         len: usize,
         /// The length of `timestamp`.
+        expected: usize,
+    },
+    /// A column beside the candle has another length.
+    #[error("column `{column}` has {len} rows but there are {expected} candles")]
+    ColumnLength {
+        /// The short or long column.
+        column: String,
+        /// Its length.
+        len: usize,
+        /// The number of candles.
         expected: usize,
     },
     /// A value is NaN or infinite.
@@ -172,13 +186,73 @@ impl Candles {
                 return Err(CandleError::Misaligned { row, timestamp: at, interval });
             }
         }
-        Ok(Self { interval, timestamp, open, high, low, close, volume })
+        Ok(Self::from_checked(interval, RawCandles { timestamp, open, high, low, close, volume }))
     }
 
     /// Columns made from checked candles, which are valid by construction.
     pub(crate) fn from_checked(interval: Interval, raw: RawCandles) -> Self {
         let RawCandles { timestamp, open, high, low, close, volume } = raw;
-        Self { interval, timestamp, open, high, low, close, volume }
+        let (columns, filled) = (Vec::new(), Vec::new());
+        Self { interval, timestamp, open, high, low, close, volume, columns, filled }
+    }
+
+    /// Columns made from those of checked candles.
+    pub(crate) fn with_checked_columns(self, columns: Vec<(String, Vec<f64>)>) -> Self {
+        Self { columns, ..self }
+    }
+
+    /// The same candles with columns beside OHLCV, in this order.
+    ///
+    /// # Errors
+    /// [`CandleError::ColumnLength`] when a column has another length than the candles.
+    pub fn with_columns(self, columns: Vec<(String, Vec<f64>)>) -> Result<Self, CandleError> {
+        for (column, values) in &columns {
+            if values.len() != self.len() {
+                let (column, len, expected) = (column.clone(), values.len(), self.len());
+                return Err(CandleError::ColumnLength { column, len, expected });
+            }
+        }
+        Ok(Self { columns, ..self })
+    }
+
+    /// The same candles with gaps of at most `max_bars` candles filled forward: a filled candle has the close before
+    /// the gap as its four prices, no volume, and the values of the columns beside it. Longer gaps stay as they are.
+    /// [`Candles::filled`] tells which candles were made.
+    pub fn fill_forward(&self, max_bars: usize) -> Self {
+        let step = self.interval.millis();
+        let mut rows: Vec<(usize, i64, bool)> = Vec::with_capacity(self.len());
+        for (i, &at) in self.timestamp.iter().enumerate() {
+            if i > 0 {
+                let before = self.timestamp[i - 1];
+                let missing = usize::try_from((at - before) / step - 1).unwrap_or(usize::MAX);
+                if missing <= max_bars {
+                    rows.extend((1..=missing as i64).map(|k| (i - 1, before + k * step, true)));
+                }
+            }
+            rows.push((i, at, self.filled.get(i).copied().unwrap_or(false)));
+        }
+        let price = |column: &[f64]| -> Vec<f64> {
+            rows.iter()
+                .map(|&(i, at, _)| if at == self.timestamp[i] { column[i] } else { self.close[i] })
+                .collect()
+        };
+        let beside = |column: &[f64]| rows.iter().map(|&(i, ..)| column[i]).collect::<Vec<_>>();
+        let filled: Vec<bool> = rows.iter().map(|row| row.2).collect();
+        let volume = rows
+            .iter()
+            .map(|&(i, at, _)| if at == self.timestamp[i] { self.volume[i] } else { 0.0 })
+            .collect();
+        Self {
+            interval: self.interval,
+            timestamp: rows.iter().map(|row| row.1).collect(),
+            open: price(&self.open),
+            high: price(&self.high),
+            low: price(&self.low),
+            close: price(&self.close),
+            volume,
+            columns: self.columns.iter().map(|(name, values)| (name.clone(), beside(values))).collect(),
+            filled: if filled.contains(&true) { filled } else { Vec::new() },
+        }
     }
 
     /// The length of a candle.
@@ -226,6 +300,21 @@ impl Candles {
         &self.volume
     }
 
+    /// Columns beside OHLCV: name and values, NaN where unknown.
+    pub fn columns(&self) -> &[(String, Vec<f64>)] {
+        &self.columns
+    }
+
+    /// Whether candle `i` was made by [`Candles::fill_forward`].
+    pub fn is_filled(&self, i: usize) -> bool {
+        self.filled.get(i).copied().unwrap_or(false)
+    }
+
+    /// How many candles were made by [`Candles::fill_forward`].
+    pub fn filled(&self) -> usize {
+        self.filled.iter().filter(|filled| **filled).count()
+    }
+
     /// When candle `i` closes, UTC milliseconds: its open plus the interval.
     pub fn close_time(&self, i: usize) -> i64 {
         self.timestamp[i] + self.interval.millis()
@@ -240,7 +329,13 @@ impl Candles {
             high: self.high[range.clone()].to_vec(),
             low: self.low[range.clone()].to_vec(),
             close: self.close[range.clone()].to_vec(),
-            volume: self.volume[range].to_vec(),
+            volume: self.volume[range.clone()].to_vec(),
+            columns: self
+                .columns
+                .iter()
+                .map(|(name, values)| (name.clone(), values[range.clone()].to_vec()))
+                .collect(),
+            filled: self.filled.get(range).map_or_else(Vec::new, <[bool]>::to_vec),
         }
     }
 

@@ -147,6 +147,8 @@ pub enum Op {
     Flag(bool),
     /// A column of the candle.
     Candle(CandleField),
+    /// A column beside the candle, by its place in [`Scope::columns`].
+    Column(usize),
     /// A function of the bar's open.
     Time(TimeField),
     /// A function of the open position.
@@ -208,6 +210,8 @@ struct Key {
 pub struct Graph {
     nodes: Vec<Node>,
     known: HashMap<Key, NodeId>,
+    /// Names of the columns beside the candle, by the place that [`Op::Column`] holds.
+    columns: Vec<String>,
 }
 
 impl Graph {
@@ -233,6 +237,15 @@ impl Graph {
             Op::Flag(flag) => Some(f64::from(u8::from(flag))),
             _ => None,
         }
+    }
+
+    /// Adds the node of the column `nth` beside the candle.
+    pub(crate) fn add_column(&mut self, nth: usize, name: &str, frame: Interval) -> NodeId {
+        while self.columns.len() <= nth {
+            self.columns.push(String::new());
+        }
+        name.clone_into(&mut self.columns[nth]);
+        self.add(Op::Column(nth), vec![], vec![], frame, Type::Number)
     }
 
     /// Adds a node, or finds the equal one that exists.
@@ -409,6 +422,7 @@ fn op_key(op: &Op) -> (u8, u64, usize) {
         Op::Indicator(indicator) => (11, 0, std::ptr::from_ref(indicator).addr()),
         Op::Output(k) => (12, 0, k),
         Op::Align => (13, 0, 0),
+        Op::Column(nth) => (14, 0, nth),
     }
 }
 

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! To add one: write its record and its compute function in the file of its family (formula, source, warm-up, numerics)
-//! and name it in [`ALL`]. The compiler, the pre-roll, `blockgrid indicators` and the docs take it from there.
+//! and name it in the family's list, which [`FAMILIES`] holds. The compiler, the pre-roll, `blockgrid indicators` and the
+//! docs take it from there.
 //!
 //! # The contract of `compute`
 //! - It sees slices that begin where its history begins: index 0 is the first bar it may use, the way TA-Lib sees an
@@ -36,6 +37,8 @@ use crate::interval::Interval;
 pub enum Over {
     /// One series, the first argument: `rsi(close, 14)`.
     Series,
+    /// Two series, the first two arguments: `correl(close, volume, 20)`.
+    Pair,
     /// The candle itself, no series argument: `atr(14)`.
     Candle,
 }
@@ -47,6 +50,14 @@ pub enum Domain {
     Window(usize),
     /// A number greater than the given bound (exclusive).
     Above(f64),
+    /// A number of at least the given bound.
+    From(f64),
+    /// A number between two bounds, both included.
+    Between(f64, f64),
+    /// One of these words, written as a text: `ma(close, 20, "ema")`. Its value is the index of the word.
+    Choice(&'static [&'static str]),
+    /// A moment, written as a text in RFC 3339 or as a date: `avwap("2024-03-01")`. Its value is in UTC milliseconds.
+    Instant,
 }
 
 /// A parameter of an indicator.
@@ -56,7 +67,8 @@ pub struct Param {
     pub name: &'static str,
     /// What values it takes.
     pub domain: Domain,
-    /// The value when it is left out; `None` when it must be given. Parameters with a default come last.
+    /// The value when it is left out; `None` when it must be given. Parameters with a default come last. Of a
+    /// [`Domain::Choice`] it is the index of the word.
     pub default: Option<f64>,
 }
 
@@ -105,6 +117,8 @@ pub struct CandleColumns<'a> {
 pub struct Source<'a> {
     /// The series argument; for [`Over::Candle`] the close.
     pub series: Series<'a>,
+    /// The second series argument of [`Over::Pair`]; for all others the same as `series`.
+    pub other: Series<'a>,
     /// The candles of the same bars.
     pub candles: CandleColumns<'a>,
     /// Index of the first bar of the run in these slices (0 when all of them are in the run).
@@ -124,6 +138,8 @@ pub struct Indicator {
     pub formula: &'static str,
     /// Where the definition comes from (paper, TA-Lib function), and how ours differs where it does.
     pub source: &'static str,
+    /// How it is calculated: what is exact or compensated, and why.
+    pub numerics: &'static str,
     /// What it is computed over.
     pub over: Over,
     /// Parameters, in order.
@@ -138,36 +154,31 @@ pub struct Indicator {
     pub compute: fn(&Source<'_>, &[f64]) -> Vec<Vec<f64>>,
 }
 
-/// Every indicator, in the order of the docs.
-pub const ALL: &[&Indicator] = &[
-    &average::SMA,
-    &average::EMA,
-    &average::WMA,
-    &average::RMA,
-    &momentum::RSI,
-    &momentum::MACD,
-    &momentum::ROC,
-    &momentum::MOM,
-    &volatility::STDDEV,
-    &band::BBANDS,
-    &range::HIGHEST,
-    &range::LOWEST,
-    &range::SUM,
-    &oscillator::STOCH,
-    &oscillator::CCI,
-    &volatility::TR,
-    &volatility::ATR,
-    &band::KELTNER,
-    &band::DONCHIAN,
-    &volume::OBV,
-    &volume::VWAP,
-    &volume::MFI,
-    &trend::ADX,
-    &trend::PLUS_DI,
-    &trend::MINUS_DI,
-    &trend::SAR,
-    &trend::SUPERTREND,
+/// Indicators that belong together: a section of the docs and a file of this module.
+#[derive(Debug)]
+pub struct Family {
+    /// Heading of the section.
+    pub title: &'static str,
+    /// Its indicators, in the order of the docs.
+    pub indicators: &'static [&'static Indicator],
+}
+
+/// Every family, in the order of the docs.
+pub const FAMILIES: &[Family] = &[
+    Family { title: "Moving averages", indicators: average::FAMILY },
+    Family { title: "Momentum", indicators: momentum::FAMILY },
+    Family { title: "Oscillators", indicators: oscillator::FAMILY },
+    Family { title: "Volatility", indicators: volatility::FAMILY },
+    Family { title: "Bands", indicators: band::FAMILY },
+    Family { title: "Extremes and sums", indicators: range::FAMILY },
+    Family { title: "Volume", indicators: volume::FAMILY },
+    Family { title: "Trend", indicators: trend::FAMILY },
 ];
+
+/// Every indicator, in the order of the docs.
+pub fn all() -> impl Iterator<Item = &'static Indicator> {
+    FAMILIES.iter().flat_map(|family| family.indicators.iter().copied())
+}
 
 /// The indicators that profile `vectorbt` replaces, by the name they stand in for.
 ///
@@ -188,7 +199,7 @@ pub const VECTORBT: &[&Indicator] = &[
 
 /// Finds an indicator by name.
 pub fn find(name: &str) -> Option<&'static Indicator> {
-    ALL.iter().find(|indicator| indicator.name == name).copied()
+    all().find(|indicator| indicator.name == name)
 }
 
 /// Bars until a recursive average of weight `alpha` (`m += alpha * (x - m)`) gives its seed less than 1e-9.

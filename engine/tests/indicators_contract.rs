@@ -3,7 +3,7 @@
 use blockgrid_engine::Interval;
 use blockgrid_engine::exact::Sums;
 use blockgrid_engine::indicators::{
-    ALL, CandleColumns, Domain, Indicator, Memory, Over, Series, Source, VECTORBT, find,
+    CandleColumns, Domain, Indicator, Memory, Over, Series, Source, VECTORBT, all, find,
 };
 use proptest::prelude::*;
 
@@ -87,10 +87,13 @@ impl Bars {
 
     fn compute(&self, indicator: &Indicator, params: &[f64], anchor: usize) -> Vec<Vec<f64>> {
         let sums = if self.real { Sums::real() } else { Sums::default() };
-        let values = if indicator.over == Over::Series { &self.series } else { &self.close };
+        let other_sums = Sums::default();
+        let values = if indicator.over == Over::Candle { &self.close } else { &self.series };
+        let other = if indicator.over == Over::Pair { &self.volume } else { values };
         let columns = (indicator.compute)(
             &Source {
                 series: Series { values, sums: &sums },
+                other: Series { values: other, sums: &other_sums },
                 candles: CandleColumns {
                     timestamp: &self.timestamp,
                     open: &self.open,
@@ -115,16 +118,20 @@ fn params(indicator: &Indicator, picks: &[f64], widest: usize) -> Vec<f64> {
     indicator
         .params
         .iter()
-        .zip(picks)
+        .zip(picks.iter().cycle())
         .map(|(param, pick)| match param.domain {
             Domain::Window(least) => (least + (pick * (widest - least) as f64) as usize) as f64,
             Domain::Above(bound) => bound + 0.01 + pick * 3.0,
+            Domain::From(least) => least + pick * 3.0,
+            Domain::Between(least, most) => least + pick * (most - least),
+            Domain::Choice(words) => (pick * words.len() as f64).floor(),
+            Domain::Instant => 1_700_000_000_000.0,
         })
         .collect()
 }
 
 fn every() -> impl Iterator<Item = &'static Indicator> {
-    ALL.iter().chain(VECTORBT).copied()
+    all().chain(VECTORBT.iter().copied())
 }
 
 fn bits(values: &[f64]) -> Vec<u64> {
@@ -185,7 +192,7 @@ proptest! {
     ) {
         let start = (start * bars.len() as f64) as usize;
         let suffix = bars.slice(start..bars.len());
-        for indicator in ALL {
+        for indicator in all() {
             let params = params(indicator, &picks, 12);
             if (indicator.memory)(&params, hour()) != Memory::Finite {
                 continue;
@@ -246,7 +253,7 @@ fn an_unknown_value_spoils_a_window_or_starts_a_recursion_anew() {
     let mut holed = bars.clone();
     holed.series[AT] = f64::NAN;
     let tail = bars.slice(AT + 1..bars.len());
-    for indicator in ALL.iter().filter(|i| i.over == Over::Series) {
+    for indicator in all().filter(|i| i.over != Over::Candle) {
         let params = params(indicator, &[0.3, 0.6, 0.4], 20);
         let lookback = (indicator.lookback)(&params);
         let (clean, found) = (bars.compute(indicator, &params, 0), holed.compute(indicator, &params, 0));
@@ -273,7 +280,7 @@ fn an_unknown_value_spoils_a_window_or_starts_a_recursion_anew() {
 #[test]
 fn the_memory_of_a_recursion_is_enough_preroll() {
     let bars = Bars::walk(5, 4_000);
-    for indicator in ALL {
+    for indicator in all() {
         for widest in [8, 30] {
             let params = params(indicator, &[0.8, 0.5, 0.3], widest);
             let Memory::Recursive(memory) = (indicator.memory)(&params, hour()) else { continue };
@@ -338,7 +345,7 @@ fn stands_still(price: f64, volume: f64) {
     for column in [&mut bars.open, &mut bars.high, &mut bars.low, &mut bars.close, &mut bars.series] {
         column.fill(price);
     }
-    for indicator in ALL {
+    for indicator in all() {
         let params = params(indicator, &[0.5; 3], 20);
         let lookback = (indicator.lookback)(&params);
         for (column, output) in bars.compute(indicator, &params, 0).iter().zip(indicator.outputs) {
@@ -439,10 +446,10 @@ fn a_fast_window_longer_than_the_slow_one_gives_the_negative() {
 
 #[test]
 fn records_are_complete() {
-    let mut names: Vec<_> = ALL.iter().map(|i| i.name).collect();
+    let mut names: Vec<_> = all().map(|i| i.name).collect();
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), ALL.len(), "names are unique");
+    assert_eq!(names.len(), all().count(), "names are unique");
     for indicator in every() {
         let name = indicator.name;
         assert!(

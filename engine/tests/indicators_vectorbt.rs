@@ -39,8 +39,10 @@ fn variants_equal_vectorbt() {
         let indicator = VECTORBT.iter().find(|i| i.name == case.indicator).expect("a variant");
         seen.insert(indicator.name);
         let sums = Sums::default();
+        let series = Series { values: &columns[case.series.as_str()], sums: &sums };
         let source = Source {
-            series: Series { values: &columns[case.series.as_str()], sums: &sums },
+            series,
+            other: series,
             candles: CandleColumns {
                 timestamp: &timestamp,
                 open: &columns["open"],

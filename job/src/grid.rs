@@ -101,8 +101,13 @@ impl Grid {
 
     fn passes(&self, position: u64, text: &str, expr: &Expr) -> Result<bool, ExprError> {
         let parameters = self.with_defaults(&self.at(position));
-        let scope =
-            Scope { parameters: &parameters, define: &BTreeMap::new(), base: Interval::DAY, vectorbt: false };
+        let scope = Scope {
+            parameters: &parameters,
+            define: &BTreeMap::new(),
+            columns: &[],
+            base: Interval::DAY,
+            vectorbt: false,
+        };
         Compiler::new(&mut Graph::new(), scope).constant_condition(text, expr)
     }
 }

@@ -20,6 +20,8 @@ pub struct Scope<'a> {
     pub parameters: &'a BTreeMap<String, f64>,
     /// Named blocks: text and parsed expression.
     pub define: &'a BTreeMap<String, (String, Expr)>,
+    /// Names of the columns beside the candle, in the order in which the candles carry them.
+    pub columns: &'a [String],
     /// The interval of the run.
     pub base: Interval,
     /// Whether profile `vectorbt` replaces averages and the default crossing.
@@ -250,6 +252,9 @@ impl<'a> Compiler<'a> {
         if self.scope.define.contains_key(name) {
             return self.block(name, at, place);
         }
+        if let Some(nth) = self.scope.columns.iter().position(|column| column == name) {
+            return Ok(Compiled::One(self.graph.add_column(nth, name, place.frame)));
+        }
         let fields: &[CandleField] = match name {
             "open" => &[Open],
             "high" => &[High],
@@ -281,10 +286,11 @@ impl<'a> Compiler<'a> {
         }
         let columns = ["open", "high", "low", "close", "volume", "hl2", "hlc3", "ohlc4"];
         let own = self.scope.parameters.keys().chain(self.scope.define.keys()).map(String::as_str);
-        match nearest(name, columns.into_iter().chain(own)) {
+        let beside = self.scope.columns.iter().map(String::as_str);
+        match nearest(name, columns.into_iter().chain(own).chain(beside)) {
             Some(near) => format!("unknown name `{name}`: did you mean `{near}`?"),
             None => format!(
-                "unknown name `{name}`: known are the candle (open, high, low, close, volume), the parameters and the blocks of `define`"
+                "unknown name `{name}`: known are the candle (open, high, low, close, volume), the parameters, the blocks of `define` and the columns that spec.data.columns names"
             ),
         }
     }

@@ -30,6 +30,7 @@ impl Graph {
             Op::Number(value) => out.push_str(&value.to_string()),
             Op::Flag(flag) => out.push_str(&flag.to_string()),
             Op::Candle(field) => out.push_str(&format!("{field:?}").to_lowercase()),
+            Op::Column(nth) => out.push_str(self.columns.get(*nth).map_or("", String::as_str)),
             Op::Time(field) => out.push_str(&format!("{}()", lower_first(&format!("{field:?}")))),
             Op::Position(field) => out.push_str(&format!("{}()", lower_first(&format!("{field:?}")))),
             Op::Unary(UnaryOp::Negate) => self.parts("-", inputs, "", "", out),
@@ -101,8 +102,13 @@ mod tests {
         let (parameters, mut graph) = (BTreeMap::new(), Graph::new());
         let define =
             define.iter().map(|(name, text)| (name.clone(), (text.clone(), parse(text).unwrap()))).collect();
-        let scope =
-            Scope { parameters: &parameters, define: &define, base: "1h".parse().unwrap(), vectorbt: false };
+        let scope = Scope {
+            parameters: &parameters,
+            define: &define,
+            columns: &[],
+            base: "1h".parse().unwrap(),
+            vectorbt: false,
+        };
         let outputs = Compiler::new(&mut graph, scope).compile_any(text, &parse(text).unwrap()).unwrap();
         graph.describe(outputs[0].1)
     }

@@ -107,6 +107,10 @@ impl Evaluator {
             Op::Candle(field) => {
                 Value::Numbers(Arc::new(Column::of_candle(candle_column(&frame.candles, *field).to_vec())))
             }
+            Op::Column(nth) => match frame.candles.columns().get(*nth) {
+                Some((_, values)) => Value::Numbers(Arc::new(Column::of_candle(values.clone()))),
+                None => numbers(vec![f64::NAN; n], 0),
+            },
             Op::Time(field) => {
                 numbers(frame.candles.timestamp().iter().map(|&t| time_value(*field, t)).collect(), 0)
             }
@@ -291,17 +295,19 @@ fn indicate(indicator: &Indicator, params: &[f64], frame: &Frame, inputs: &[Valu
     let candles = &frame.candles;
     let n = candles.len();
     let start = start.min(n);
-    let fresh = Sums::real();
-    let series = match inputs.first() {
+    let fresh = [Sums::real(), Sums::real()];
+    let series_of = |nth: usize| match inputs.get(nth) {
         // The column's own prefix sums are shared by every window over it, as long as they begin where it does.
         Some(Value::Numbers(column)) if column.first == start => {
             Series { values: &column.values[start..], sums: &column.sums }
         }
-        Some(Value::Numbers(column)) => Series { values: &column.values[start..], sums: &fresh },
-        _ => Series { values: &candles.close()[start..], sums: &fresh },
+        Some(Value::Numbers(column)) => Series { values: &column.values[start..], sums: &fresh[nth] },
+        _ => Series { values: &candles.close()[start..], sums: &fresh[nth] },
     };
+    let series = series_of(0);
     let source = Source {
         series,
+        other: if inputs.len() > 1 { series_of(1) } else { series },
         candles: CandleColumns {
             timestamp: &candles.timestamp()[start..],
             open: &candles.open()[start..],

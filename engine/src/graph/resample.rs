@@ -1,15 +1,20 @@
 //! Higher intervals, made exactly from the candles of the run.
 
 use crate::candles::{Candles, RawCandles};
+use crate::exact::ExactSums;
 use crate::interval::Interval;
 
 /// Candles of the higher `interval`, from whole periods only: a first or last period that the data does not cover from
 /// its open to its close does not exist. A period inside the data exists if any candle of it does (a gap is not filled).
+/// A column beside the candle has the value of the period's last candle.
 ///
 /// `interval` must be a multiple of the candles' own.
 pub fn resample(candles: &Candles, interval: Interval) -> Candles {
     let n = candles.len();
+    // Exact, so that the volumes of a day are those of its hours whichever interval the hours came from.
+    let volumes = ExactSums::new(candles.volume());
     let mut raw = RawCandles::default();
+    let mut columns: Vec<_> = candles.columns().iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
     let mut i = 0;
     while i < n {
         let open_time = interval.open_of(candles.timestamp()[i]);
@@ -23,11 +28,14 @@ pub fn resample(candles: &Candles, interval: Interval) -> Candles {
             raw.high.push(candles.high()[i..end].iter().copied().fold(f64::MIN, f64::max));
             raw.low.push(candles.low()[i..end].iter().copied().fold(f64::MAX, f64::min));
             raw.close.push(candles.close()[end - 1]);
-            raw.volume.push(candles.volume()[i..end].iter().sum());
+            raw.volume.push(volumes.sum(end - 1, end - i));
+            for ((_, values), (_, from)) in columns.iter_mut().zip(candles.columns()) {
+                values.push(from[end - 1]);
+            }
         }
         i = end;
     }
-    Candles::from_checked(interval, raw)
+    Candles::from_checked(interval, raw).with_checked_columns(columns)
 }
 
 /// For every candle of `fine`, how many candles of `coarse` closed at or before its close.

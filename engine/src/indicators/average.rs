@@ -3,12 +3,16 @@
 use super::common::{WINDOW, by_run, ema_alpha, smooth, wilder_alpha};
 use super::{Indicator, Memory, Over, Source, bars_to_forget, window};
 
+/// The family, in the order of the docs.
+pub(super) const FAMILY: &[&Indicator] = &[&SMA, &EMA, &WMA, &RMA];
+
 /// Simple moving average.
 pub(super) static SMA: Indicator = Indicator {
     name: "sma",
     summary: "Simple moving average: the mean of the last `window` values.",
     formula: "sma[i] = (x[i] + x[i-1] + ... + x[i-window+1]) / window",
     source: "TA-Lib SMA; the window sum is exact, so equal averages compare equal.",
+    numerics: "The window sum is exact: whole ticks where the window holds decimals, double-double elsewhere; divided once.",
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],
@@ -23,6 +27,7 @@ pub(super) static EMA: Indicator = Indicator {
     summary: "Exponential moving average: each value weighs 2 / (window + 1) when it is new, and less with each bar.",
     formula: "ema[i] = ema[i-1] + 2 / (window + 1) * (x[i] - ema[i-1]); the first is the sma of the first window values",
     source: "TA-Lib EMA, with its seed. After an unknown value it is unknown and seeds anew.",
+    numerics: "Written as m += alpha * (x - m), which keeps a flat series exactly flat; the seed is an exact mean.",
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],
@@ -37,6 +42,7 @@ pub(super) static WMA: Indicator = Indicator {
     summary: "Weighted moving average: the newest of the last `window` values weighs window, the oldest 1.",
     formula: "wma[i] = (window * x[i] + (window-1) * x[i-1] + ... + 1 * x[i-window+1]) / (window * (window+1) / 2)",
     source: "TA-Lib WMA; the weighted sum is exact.",
+    numerics: "The weighted sum is exact, as that of sma; divided once.",
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],
@@ -51,6 +57,7 @@ pub(super) static RMA: Indicator = Indicator {
     summary: "Wilder's moving average: each value weighs 1 / window when it is new, and less with each bar.",
     formula: "rma[i] = rma[i-1] + (x[i] - rma[i-1]) / window; the first is the sma of the first window values",
     source: "Wilder 1978; TA-Lib 0.8 RMA, with its seed. After an unknown value it is unknown and seeds anew.",
+    numerics: "Written as m += alpha * (x - m), which keeps a flat series exactly flat; the seed is an exact mean.",
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],

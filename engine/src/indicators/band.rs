@@ -6,6 +6,9 @@ use super::common::{
 };
 use super::{Indicator, Memory, Over, Source, bars_to_forget, window};
 
+/// The family, in the order of the docs.
+pub(super) const FAMILY: &[&Indicator] = &[&BBANDS, &KELTNER, &DONCHIAN];
+
 const LINES: &[&str] = &["middle", "upper", "lower"];
 
 /// Bollinger bands.
@@ -14,6 +17,7 @@ pub(super) static BBANDS: Indicator = Indicator {
     summary: "Bollinger bands: the mean of the last `window` values, and lines `deviations` standard deviations away.",
     formula: "middle = sma(x, window); upper, lower = middle +- deviations * stddev(x, window)",
     source: "Bollinger; TA-Lib BBANDS with a simple average; population deviation (ddof 0), exactly 0 on a flat window.",
+    numerics: "Exact window sums for the middle and the deviation, as sma and stddev.",
     over: Over::Series,
     params: &[WINDOW, positive("deviations", 2.0)],
     outputs: LINES,
@@ -33,6 +37,7 @@ pub(super) static KELTNER: Indicator = Indicator {
     formula: "middle = ema((high + low + close) / 3, window); upper, lower = middle +- multiplier * atr(atr_window). Both \
               averages give their first value at the same bar, the first at which the longer one can",
     source: "Keltner, as Raschke: TA-Lib 0.8 KC, with its seeds (Wilder's atr, seeded late if the ema is longer).",
+    numerics: "The averages of ema and rma.",
     over: Over::Candle,
     params: &[WINDOW, bars("atr_window", 10.0), positive("multiplier", 2.0)],
     outputs: LINES,
@@ -74,6 +79,7 @@ pub(super) static DONCHIAN: Indicator = Indicator {
     formula: "upper = highest(high, window); lower = lowest(low, window); middle = (upper + lower) / 2",
     source: "Donchian; TA-Lib 0.8 DONCHIAN. The current bar is included: a close never lies outside. For a breakout \
              compare with the bar before: close > donchian(20).upper[1].",
+    numerics: "Values of the series; only the middle is rounded, once.",
     over: Over::Candle,
     params: &[WINDOW],
     outputs: LINES,

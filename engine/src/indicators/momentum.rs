@@ -4,6 +4,9 @@ use super::common::{WINDOW, bars, ema_alpha, runs, smooth, unknown, wilder_alpha
 use super::{Indicator, Memory, Over, Source, bars_to_forget, window};
 use crate::exact::mean;
 
+/// The family, in the order of the docs.
+pub(super) const FAMILY: &[&Indicator] = &[&RSI, &MACD, &ROC, &MOM];
+
 /// Relative strength index.
 pub(super) static RSI: Indicator = Indicator {
     name: "rsi",
@@ -12,6 +15,7 @@ pub(super) static RSI: Indicator = Indicator {
               max(x[i-1]-x[i], 0), seeded with the mean of the first window moves",
     source: "Wilder 1978; TA-Lib RSI. A series that has not moved at all since its start gives 50 (TA-Lib: 0). After an \
              unknown value it is unknown and seeds anew.",
+    numerics: "Averages of gains and losses as rma; a share of zero by zero is defined.",
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],
@@ -54,6 +58,7 @@ pub(super) static MACD: Indicator = Indicator {
               x give their first value at the same bar, the first at which the longer one can",
     source: "Appel; TA-Lib MACD, with its seeds; all outputs begin with the signal. A fast window longer than the slow \
              one gives the negative (TA-Lib swaps them).",
+    numerics: "A difference of two averages: as exact as the prices, not as itself.",
     over: Over::Series,
     params: &[bars("fast", 12.0), bars("slow", 26.0), bars("signal", 9.0)],
     outputs: &["macd", "signal", "histogram"],
@@ -101,6 +106,7 @@ pub(super) static ROC: Indicator =
         summary: "Rate of change: the change over `window` bars, in percent.",
         formula: "roc[i] = 100 * (x[i] / x[i-window] - 1)",
         source: "TA-Lib ROC. Unknown when x[i-window] is 0 (TA-Lib: 0).",
+        numerics: "One division.",
         over: Over::Series,
         params: &[WINDOW],
         outputs: &["value"],
@@ -119,6 +125,7 @@ pub(super) static MOM: Indicator = Indicator {
     summary: "Momentum: the change over `window` bars, in units of the series.",
     formula: "mom[i] = x[i] - x[i-window]",
     source: "TA-Lib MOM.",
+    numerics: "One subtraction.",
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],

@@ -4,6 +4,9 @@ use super::common::{bars, highest, lowest, typical_price, unknown};
 use super::{Domain, Indicator, Memory, Over, Param, Source, window};
 use crate::exact::ExactSums;
 
+/// The family, in the order of the docs.
+pub(super) const FAMILY: &[&Indicator] = &[&STOCH, &CCI];
+
 /// Below this share of the price, a deviation is the rounding of the sum of three prices.
 const ROUNDING: f64 = 1e-14;
 
@@ -15,6 +18,7 @@ pub(super) static STOCH: Indicator = Indicator {
               d = sma(k, d)",
     source: "Lane; TA-Lib STOCH with simple averages; both outputs begin together. A range of zero gives a raw 50 \
              (TA-Lib: 0).",
+    numerics: "Extremes are values of the series; the averages are exact window means.",
     over: Over::Candle,
     params: &[bars("k", 14.0), bars("slowing", 3.0), bars("d", 3.0)],
     outputs: &["k", "d"],
@@ -50,6 +54,7 @@ pub(super) static CCI: Indicator = Indicator {
     formula: "t = (high + low + close) / 3; cci = (t - sma(t, window)) / (0.015 * mean(|t - sma(t, window)[i]| over the \
               window))",
     source: "Lambert; TA-Lib CCI. A window without deviation gives 0, as there. The time grows with the window.",
+    numerics: "An exact window mean; the deviations are summed anew for each window.",
     over: Over::Candle,
     params: &[Param { name: "window", domain: Domain::Window(2), default: None }],
     outputs: &["value"],

@@ -3,12 +3,16 @@
 use super::common::{WINDOW, highest, lowest};
 use super::{Indicator, Memory, Over, window};
 
+/// The family, in the order of the docs.
+pub(super) const FAMILY: &[&Indicator] = &[&HIGHEST, &LOWEST, &SUM];
+
 /// Highest value.
 pub(super) static HIGHEST: Indicator = Indicator {
     name: "highest",
     summary: "The highest of the last `window` values, the current one included.",
     formula: "highest[i] = max(x[i], x[i-1], ..., x[i-window+1])",
     source: "TA-Lib MAX. For a breakout compare with the window before: close > highest(high, 20)[1].",
+    numerics: "A value of the series, found in a time that does not grow with the window.",
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],
@@ -23,6 +27,7 @@ pub(super) static LOWEST: Indicator = Indicator {
     summary: "The lowest of the last `window` values, the current one included.",
     formula: "lowest[i] = min(x[i], x[i-1], ..., x[i-window+1])",
     source: "TA-Lib MIN.",
+    numerics: "A value of the series, found in a time that does not grow with the window.",
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],
@@ -37,6 +42,7 @@ pub(super) static SUM: Indicator = Indicator {
     summary: "The sum of the last `window` values.",
     formula: "sum[i] = x[i] + x[i-1] + ... + x[i-window+1]",
     source: "TA-Lib SUM; the sum is exact, rounded once.",
+    numerics: "Exact, as that of sma; rounded once.",
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],

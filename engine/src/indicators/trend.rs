@@ -3,6 +3,9 @@
 use super::common::{WINDOW, average_true_range, positive, true_range_at, unknown, wilder_alpha};
 use super::{CandleColumns, Indicator, Memory, Over, Source, bars_to_forget, window};
 
+/// The family, in the order of the docs.
+pub(super) const FAMILY: &[&Indicator] = &[&ADX, &PLUS_DI, &MINUS_DI, &SAR, &SUPERTREND];
+
 /// Bars after which two histories of a path-dependent stop have nearly always met.
 const PATH_MEMORY: usize = 250;
 
@@ -13,6 +16,7 @@ pub(super) static ADX: Indicator = Indicator {
     formula: "dx = 100 * |plus_di - minus_di| / (plus_di + minus_di); adx = Wilder's average of dx, seeded with the mean of \
               the first window",
     source: "Wilder 1978; TA-Lib ADX, with its seeds. Without any directional movement dx is 0.",
+    numerics: "Wilder's sums as averages of rma; nothing accumulates without forgetting.",
     over: Over::Candle,
     params: &[WINDOW],
     outputs: &["value"],
@@ -28,6 +32,7 @@ pub(super) static PLUS_DI: Indicator = Indicator {
     formula: "plus_di = 100 * P / T; P and T are Wilder's sums (s += x - s / window) of +DM and the true range. +DM = high \
               - high[1] where that is positive and more than low[1] - low, else 0",
     source: "Wilder 1978; TA-Lib PLUS_DI, with its seed. Without a true range it is 0.",
+    numerics: "Wilder's sums as averages of rma.",
     over: Over::Candle,
     params: &[WINDOW],
     outputs: &["value"],
@@ -43,6 +48,7 @@ pub(super) static MINUS_DI: Indicator = Indicator {
     formula: "minus_di = 100 * M / T; M and T are Wilder's sums (s += x - s / window) of -DM and the true range. -DM = \
               low[1] - low where that is positive and more than high - high[1], else 0",
     source: "Wilder 1978; TA-Lib MINUS_DI, with its seed. Without a true range it is 0.",
+    numerics: "Wilder's sums as averages of rma.",
     over: Over::Candle,
     params: &[WINDOW],
     outputs: &["value"],
@@ -117,6 +123,7 @@ pub(super) static SAR: Indicator = Indicator {
               acceleration with each new extreme, up to maximum; when the price reaches sar it turns at the extreme",
     source: "Wilder 1978; TA-Lib SAR, with its start (the direction of the first move, long on a tie). Path-dependent: 250 \
              bars are its warm-up, after which histories have nearly always met.",
+    numerics: "Path-dependent: each value comes from the one before, in TA-Lib's order of operations.",
     over: Over::Candle,
     params: &[positive("acceleration", 0.02), positive("maximum", 0.2)],
     outputs: &["value"],
@@ -171,6 +178,7 @@ pub(super) static SUPERTREND: Indicator = Indicator {
     formula: "bands = (high + low) / 2 +- multiplier * atr(window); the lower band only rises and the upper only falls until \
               a close beyond it; the direction turns when the close passes the band it follows, and line is that band",
     source: "Seban; TA-Lib 0.8 SUPERTREND: it starts up. Path-dependent: its warm-up is that of the atr and 250 bars.",
+    numerics: "The atr, and comparisons; the bands are not accumulated.",
     over: Over::Candle,
     params: &[WINDOW, positive("multiplier", 3.0)],
     outputs: &["line", "direction"],

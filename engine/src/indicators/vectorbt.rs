@@ -10,6 +10,8 @@ use super::common::{WINDOW, bars, highest, lowest, positive, true_range, unknown
 use super::{CandleColumns, Indicator, Memory, Over, bars_to_forget, window};
 
 const NUMBA: &str = "vectorbt 0.28.5, numba";
+const AS_NUMBA: &str =
+    "Running sums as numba's code makes them, error and all: the signals must be vectorbt's.";
 
 /// `MA(ewm=False)`.
 pub(super) static SMA: Indicator = Indicator {
@@ -17,6 +19,7 @@ pub(super) static SMA: Indicator = Indicator {
     summary: "vectorbt's simple moving average.",
     formula: "sma[i] = (c[i] - c[i-window]) / window; c[i] = c[i-1] + x[i] from the first bar on",
     source: NUMBA,
+    numerics: AS_NUMBA,
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],
@@ -31,6 +34,7 @@ pub(super) static EMA: Indicator = Indicator {
     summary: "vectorbt's exponential moving average: seeded with the first value, shown from bar window - 1 on.",
     formula: "ema[i] = ((1 - a) * ema[i-1] + a * x[i]) / ((1 - a) + a), a = 2 / (window + 1)",
     source: NUMBA,
+    numerics: AS_NUMBA,
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],
@@ -45,6 +49,7 @@ pub(super) static RSI: Indicator = Indicator {
     summary: "vectorbt's relative strength index: Cutler's, by simple averages of gains and losses.",
     formula: "rsi = 100 - 100 / (1 + sma(gains, window) / sma(losses, window)); unknown on a flat window",
     source: NUMBA,
+    numerics: AS_NUMBA,
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],
@@ -69,6 +74,7 @@ pub(super) static MACD: Indicator = Indicator {
     summary: "vectorbt's MACD: of simple averages. Its line begins before its signal does.",
     formula: "macd = sma(x, fast) - sma(x, slow); signal = sma(macd, signal); histogram = macd - signal",
     source: NUMBA,
+    numerics: AS_NUMBA,
     over: Over::Series,
     params: &[bars("fast", 12.0), bars("slow", 26.0), bars("signal", 9.0)],
     outputs: &["macd", "signal", "histogram"],
@@ -90,6 +96,7 @@ pub(super) static STDDEV: Indicator = Indicator {
     summary: "vectorbt's standard deviation (ddof 0).",
     formula: "sqrt(|s2 - 2 * s * mean + window * mean^2| / window); s and s2 are differences of running sums",
     source: NUMBA,
+    numerics: AS_NUMBA,
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],
@@ -104,6 +111,7 @@ pub(super) static BBANDS: Indicator = Indicator {
     summary: "vectorbt's Bollinger bands.",
     formula: "middle = sma(x, window); upper, lower = middle +- deviations * stddev(x, window)",
     source: NUMBA,
+    numerics: AS_NUMBA,
     over: Over::Series,
     params: &[WINDOW, positive("deviations", 2.0)],
     outputs: &["middle", "upper", "lower"],
@@ -122,6 +130,7 @@ pub(super) static STOCH: Indicator = Indicator {
     formula: "k = 100 * (close - lowest(low, k)) / (highest(high, k) - lowest(low, k)); d = sma(k, d); unknown on a range \
               of zero",
     source: NUMBA,
+    numerics: AS_NUMBA,
     over: Over::Candle,
     params: &[bars("k", 14.0), bars("slowing", 1.0), bars("d", 3.0)],
     outputs: &["k", "d"],
@@ -145,6 +154,7 @@ pub(super) static TR: Indicator = Indicator {
     summary: "vectorbt's true range: that of the first bar is high - low.",
     formula: "max(high - low, |high - close[1]|, |low - close[1]|)",
     source: NUMBA,
+    numerics: AS_NUMBA,
     over: Over::Candle,
     params: &[],
     outputs: &["value"],
@@ -159,6 +169,7 @@ pub(super) static ATR: Indicator = Indicator {
     summary: "vectorbt's average true range: an exponential average of weight 2 / (window + 1), not Wilder's.",
     formula: "atr = ema(tr, window), seeded with the first true range",
     source: NUMBA,
+    numerics: AS_NUMBA,
     over: Over::Candle,
     params: &[WINDOW],
     outputs: &["value"],
@@ -173,6 +184,7 @@ pub(super) static OBV: Indicator = Indicator {
     summary: "vectorbt's on-balance volume: an equal close counts as a rise.",
     formula: "obv[i] = obv[i-1] - volume[i] if close[i] < close[i-1], else + volume[i]; obv[0] = volume[0]",
     source: NUMBA,
+    numerics: AS_NUMBA,
     over: Over::Candle,
     params: &[],
     outputs: &["value"],

@@ -3,12 +3,16 @@
 use super::common::{WINDOW, average_true_range, true_range, wilder_alpha};
 use super::{Indicator, Memory, Over, bars_to_forget, window};
 
+/// The family, in the order of the docs.
+pub(super) const FAMILY: &[&Indicator] = &[&STDDEV, &TR, &ATR];
+
 /// Standard deviation.
 pub(super) static STDDEV: Indicator = Indicator {
     name: "stddev",
     summary: "Population standard deviation (ddof 0) of the last `window` values, in units of the series.",
     formula: "stddev = sqrt(sum((x - mean)^2) / window)",
     source: "TA-Lib STDDEV; the sums are exact, so a flat window gives exactly 0.",
+    numerics: "From exact sums of the values and their squares, so that nothing cancels and a flat window is exactly 0.",
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],
@@ -23,6 +27,7 @@ pub(super) static TR: Indicator = Indicator {
     summary: "True range: the range of the candle, from the previous close if that lies outside; in price units.",
     formula: "tr[i] = max(high[i] - low[i], |high[i] - close[i-1]|, |low[i] - close[i-1]|)",
     source: "Wilder 1978; TA-Lib TRANGE: it begins at the second bar.",
+    numerics: "Differences of prices; nothing accumulates.",
     over: Over::Candle,
     params: &[],
     outputs: &["value"],
@@ -37,6 +42,7 @@ pub(super) static ATR: Indicator = Indicator {
     summary: "Average true range: Wilder's average of the true range, in price units.",
     formula: "atr[i] = atr[i-1] + (tr[i] - atr[i-1]) / window; the first is the mean of the first window true ranges",
     source: "Wilder 1978; TA-Lib ATR, with its seed.",
+    numerics: "True ranges through the average of rma.",
     over: Over::Candle,
     params: &[WINDOW],
     outputs: &["value"],

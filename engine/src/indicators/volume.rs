@@ -6,6 +6,9 @@ use super::{Indicator, Memory, Over, Source, window};
 use crate::exact::{Double, ExactSums};
 use crate::interval::DAY_MS;
 
+/// The family, in the order of the docs.
+pub(super) const FAMILY: &[&Indicator] = &[&OBV, &VWAP, &MFI];
+
 /// On-balance volume.
 pub(super) static OBV: Indicator = Indicator {
     name: "obv",
@@ -14,6 +17,7 @@ pub(super) static OBV: Indicator = Indicator {
     formula: "obv[i] = obv[i-1] + volume[i] * sign(close[i] - close[i-1]); at the first bar of the run obv = volume",
     source: "Granville; TA-Lib OBV started at the first bar of the run. The bars before it, which warm-ups see, are \
              counted back from that level, so the level does not depend on how much history there is.",
+    numerics: "A running sum from the anchor; volumes that are whole lots of a power of two add exactly, others to the last bits.",
     over: Over::Candle,
     params: &[],
     outputs: &["value"],
@@ -56,6 +60,7 @@ pub(super) static VWAP: Indicator = Indicator {
     formula: "vwap = sum(t * volume) / sum(volume) over the bars of the same UTC day so far, t = (high + low + close) / 3",
     source: "Session VWAP as charts draw it (TA-Lib's VWAP never resets). While the day has no volume it is the bar's t. \
              The first day of the data may be a part of a day.",
+    numerics: "Both sums of the session in double-double, divided once.",
     over: Over::Candle,
     params: &[],
     outputs: &["value"],
@@ -92,6 +97,7 @@ pub(super) static MFI: Indicator = Indicator {
               mfi = 100 * positive / (positive + negative)",
     source: "Quong and Soudack; TA-Lib MFI. A window without flow gives 50 (TA-Lib: 0). Typical prices that differ by \
              rounding only are equal.",
+    numerics: "Window sums of the flows in double-double.",
     over: Over::Candle,
     params: &[WINDOW],
     outputs: &["value"],

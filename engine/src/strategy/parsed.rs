@@ -34,6 +34,7 @@ pub struct ParsedStrategy {
     strategy: Strategy,
     define: BTreeMap<String, (String, Expr)>,
     formulas: BTreeMap<String, (String, Expr)>,
+    columns: Vec<String>,
 }
 
 /// Names an expression cannot use for its own parameters and blocks, because they are the candle's.
@@ -87,7 +88,37 @@ impl ParsedStrategy {
         {
             errors.extend(found.into_iter().map(|error| StrategyError::new("session", error.to_string())));
         }
-        if errors.is_empty() { Ok(Self { strategy, define, formulas }) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(Self { strategy, define, formulas, columns: Vec::new() })
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// The same strategy over candles that carry columns beside OHLCV, in this order.
+    ///
+    /// # Errors
+    /// A column whose name a parameter or a block has too, or that cannot be a name.
+    pub fn with_columns(self, columns: Vec<String>) -> Result<Self, Vec<StrategyError>> {
+        let mut errors = Vec::new();
+        for name in &columns {
+            let taken = [
+                ("parameters", self.strategy.parameters.contains_key(name)),
+                ("define", self.define.contains_key(name)),
+            ];
+            for (place, _) in taken.into_iter().filter(|(_, taken)| *taken) {
+                errors.push(StrategyError::new(
+                    format!("{place}.{name}"),
+                    format!("`{name}` is a column of the candles too: give it another name"),
+                ));
+            }
+        }
+        if errors.is_empty() { Ok(Self { columns, ..self }) } else { Err(errors) }
+    }
+
+    /// Names of the columns beside the candle.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
     }
 
     /// The document.

@@ -129,7 +129,7 @@ impl TrialPlan {
         vectorbt: bool,
         graph: &mut Graph,
     ) -> Result<Self, Vec<StrategyError>> {
-        let scope = Scope { parameters, define: parsed.define(), base, vectorbt };
+        let scope = Scope { parameters, define: parsed.define(), columns: parsed.columns(), base, vectorbt };
         let mut plan = Planner { parsed, compiler: Compiler::new(graph, scope), errors: Vec::new() };
         let strategy = parsed.strategy();
         let long =
@@ -154,7 +154,7 @@ impl TrialPlan {
         vectorbt: bool,
     ) -> Result<(), Vec<StrategyError>> {
         let mut graph = Graph::new();
-        let scope = Scope { parameters, define: parsed.define(), base, vectorbt };
+        let scope = Scope { parameters, define: parsed.define(), columns: parsed.columns(), base, vectorbt };
         let mut errors = Vec::new();
         for name in parsed.define().keys() {
             let call = Expr { kind: Kind::Name(name.clone()), at: 0 };

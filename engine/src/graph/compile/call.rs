@@ -179,13 +179,18 @@ impl Compiler<'_> {
         at: usize,
         place: Place<'_>,
     ) -> Result<Compiled, ExprError> {
+        let series = series_count(indicator);
         let (args, frame) = match args.split_last() {
-            Some((Expr { kind: Kind::Text(text), at }, rest)) => (rest, self.frame(text, *at, place)?),
+            // A last text is another interval, unless it stands where a word or a moment does and no interval could.
+            Some((Expr { kind: Kind::Text(text), at }, rest))
+                if !takes_text(indicator, rest.len(), series) || text.parse::<Interval>().is_ok() =>
+            {
+                (rest, self.frame(text, *at, place)?)
+            }
             _ => (args, place.frame),
         };
         let inner = Place { frame, ..place };
         let usage = usage(indicator);
-        let series = usize::from(indicator.over == Over::Series);
         let required = indicator.params.iter().filter(|p| p.default.is_none()).count();
         if args.len() < series + required || args.len() > series + indicator.params.len() {
             let most = series + indicator.params.len();
@@ -199,17 +204,17 @@ impl Compiler<'_> {
             return Err(place.error(at, message));
         }
         let mut inputs = Vec::new();
-        if series == 1 {
+        for arg in &args[..series] {
             let input =
-                self.typed(&args[0], Type::Number, inner, &format!("the series of `{}`", indicator.name))?;
+                self.typed(arg, Type::Number, inner, &format!("the series of `{}`", indicator.name))?;
             if self.graph.node(input).on_position {
                 let message =
                     format!("a position function has no history: `{}` cannot use it", indicator.name);
-                return Err(place.error(args[0].at, message));
+                return Err(place.error(arg.at, message));
             }
             if self.graph.constant(input).is_some() {
                 let message = format!("the series of `{}` is a constant: {usage}", indicator.name);
-                return Err(place.error(args[0].at, message));
+                return Err(place.error(arg.at, message));
             }
             inputs.push(input);
         }
@@ -237,6 +242,9 @@ impl Compiler<'_> {
         place: Place<'_>,
     ) -> Result<f64, ExprError> {
         let (name, owner) = (param.name, indicator.name);
+        if let Some(value) = worded(indicator, param, arg, place)? {
+            return Ok(value);
+        }
         let node = self.typed(arg, Type::Number, place, &format!("`{name}` of `{owner}`"))?;
         let Some(value) = self.graph.constant(node) else {
             let message = format!(
@@ -256,19 +264,93 @@ impl Compiler<'_> {
                 Err(place
                     .error(arg.at, format!("`{name}` of `{owner}` is {value}, but must be above {bound}")))
             }
+            Domain::From(least) if value.is_nan() || value < least => Err(place
+                .error(arg.at, format!("`{name}` of `{owner}` is {value}, but must be at least {least}"))),
+            Domain::Between(least, most) if value.is_nan() || value < least || value > most => {
+                let message = format!("`{name}` of `{owner}` is {value}, but must be from {least} to {most}");
+                Err(place.error(arg.at, message))
+            }
             _ => Ok(value),
         }
     }
 }
 
+/// How many series stand before an indicator's parameters.
+fn series_count(indicator: &Indicator) -> usize {
+    match indicator.over {
+        Over::Candle => 0,
+        Over::Series => 1,
+        Over::Pair => 2,
+    }
+}
+
+/// Whether argument `nth` of an indicator is written as a text.
+fn takes_text(indicator: &Indicator, nth: usize, series: usize) -> bool {
+    let param = nth.checked_sub(series).and_then(|nth| indicator.params.get(nth));
+    param.is_some_and(|param| matches!(param.domain, Domain::Choice(_) | Domain::Instant))
+}
+
+/// The value of a parameter that is written as a text.
+fn worded(
+    indicator: &Indicator,
+    param: &Param,
+    arg: &Expr,
+    place: Place<'_>,
+) -> Result<Option<f64>, ExprError> {
+    let (name, owner) = (param.name, indicator.name);
+    let text = match &arg.kind {
+        Kind::Text(text) => text.as_str(),
+        _ => "",
+    };
+    match param.domain {
+        Domain::Choice(words) => match words.iter().position(|word| *word == text) {
+            Some(nth) => Ok(Some(nth as f64)),
+            None => {
+                let message = format!(
+                    "`{name}` of `{owner}` is one of \"{}\": {}",
+                    words.join("\", \""),
+                    usage(indicator)
+                );
+                Err(place.error(arg.at, message))
+            }
+        },
+        Domain::Instant => match instant(text) {
+            Some(ms) => Ok(Some(ms as f64)),
+            None => {
+                let message = format!(
+                    "`{name}` of `{owner}` is a moment such as \"2024-03-01T00:00:00Z\", or a date such as \"2024-03-01\" (midnight UTC)"
+                );
+                Err(place.error(arg.at, message))
+            }
+        },
+        _ => Ok(None),
+    }
+}
+
+/// RFC 3339, or a date, midnight UTC; in milliseconds.
+fn instant(text: &str) -> Option<i64> {
+    let at = text.parse::<jiff::Timestamp>().ok().or_else(|| {
+        let date = text.parse::<jiff::civil::Date>().ok().filter(|_| text.len() == "2024-01-01".len())?;
+        date.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+    });
+    at.map(jiff::Timestamp::as_millisecond)
+}
+
 /// How an indicator is called: `bbands(series, window, deviations=2)`.
 pub fn usage(indicator: &Indicator) -> String {
-    let series = (indicator.over == Over::Series).then(|| "series".to_owned());
-    let params = indicator.params.iter().map(|param| match param.default {
-        Some(default) => format!("{}={default}", param.name),
-        None => param.name.to_owned(),
+    let series = match indicator.over {
+        Over::Candle => &[][..],
+        Over::Series => &["series"],
+        Over::Pair => &["series", "other"],
+    };
+    let params = indicator.params.iter().map(|param| match (param.default, param.domain) {
+        (Some(default), Domain::Choice(words)) => {
+            format!("{}=\"{}\"", param.name, words.get(default as usize).unwrap_or(&""))
+        }
+        (Some(default), _) => format!("{}={default}", param.name),
+        (None, _) => param.name.to_owned(),
     });
-    let args: Vec<_> = series.into_iter().chain(params).collect();
+    let args: Vec<_> = series.iter().map(|name| (*name).to_owned()).chain(params).collect();
     format!("{}({})", indicator.name, args.join(", "))
 }
 
@@ -285,8 +367,7 @@ fn unknown_function(name: &str) -> String {
     if let Some(instead) = instead {
         return format!("unknown function `{name}`: {instead}");
     }
-    let known =
-        indicators::ALL.iter().map(|indicator| indicator.name).chain(functions::NAMES.iter().copied());
+    let known = indicators::all().map(|indicator| indicator.name).chain(functions::NAMES.iter().copied());
     match nearest(name, known) {
         Some(near) => format!("unknown function `{name}`: did you mean `{near}`?"),
         None => format!("unknown function `{name}`: `blockgrid indicators` lists what there is"),
