@@ -17,6 +17,7 @@ const UNDEFINED: f64 = f64::INFINITY;
 
 /// Every known difference.
 pub const DIFFERENCES: &[Difference] = &[
+    Difference { indicator: "rsi", series: "flat", within: UNDEFINED, why: "no change: 50, TA-Lib gives 0" },
     Difference { indicator: "mfi", series: "flat", within: UNDEFINED, why: "no flow: 50, TA-Lib gives 0" },
     Difference { indicator: "stoch", series: "flat", within: UNDEFINED, why: "no range: 50, TA-Lib gives 0" },
     Difference {
