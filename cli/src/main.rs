@@ -5,6 +5,7 @@
 
 mod candles;
 mod complete;
+mod data;
 mod eval;
 mod explain;
 mod failure;
@@ -50,6 +51,9 @@ enum Command {
         #[command(flatten)]
         manifest: ManifestArgs,
     },
+    /// Candles at rest: verify.
+    #[command(subcommand)]
+    Data(data::DataCommand),
     /// Evaluate expressions over candles: blockgrid eval --data candles.csv "rsi(close, 14)".
     Eval(eval::EvalArgs),
     /// SQL over the result tables of a run: blockgrid query DIR "select * from trials limit 10".
@@ -143,6 +147,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Validate { manifest, output } => validate::validate(&manifest, output),
         Command::Explain { manifest } => explain::explain(&manifest),
+        Command::Data(command) => data::data(&command),
         Command::Eval(args) => eval::eval(&args),
         Command::Query { args } => return query::query(&args),
         Command::Indicators { name, markdown } => indicators::indicators(name.as_deref(), markdown),
