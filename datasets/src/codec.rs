@@ -2,9 +2,11 @@
 
 mod decode;
 mod encode;
+mod table;
 
 pub(crate) use decode::{Footer, Object};
-pub(crate) use encode::{chunk_sum, parquet_bytes, parquet_of_candles};
+pub(crate) use encode::{Series, chunk_sum, parquet_bytes};
+pub(crate) use table::Table;
 
 /// The columns of a file of candles, in order; readers take them in any order and ignore others.
 pub const COLUMNS: [&str; 6] = ["timestamp", "open", "high", "low", "close", "volume"];

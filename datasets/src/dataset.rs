@@ -1,25 +1,29 @@
 //! A data set: opened by its manifest, read by symbol, interval and range of time.
 
 mod index;
+mod read;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use blockgrid_engine::candles::{Candles, RawCandles};
+use blockgrid_engine::candles::Candles;
 use blockgrid_engine::interval::Interval;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::DatasetError;
-use crate::codec::{Footer, Object, list};
+use crate::codec::{Footer, Object, Table, list};
 use crate::digest::sha256;
-use crate::error::{FileRow, iso, split};
+use crate::error::iso;
 use crate::location::local_path;
 use crate::manifest::{FileEntry, MANIFEST, Manifest};
 use crate::runtime::block_on;
+pub(crate) use read::{Places, read_object};
+use read::{cut, in_range};
 
 /// Candles at rest under one root.
 #[derive(Clone)]
@@ -123,23 +127,48 @@ impl Dataset {
         from_ms: Option<i64>,
         to_ms: Option<i64>,
     ) -> Result<Candles, DatasetError> {
-        self.read_counted(symbol, interval, from_ms, to_ms).map(|(candles, _)| candles)
+        self.read_counted(symbol, interval, from_ms, to_ms, &[]).map(|(candles, _)| candles)
     }
 
-    /// [`Dataset::read`], and how much was read for it.
+    /// [`Dataset::read`] with columns beside OHLCV, which the candles then have in this order. In a file that has not
+    /// got a column, its values are unknown (NaN).
     ///
     /// # Errors
-    /// As [`Dataset::read`].
+    /// As [`Dataset::read`], and when no file of the symbol has a column of that name.
+    pub fn read_with(
+        &self,
+        symbol: &str,
+        interval: Interval,
+        from_ms: Option<i64>,
+        to_ms: Option<i64>,
+        columns: &[&str],
+    ) -> Result<Candles, DatasetError> {
+        self.read_counted(symbol, interval, from_ms, to_ms, columns).map(|(candles, _)| candles)
+    }
+
+    /// The columns beside OHLCV that a symbol has at an interval, sorted.
+    pub fn columns(&self, symbol: &str, interval: Interval) -> Vec<String> {
+        let files = self.files(symbol, interval).unwrap_or_default();
+        let names: BTreeSet<_> = files.iter().flat_map(|file| &file.columns).collect();
+        names.into_iter().cloned().collect()
+    }
+
+    /// [`Dataset::read_with`], and how much was read for it.
+    ///
+    /// # Errors
+    /// As [`Dataset::read_with`].
     pub fn read_counted(
         &self,
         symbol: &str,
         interval: Interval,
         from_ms: Option<i64>,
         to_ms: Option<i64>,
+        columns: &[&str],
     ) -> Result<(Candles, ReadCounts), DatasetError> {
         let files = self.files(symbol, interval)?;
+        self.check_columns(symbol, interval, columns)?;
         let mut counts = ReadCounts { files: files.len(), ..ReadCounts::default() };
-        let mut raw = RawCandles::default();
+        let mut table = Table::new(columns);
         let mut places = Places::default();
         block_on(async {
             for entry in in_range(&files, from_ms, to_ms) {
@@ -147,12 +176,12 @@ impl Dataset {
                 let footer = self.checked_footer(&object, entry).await?;
                 counts.files_read += 1;
                 counts.row_groups += footer.row_groups();
-                read_object(&object, &footer, (from_ms, to_ms), &mut raw, &mut places, &mut counts).await?;
+                read_object(&object, &footer, (from_ms, to_ms), &mut table, &mut places, &mut counts).await?;
             }
             Ok(())
         })?;
-        let raw = cut(raw, from_ms, to_ms, &mut places);
-        if raw.timestamp.is_empty() {
+        cut(&mut table, from_ms, to_ms, &mut places);
+        if table.len() == 0 {
             let (first, last) = self.range(symbol, interval).unwrap_or_default();
             return Err(DatasetError::NoCandles {
                 symbol: symbol.to_owned(),
@@ -162,7 +191,21 @@ impl Dataset {
                 last: iso(last),
             });
         }
-        Ok((places.check(interval, raw)?, counts))
+        Ok((places.check(interval, table)?, counts))
+    }
+
+    fn check_columns(&self, symbol: &str, interval: Interval, columns: &[&str]) -> Result<(), DatasetError> {
+        let existing = self.columns(symbol, interval);
+        match columns.iter().find(|name| !existing.iter().any(|e| e.trim().eq_ignore_ascii_case(name))) {
+            Some(name) => Err(DatasetError::NoColumn {
+                column: (*name).to_owned(),
+                symbol: symbol.to_owned(),
+                interval,
+                dataset: self.location.clone(),
+                existing: list(&existing),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Reads the footers of the files that [`Dataset::read`] would use and compares them with the manifest: presence,
@@ -295,81 +338,4 @@ impl fmt::Debug for Dataset {
 
 pub(crate) fn join(prefix: &Path, path: &str) -> Path {
     path.split('/').fold(prefix.clone(), |path, part| path.join(part))
-}
-
-fn in_range<'a>(
-    files: &'a [&'a FileEntry],
-    from: Option<i64>,
-    to: Option<i64>,
-) -> impl Iterator<Item = &'a FileEntry> {
-    files
-        .iter()
-        .filter(move |f| from.is_none_or(|from| f.last >= from) && to.is_none_or(|to| f.first < to))
-        .copied()
-}
-
-/// Reads the row groups of a file that may have candles in the range.
-pub(crate) async fn read_object(
-    object: &Object,
-    footer: &Footer,
-    (from, to): (Option<i64>, Option<i64>),
-    raw: &mut RawCandles,
-    places: &mut Places,
-    counts: &mut ReadCounts,
-) -> Result<(), DatasetError> {
-    let mut first_row = 0;
-    for group in 0..footer.row_groups() {
-        if footer.overlaps(group, from, to) {
-            places.0.push((raw.timestamp.len(), object.file.clone(), first_row));
-            counts.column_bytes += footer.read_group(object, group, first_row, raw).await?;
-            counts.row_groups_read += 1;
-        }
-        first_row += footer.group_rows(group);
-    }
-    Ok(())
-}
-
-/// Where the candles of a read come from: index of the first candle, file, row of that candle in the file.
-#[derive(Debug, Default)]
-pub(crate) struct Places(Vec<(usize, String, usize)>);
-
-impl Places {
-    /// Makes candles, or names the file and row of the one that is none.
-    pub(crate) fn check(&self, interval: Interval, raw: RawCandles) -> Result<Candles, DatasetError> {
-        Candles::new(interval, raw).map_err(|error| {
-            let (row, message) = split(&error);
-            let row = row.unwrap_or(0);
-            let place = self.0.iter().rev().find(|(start, ..)| *start <= row);
-            let (file, place) = place.map_or_else(
-                || (String::new(), FileRow::Whole),
-                |(start, file, first_row)| (file.clone(), FileRow::Row(first_row + row - start + 1)),
-            );
-            DatasetError::BadCandle { file, place, message }
-        })
-    }
-}
-
-/// Keeps the candles in the range. Row groups at its edges bring others; unsorted ones are kept, to be found later.
-fn cut(raw: RawCandles, from: Option<i64>, to: Option<i64>, places: &mut Places) -> RawCandles {
-    let at = &raw.timestamp;
-    let start = from.map_or(0, |from| at.iter().position(|&t| t >= from).unwrap_or(at.len()));
-    let end =
-        to.map_or(at.len(), |to| at.iter().rposition(|&t| t < to).map_or(0, |last| last + 1)).max(start);
-    for (first, _, first_row) in &mut places.0 {
-        *first_row += start.saturating_sub(*first);
-        *first = first.saturating_sub(start);
-    }
-    let keep = |mut column: Vec<f64>| {
-        column.truncate(end);
-        column.drain(..start.min(column.len()));
-        column
-    };
-    RawCandles {
-        timestamp: at[start..end].to_vec(),
-        open: keep(raw.open),
-        high: keep(raw.high),
-        low: keep(raw.low),
-        close: keep(raw.close),
-        volume: keep(raw.volume),
-    }
 }

@@ -3,7 +3,7 @@
 use blockgrid_engine::candles::Candles;
 use sha2::{Digest, Sha256};
 
-/// SHA-256, in lowercase hex, over the symbol, the interval and every candle.
+/// SHA-256, in lowercase hex, over the symbol, the interval, every candle, and the columns beside them by name.
 ///
 /// It depends on values alone: candles read from CSV, from Parquet, from one file or from twelve have one digest when
 /// their numbers are equal. Floats count by their bits, little endian, except that -0 counts as 0.
@@ -20,6 +20,17 @@ pub fn digest(symbol: &str, candles: &Candles) -> String {
     for column in [candles.open(), candles.high(), candles.low(), candles.close(), candles.volume()] {
         for value in column {
             hash.update((value + 0.0).to_bits().to_le_bytes());
+        }
+    }
+    let mut columns: Vec<_> = candles.columns().iter().collect();
+    columns.sort_by(|a, b| a.0.cmp(&b.0));
+    for (name, values) in columns {
+        hash.update((name.len() as u64).to_le_bytes());
+        hash.update(name.as_bytes());
+        for value in values {
+            // One NaN is as unknown as another.
+            let bits = if value.is_nan() { 0x7ff8_0000_0000_0000 } else { (value + 0.0).to_bits() };
+            hash.update(bits.to_le_bytes());
         }
     }
     hex(&hash.finalize())
@@ -68,6 +79,15 @@ mod tests {
         assert_ne!(one, digest("B", &candles(0.0)));
         assert_ne!(one, digest("A", &candles(1.0)));
         // Computed apart from this code: digests stand in results, so they must not change with a refactoring.
+        let with = |columns: &[(&str, f64)]| {
+            let columns = columns.iter().map(|(name, value)| ((*name).to_owned(), vec![*value])).collect();
+            digest("A", &candles(0.0).with_columns(columns).unwrap())
+        };
+        assert_eq!(one, with(&[]));
+        assert_eq!(with(&[("a", 1.0), ("b", f64::NAN)]), with(&[("b", -f64::NAN), ("a", 1.0)]));
+        assert_ne!(with(&[("a", 1.0)]), with(&[("a", 2.0)]));
+        assert_ne!(with(&[("a", 1.0)]), with(&[("b", 1.0)]));
+        assert_ne!(one, with(&[("a", f64::NAN)]));
         assert_eq!(one, "c012fdd797738cb80afdddbb519b3c4f4a528f417b3dc1444b25455e8ca2f1e7");
     }
 }

@@ -81,7 +81,7 @@ pub enum DatasetError {
         dataset: String,
         /// The intervals there are.
         existing: String,
-        /// Whether a finer interval would do, once stored candles can be resampled.
+        /// What to do instead.
         hint: String,
     },
     /// The symbol has candles, but none in the range.
@@ -108,6 +108,22 @@ pub enum DatasetError {
         /// What was found.
         message: String,
     },
+    /// No such column beside OHLCV.
+    #[error(
+        "`{dataset}` has no column `{column}` beside the {interval} candles of `{symbol}`: it has {existing}"
+    )]
+    NoColumn {
+        /// As asked.
+        column: String,
+        /// As asked.
+        symbol: String,
+        /// The interval of the stored candles.
+        interval: Interval,
+        /// The data set.
+        dataset: String,
+        /// The columns there are.
+        existing: String,
+    },
     /// A column is missing.
     #[error("`{file}` has no column `{column}`: it has {found}")]
     MissingColumn {
@@ -124,7 +140,7 @@ pub enum DatasetError {
         /// The file.
         file: String,
         /// The column.
-        column: &'static str,
+        column: String,
         /// Its type.
         found: String,
         /// The type it must have.
@@ -138,7 +154,7 @@ pub enum DatasetError {
         /// The file.
         file: String,
         /// The column.
-        column: &'static str,
+        column: String,
         /// The codec by its name in Parquet.
         codec: String,
     },
@@ -184,7 +200,7 @@ pub enum DatasetError {
         /// The file.
         file: String,
         /// The column.
-        column: &'static str,
+        column: String,
         /// The row group, from 0.
         row_group: usize,
         /// What the reader says.
@@ -198,7 +214,7 @@ pub enum DatasetError {
         /// The file.
         file: String,
         /// The column.
-        column: &'static str,
+        column: String,
         /// Row in the file, from 1.
         row: usize,
     },
@@ -280,6 +296,10 @@ impl DatasetError {
             | ErrorKind::NotADirectory
             | ErrorKind::InvalidFilename => Self::Unwritable {
                 message: format!("`{file}` cannot be written: {said}: give another place"),
+            },
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Io {
+                file,
+                message: format!("cannot be written: {said}: free some space, or give another place"),
             },
             _ => Self::Io { file, message: format!("cannot be written: {said}") },
         }

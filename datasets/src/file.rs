@@ -9,12 +9,12 @@ use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use blockgrid_engine::candles::{Candles, RawCandles};
+use blockgrid_engine::candles::Candles;
 use blockgrid_engine::interval::Interval;
 use object_store::local::LocalFileSystem;
 
 use crate::DatasetError;
-use crate::codec::{Footer, Object, ROW_GROUP, parquet_bytes};
+use crate::codec::{Footer, Object, ROW_GROUP, Series, Table, parquet_bytes};
 use crate::dataset::{Places, ReadCounts, read_object};
 use crate::error::{FileRow, iso, split};
 use crate::runtime::block_on;
@@ -73,29 +73,30 @@ fn read_parquet(
     let path = object_store::path::Path::from_filesystem_path(absolute)
         .map_err(|e| DatasetError::Io { file: file.clone(), message: e.to_string() })?;
     let object = Object { store: Arc::new(LocalFileSystem::new()), path, file, size };
-    let mut raw = RawCandles::default();
+    let mut table = Table::default();
     let mut places = Places::default();
     block_on(async {
         let footer = Footer::load(&object).await?;
         let mut counts = ReadCounts::default();
-        read_object(&object, &footer, (None, None), &mut raw, &mut places, &mut counts).await
+        read_object(&object, &footer, (None, None), &mut table, &mut places, &mut counts).await
     })?;
-    if raw.timestamp.is_empty() {
+    let timestamp = &table.raw.timestamp;
+    if timestamp.is_empty() {
         return Err(DatasetError::Interval {
             file: object.file,
             message: "it has no candles: give a file with at least one row".to_owned(),
         });
     }
-    let descending = raw.timestamp.windows(2).all(|pair| pair[1] < pair[0]);
-    if raw.timestamp.len() > 1 && descending {
+    let descending = timestamp.windows(2).all(|pair| pair[1] < pair[0]);
+    if timestamp.len() > 1 && descending {
         return Err(DatasetError::BadCandle {
             file: object.file,
             place: FileRow::Whole,
             message: csv::NEWEST_FIRST.to_owned(),
         });
     }
-    let interval = interval.map_or_else(|| infer(&object.file, &raw.timestamp), Ok)?;
-    Ok((interval, places.check(interval, raw)?))
+    let interval = interval.map_or_else(|| infer(&object.file, timestamp), Ok)?;
+    Ok((interval, places.check(interval, table)?))
 }
 
 /// The most frequent distance between two candles, the shorter of two that are as frequent.
@@ -154,8 +155,12 @@ pub fn write_columns(
         }
     }
     let bytes = match extension(path).as_str() {
-        "parquet" => parquet_bytes(timestamps, columns, true, ROW_GROUP)
-            .map_err(|e| DatasetError::Io { file: path.display().to_string(), message: e.to_string() })?,
+        "parquet" => {
+            let columns: Vec<_> =
+                columns.iter().map(|&(name, values)| Series { name, values, nullable: true }).collect();
+            parquet_bytes(timestamps, &columns, ROW_GROUP)
+                .map_err(|e| DatasetError::Io { file: path.display().to_string(), message: e.to_string() })?
+        }
         _ => csv_text(timestamps, columns).into_bytes(),
     };
     write_file(path, &bytes)

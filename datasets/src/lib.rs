@@ -4,13 +4,14 @@
 //!
 //! ```text
 //! dataset.json                                                       the manifest
-//! interval=1h/symbol=BTC-USD/year=2024/part-0000.parquet             candles
+//! interval=1h/symbol=BTC-USD/year=2024/part-1f4c9e0a7b3d5562.parquet   candles
+//! interval=1s/symbol=BTC-USD/year=2024/month=03/part-….parquet        candles shorter than a minute
 //! ```
 //!
 //! - [`Dataset`] opens one and reads [`Candles`](blockgrid_engine::candles::Candles) of a symbol and a range of time.
 //! - [`sample`] is the data set of synthetic candles that every build carries.
 //! - [`read_file`] reads a single CSV or Parquet file, [`write_columns`] writes one.
-//! - [`write_dataset`] writes a data set, byte for byte the same for the same candles.
+//! - [`DatasetWriter`] writes a data set, byte for byte the same for the same candles, all of it or nothing.
 //! - [`digest`] names candles by their values, wherever they came from.
 //! - [`synthetic`] makes candles from a seed.
 //!
@@ -23,10 +24,12 @@ mod error;
 mod file;
 mod location;
 mod manifest;
+mod partition;
 mod runtime;
 mod sample;
 pub mod synthetic;
 mod write;
+mod writer;
 
 pub use codec::COLUMNS;
 pub use dataset::{Dataset, ReadCounts};
@@ -37,4 +40,5 @@ pub use file::write_columns;
 pub use file::{FileCandles, read_file};
 pub use manifest::{FileEntry, Generator, MANIFEST, Manifest};
 pub use sample::{SAMPLE_FILES, sample};
-pub use write::{About, Series, encode_dataset, write_dataset};
+pub use write::{About, Series, encode_dataset};
+pub use writer::{DatasetWriter, SeriesWriter};

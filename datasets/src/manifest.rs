@@ -65,6 +65,9 @@ pub struct FileEntry {
     pub bytes: u64,
     /// SHA-256 of the file in hex; empty in a manifest that was gathered from the files because none was there.
     pub sha256: String,
+    /// Names of its columns beside OHLCV, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
 }
 
 impl Manifest {

@@ -1,14 +1,15 @@
-//! Writing data sets. The same candles give the same bytes.
+//! The files of a data set as bytes. The same candles give the same bytes.
 
 use std::path::Path;
 
 use blockgrid_engine::candles::Candles;
-use blockgrid_engine::interval::DAY_MS;
+use blockgrid_engine::interval::Interval;
 
 use crate::DatasetError;
-use crate::codec::{ROW_GROUP, parquet_of_candles};
+use crate::codec::{ROW_GROUP, Table, parquet_bytes};
 use crate::digest::sha256;
 use crate::manifest::{FileEntry, Generator, MANIFEST, Manifest};
+use crate::partition::{Partition, check_symbol};
 
 /// What a manifest says of a data set as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,30 +33,13 @@ pub struct Series<'a> {
     pub candles: &'a Candles,
 }
 
-/// The files of a data set as (path inside it, bytes), `dataset.json` last; one file a year.
+/// The files of a data set as (path inside it, bytes), `dataset.json` last; one file a partition, numbered, not named by
+/// content, so that a program can embed them. [`DatasetWriter`](crate::DatasetWriter) writes a folder.
 ///
 /// # Errors
 /// When a symbol cannot be a folder, or is given twice at one interval.
 pub fn encode_dataset(about: &About, series: &[Series<'_>]) -> Result<Vec<(String, Vec<u8>)>, DatasetError> {
     encode(about, series, ROW_GROUP)
-}
-
-/// Writes a data set into a folder, which is made if it is missing. Files of the same name are replaced; the manifest
-/// comes last, so a run that was broken off leaves no manifest of files that are not there.
-///
-/// # Errors
-/// As [`encode_dataset`], and when the folder cannot be written.
-pub fn write_dataset(root: &Path, about: &About, series: &[Series<'_>]) -> Result<Manifest, DatasetError> {
-    let files = encode_dataset(about, series)?;
-    for (path, bytes) in &files {
-        let path = root.join(path);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|e| DatasetError::write(folder, &e))?;
-        }
-        write_file(&path, bytes)?;
-    }
-    let manifest = files.last().map(|(_, bytes)| bytes.as_slice()).unwrap_or_default();
-    Manifest::from_json(MANIFEST, manifest)
 }
 
 pub(crate) fn encode(
@@ -75,26 +59,12 @@ pub(crate) fn encode(
                 message: format!("`{symbol}` is given twice at {interval}: join its candles"),
             });
         }
-        let at = series.candles.timestamp();
-        let mut start = 0;
-        while start < at.len() {
-            let year = year_of(at[start]);
-            let end = start + at[start..].partition_point(|&t| year_of(t) == year);
-            let path = format!("interval={interval}/symbol={symbol}/year={year:04}/part-0000.parquet");
-            let bytes = parquet_of_candles(series.candles, start..end, row_group)
-                .map_err(|e| DatasetError::Io { file: path.clone(), message: e.to_string() })?;
-            entries.push(FileEntry {
-                path: path.clone(),
-                symbol: symbol.to_owned(),
-                interval,
-                rows: (end - start) as u64,
-                first: at[start],
-                last: at[end - 1],
-                bytes: bytes.len() as u64,
-                sha256: sha256(&bytes),
-            });
+        for (part, range) in Partition::cut(interval, series.candles.timestamp()) {
+            let path = format!("{}/part-0000.parquet", part.folder(interval, symbol));
+            let table = Table::from_candles(&series.candles.slice(range));
+            let (entry, bytes) = encode_file(&table, symbol, interval, row_group, |_| path.clone())?;
+            entries.push(entry);
             files.push((path, bytes));
-            start = end;
         }
     }
     let About { name, source, licence, generator } = about.clone();
@@ -103,27 +73,33 @@ pub(crate) fn encode(
     Ok(files)
 }
 
-fn check_symbol(symbol: &str) -> Result<(), DatasetError> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if symbol.is_empty() || symbol.starts_with('.') || !symbol.chars().all(plain) {
-        return Err(DatasetError::Unwritable {
-            message: format!(
-                "symbol `{symbol}` cannot be the name of a folder: use letters, digits, `.`, `_` and `-`, as in BTC-USD"
-            ),
-        });
-    }
-    Ok(())
-}
-
-/// The UTC year of a moment.
-fn year_of(ms: i64) -> i64 {
-    // Days to civil date, Howard Hinnant, https://howardhinnant.github.io/date_algorithms.html#civil_from_days
-    let days = ms.div_euclid(DAY_MS) + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    year + era * 400 + i64::from(of_year >= 306)
+/// A file of candles, which are not empty and of one symbol and interval: its entry, with a path made of its SHA-256,
+/// and its bytes.
+pub(crate) fn encode_file(
+    table: &Table,
+    symbol: &str,
+    interval: Interval,
+    row_group: usize,
+    path: impl FnOnce(&str) -> String,
+) -> Result<(FileEntry, Vec<u8>), DatasetError> {
+    let at = &table.raw.timestamp;
+    let bytes = parquet_bytes(at, &table.series(), row_group).map_err(|error| DatasetError::Io {
+        file: format!("candles of {symbol} at {interval}"),
+        message: format!("they cannot be encoded: {error}"),
+    })?;
+    let sha256 = sha256(&bytes);
+    let entry = FileEntry {
+        path: path(&sha256),
+        symbol: symbol.to_owned(),
+        interval,
+        rows: at.len() as u64,
+        first: at.first().copied().unwrap_or_default(),
+        last: at.last().copied().unwrap_or_default(),
+        bytes: bytes.len() as u64,
+        sha256,
+        columns: table.columns.iter().map(|(name, _)| name.clone()).collect(),
+    };
+    Ok((entry, bytes))
 }
 
 /// Writes a file as a whole or not at all: beside its place first, then moved. Its folder must be there.
@@ -135,24 +111,4 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), DatasetError> 
         let _ = std::fs::remove_file(&partial);
         DatasetError::write(path, &error)
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn years_begin_on_the_first_of_january() {
-        for (text, year) in [
-            ("2023-12-31T23:59:59.999Z", 2023),
-            ("2024-01-01T00:00:00Z", 2024),
-            ("2024-02-29T12:00:00Z", 2024),
-            ("1969-12-31T23:00:00Z", 1969),
-            ("2000-12-31T23:00:00Z", 2000),
-        ] {
-            let at: jiff::Timestamp = text.parse().unwrap();
-            assert_eq!(year_of(at.as_millisecond()), year, "{text}");
-            assert_eq!(crate::error::iso(at.as_millisecond()), text);
-        }
-    }
 }

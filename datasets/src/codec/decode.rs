@@ -11,7 +11,6 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, TimeUnit};
-use blockgrid_engine::candles::RawCandles;
 use bytes::{Buf, Bytes};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -25,7 +24,7 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::statistics::Statistics;
 
-use super::{COLUMNS, CREATED_BY, SUMS_KEY, chunk_sum, find_columns, list};
+use super::{COLUMNS, CREATED_BY, SUMS_KEY, Table, chunk_sum, find_columns, list};
 use crate::DatasetError;
 use crate::file::time::epoch_ms;
 
@@ -55,10 +54,10 @@ impl Object {
         DatasetError::NotParquet { file: self.file.clone(), message: message.into() }
     }
 
-    fn corrupt(&self, column: usize, row_group: usize, message: impl Into<String>) -> DatasetError {
+    fn corrupt(&self, column: &str, row_group: usize, message: impl Into<String>) -> DatasetError {
         DatasetError::CorruptPage {
             file: self.file.clone(),
-            column: COLUMNS[column],
+            column: column.to_owned(),
             row_group,
             message: message.into(),
         }
@@ -118,7 +117,7 @@ impl Footer {
             if !ok {
                 return Err(DatasetError::WrongType {
                     file: object.file.clone(),
-                    column: COLUMNS[i],
+                    column: COLUMNS[i].to_owned(),
                     found: field.data_type().to_string(),
                     expected: if i == 0 { "a timestamp or a 64-bit integer" } else { "a 64-bit float" },
                 });
@@ -129,15 +128,8 @@ impl Footer {
         if groups.iter().any(|g| g.num_rows() < 0) || rows != metadata.metadata().file_metadata().num_rows() {
             return Err(object.not_parquet("its row groups do not add up to its rows"));
         }
-        for (i, &leaf) in columns.iter().enumerate() {
-            let unread = |codec: &Compression| !is_built_in(*codec);
-            if let Some(codec) = groups.iter().map(|g| g.column(leaf).compression()).find(unread) {
-                return Err(DatasetError::Codec {
-                    file: object.file.clone(),
-                    column: COLUMNS[i],
-                    codec: codec.to_string(),
-                });
-            }
+        for (name, &leaf) in COLUMNS.iter().zip(&columns) {
+            check_codec(object, metadata.metadata(), leaf, name)?;
         }
         let sums = sums(metadata.metadata());
         Ok(Self { metadata, columns, sums })
@@ -181,16 +173,59 @@ impl Footer {
         })
     }
 
-    /// Reads the six columns of a row group and appends them.
+    /// The names of its columns beside OHLCV that can be read: 64-bit floats.
+    pub(crate) fn beside(&self) -> Vec<String> {
+        let columns = self.metadata.parquet_schema().columns();
+        let number = |leaf: &usize| !self.columns.contains(leaf) && self.is_number(*leaf);
+        (0..columns.len()).filter(number).map(|leaf| columns[leaf].path().string()).collect()
+    }
+
+    fn is_number(&self, leaf: usize) -> bool {
+        let path = self.metadata.parquet_schema().column(leaf).path().string();
+        self.metadata
+            .schema()
+            .column_with_name(&path)
+            .is_some_and(|(_, f)| *f.data_type() == DataType::Float64)
+    }
+
+    /// The leaf of every column of a table; `None` where the file has not got one beside OHLCV.
+    fn leaves(&self, object: &Object, table: &Table) -> Result<Vec<(String, Option<usize>)>, DatasetError> {
+        let mut leaves: Vec<_> =
+            COLUMNS.iter().zip(self.columns).map(|(name, leaf)| ((*name).to_owned(), Some(leaf))).collect();
+        let schema = self.metadata.parquet_schema();
+        for (name, _) in &table.columns {
+            let is_it = |leaf: &usize| schema.column(*leaf).path().string().trim().eq_ignore_ascii_case(name);
+            let leaf = (0..schema.num_columns()).find(is_it);
+            if let Some(leaf) = leaf
+                && !self.is_number(leaf)
+            {
+                return Err(DatasetError::WrongType {
+                    file: object.file.clone(),
+                    column: name.clone(),
+                    found: schema.column(leaf).physical_type().to_string(),
+                    expected: "a 64-bit float",
+                });
+            }
+            if let Some(leaf) = leaf {
+                check_codec(object, self.metadata.metadata(), leaf, name)?;
+            }
+            leaves.push((name.clone(), leaf));
+        }
+        Ok(leaves)
+    }
+
+    /// Reads the columns of a table from a row group and appends them; gives the bytes that were fetched.
     pub(crate) async fn read_group(
         &self,
         object: &Object,
         group: usize,
         first_row: usize,
-        raw: &mut RawCandles,
+        table: &mut Table,
     ) -> Result<u64, DatasetError> {
-        let mut ranges = Vec::with_capacity(COLUMNS.len());
-        for (i, &leaf) in self.columns.iter().enumerate() {
+        let leaves = self.leaves(object, table)?;
+        let mut wanted = Vec::with_capacity(leaves.len());
+        for (i, (name, leaf)) in leaves.iter().enumerate() {
+            let Some(leaf) = *leaf else { continue };
             let chunk = self.metadata.metadata().row_group(group).column(leaf);
             let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
             let range = u64::try_from(start)
@@ -198,43 +233,47 @@ impl Footer {
                 .zip(u64::try_from(chunk.compressed_size()).ok())
                 .and_then(|(start, len)| Some(start..start.checked_add(len)?))
                 .filter(|range| range.end <= object.size && range.start < range.end)
-                .ok_or_else(|| object.corrupt(i, group, "it lies outside the file"))?;
-            ranges.push(range);
+                .ok_or_else(|| object.corrupt(name, group, "it lies outside the file"))?;
+            wanted.push((i, leaf, range));
         }
+        let ranges: Vec<_> = wanted.iter().map(|(_, _, range)| range.clone()).collect();
         let chunks = object
             .store
             .get_ranges(&object.path, &ranges)
             .await
             .map_err(|e| DatasetError::store(&object.file, &e))?;
-        for (i, (range, bytes)) in ranges.iter().zip(&chunks).enumerate() {
-            let sum = self.sums.as_ref().and_then(|groups| groups.get(group)?.get(self.columns[i]));
-            if sum.is_some_and(|sum| *sum != chunk_sum(bytes)) {
-                return Err(object.corrupt(i, group, "its SHA-256 is not the one in the footer"));
+        for ((i, leaf, range), bytes) in wanted.into_iter().zip(chunks) {
+            let name = &leaves[i].0;
+            let sum = self.sums.as_ref().and_then(|groups| groups.get(group)?.get(leaf));
+            if sum.is_some_and(|sum| *sum != chunk_sum(&bytes)) {
+                return Err(object.corrupt(name, group, "its SHA-256 is not the one in the footer"));
             }
-            let chunk = Chunk { start: range.start, bytes: bytes.clone(), size: object.size };
-            let array = self
-                .decode(chunk, group, self.columns[i])
-                .map_err(|message| object.corrupt(i, group, message))?;
-            if array.null_count() > 0 {
+            let chunk = Chunk { start: range.start, bytes, size: object.size };
+            let array =
+                self.decode(chunk, group, leaf).map_err(|message| object.corrupt(name, group, message))?;
+            let beside = i >= COLUMNS.len();
+            if !beside && array.null_count() > 0 {
                 let row = (0..array.len()).find(|&row| array.is_null(row)).unwrap_or(0);
                 return Err(DatasetError::Null {
                     file: object.file.clone(),
-                    column: COLUMNS[i],
+                    column: name.clone(),
                     row: first_row + row + 1,
                 });
             }
-            let target = match i {
-                0 => {
-                    timestamps(&array, &object.file, first_row, &mut raw.timestamp)?;
-                    continue;
-                }
-                1 => &mut raw.open,
-                2 => &mut raw.high,
-                3 => &mut raw.low,
-                4 => &mut raw.close,
-                _ => &mut raw.volume,
-            };
-            target.extend_from_slice(array.as_primitive::<Float64Type>().values());
+            if i == 0 {
+                timestamps(&array, &object.file, first_row, &mut table.raw.timestamp)?;
+                continue;
+            }
+            let values = array.as_primitive::<Float64Type>();
+            if beside {
+                table.columns[i - COLUMNS.len()].1.extend(values.iter().map(|v| v.unwrap_or(f64::NAN)));
+            } else {
+                table.ohlcv_mut()[i - 1].extend_from_slice(values.values());
+            }
+        }
+        let rows = table.len();
+        for (_, values) in &mut table.columns {
+            values.resize(rows, f64::NAN);
         }
         Ok(ranges.iter().map(|range| range.end - range.start).sum())
     }
@@ -257,6 +296,23 @@ impl Footer {
             }
             Ok(batch.column(0).clone())
         })
+    }
+}
+
+fn check_codec(
+    object: &Object,
+    metadata: &ParquetMetaData,
+    leaf: usize,
+    name: &str,
+) -> Result<(), DatasetError> {
+    let codecs = metadata.row_groups().iter().map(|group| group.column(leaf).compression());
+    match codecs.into_iter().find(|codec| !is_built_in(*codec)) {
+        Some(codec) => Err(DatasetError::Codec {
+            file: object.file.clone(),
+            column: name.to_owned(),
+            codec: codec.to_string(),
+        }),
+        None => Ok(()),
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, TimestampMillisecondArray};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
-use blockgrid_engine::candles::Candles;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -24,33 +23,23 @@ pub(crate) fn chunk_sum(bytes: &[u8]) -> String {
     sum
 }
 
-/// Candles `range` as a Parquet file.
-pub(crate) fn parquet_of_candles(
-    candles: &Candles,
-    range: std::ops::Range<usize>,
-    row_group: usize,
-) -> Result<Vec<u8>, ParquetError> {
-    let r = range;
-    let columns = [
-        (COLUMNS[1], &candles.open()[r.clone()]),
-        (COLUMNS[2], &candles.high()[r.clone()]),
-        (COLUMNS[3], &candles.low()[r.clone()]),
-        (COLUMNS[4], &candles.close()[r.clone()]),
-        (COLUMNS[5], &candles.volume()[r.clone()]),
-    ];
-    parquet_bytes(&candles.timestamp()[r], &columns, false, row_group)
+/// A column of numbers to be written.
+pub(crate) struct Series<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) values: &'a [f64],
+    /// Whether NaN is written as null.
+    pub(crate) nullable: bool,
 }
 
-/// A `timestamp` column and columns of numbers as a Parquet file; with `nullable`, NaN is written as null.
+/// A `timestamp` column and columns of numbers as a Parquet file.
 pub(crate) fn parquet_bytes(
     timestamp: &[i64],
-    columns: &[(&str, &[f64])],
-    nullable: bool,
+    columns: &[Series<'_>],
     row_group: usize,
 ) -> Result<Vec<u8>, ParquetError> {
     let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
     let mut fields = vec![Field::new(COLUMNS[0], time, false)];
-    fields.extend(columns.iter().map(|(name, _)| Field::new(*name, DataType::Float64, nullable)));
+    fields.extend(columns.iter().map(|c| Field::new(c.name, DataType::Float64, c.nullable)));
     let schema = Arc::new(Schema::new(fields));
     let options =
         ArrowWriterOptions::new().with_properties(properties(row_group)).with_skip_arrow_metadata(true);
@@ -59,9 +48,9 @@ pub(crate) fn parquet_bytes(
         let range = start..(start + row_group).min(timestamp.len());
         let time = TimestampMillisecondArray::from_iter_values(timestamp[range.clone()].iter().copied());
         let mut arrays: Vec<ArrayRef> = vec![Arc::new(time.with_timezone("UTC"))];
-        for (_, values) in columns {
-            let values = values[range.clone()].iter();
-            arrays.push(if nullable {
+        for column in columns {
+            let values = column.values[range.clone()].iter();
+            arrays.push(if column.nullable {
                 Arc::new(values.map(|v| (!v.is_nan()).then_some(*v)).collect::<Float64Array>())
             } else {
                 Arc::new(Float64Array::from_iter_values(values.copied()))

@@ -3,19 +3,28 @@
 use std::sync::Arc;
 
 use blockgrid_engine::interval::Interval;
-use object_store::ObjectStore;
 use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore};
 
 use crate::DatasetError;
 use crate::codec::{Footer, Object};
 use crate::manifest::{FileEntry, Manifest};
+use crate::writer::STAGING;
 
-/// Finds `interval=1h/symbol=X/year=2024/*.parquet` and describes what is there.
+/// Finds `interval=1h/symbol=X/year=2024/*.parquet`, and `month=01/` in a year, and describes what is there.
 pub(crate) async fn gather(
     store: &Arc<dyn ObjectStore>,
     prefix: &Path,
     location: &str,
 ) -> Result<Manifest, DatasetError> {
+    if !candle_files(store, &prefix.clone().join(STAGING), location).await?.is_empty() {
+        return Err(DatasetError::Manifest {
+            file: location.to_owned(),
+            message: format!(
+                "its first writing was broken off or goes on ({STAGING} is there): write it again"
+            ),
+        });
+    }
     let mut files = Vec::new();
     for (interval, folder) in folders(store, prefix, "interval=", location).await? {
         let interval: Interval = interval.parse().map_err(|e| DatasetError::Manifest {
@@ -23,16 +32,16 @@ pub(crate) async fn gather(
             message: format!("the name of the folder: {e}"),
         })?;
         for (symbol, folder) in folders(store, &folder, "symbol=", location).await? {
-            for (_, folder) in folders(store, &folder, "year=", location).await? {
-                let found = store
-                    .list_with_delimiter(Some(&folder))
-                    .await
-                    .map_err(|e| DatasetError::store(location, &e))?;
-                for meta in found.objects.into_iter().filter(|m| m.location.as_ref().ends_with(".parquet")) {
-                    let path = inside(prefix, &meta.location);
-                    let file = format!("{}/{path}", location.trim_end_matches('/'));
-                    let object = Object { store: store.clone(), path: meta.location, file, size: meta.size };
-                    files.push(entry(&object, path, symbol.clone(), interval).await?);
+            for (_, year) in folders(store, &folder, "year=", location).await? {
+                let months = folders(store, &year, "month=", location).await?;
+                for folder in months.into_iter().map(|(_, month)| month).chain([year]) {
+                    for meta in candle_files(store, &folder, location).await? {
+                        let path = inside(prefix, &meta.location);
+                        let file = format!("{}/{path}", location.trim_end_matches('/'));
+                        let object =
+                            Object { store: store.clone(), path: meta.location, file, size: meta.size };
+                        files.push(entry(&object, path, symbol.clone(), interval).await?);
+                    }
                 }
             }
         }
@@ -66,7 +75,18 @@ async fn entry(
         message: "it has no candles: remove the file".to_owned(),
     })?;
     let (rows, bytes) = (footer.rows(), object.size);
-    Ok(FileEntry { path, symbol, interval, rows, first, last, bytes, sha256: String::new() })
+    let columns = footer.beside();
+    Ok(FileEntry { path, symbol, interval, rows, first, last, bytes, sha256: String::new(), columns })
+}
+
+async fn candle_files(
+    store: &Arc<dyn ObjectStore>,
+    folder: &Path,
+    location: &str,
+) -> Result<Vec<ObjectMeta>, DatasetError> {
+    let found =
+        store.list_with_delimiter(Some(folder)).await.map_err(|e| DatasetError::store(location, &e))?;
+    Ok(found.objects.into_iter().filter(|meta| meta.location.as_ref().ends_with(".parquet")).collect())
 }
 
 /// The folders `key=value` under a path, as (value, path).
