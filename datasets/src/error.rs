@@ -54,6 +54,44 @@ pub enum DatasetError {
         /// What is wrong, and the remedy.
         message: String,
     },
+    /// The catalogue cannot be understood.
+    #[error(
+        "`{file}` is damaged ({message}): restore it from a copy, or move it away and register the data sets again with `blockgrid data add NAME FOLDER` (no candles are lost)"
+    )]
+    Catalogue {
+        /// The catalogue.
+        file: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// The catalogue does not have a name.
+    #[error("`{name}` is not registered: `blockgrid data ls` lists what is")]
+    NotRegistered {
+        /// As asked.
+        name: String,
+    },
+    /// A registered data set is no longer there.
+    #[error(
+        "`{name}` is registered at {location}, but there is no data set: restore it, tell its new place with `blockgrid data add {name} FOLDER`, or forget it with `blockgrid data remove {name}`"
+    )]
+    Gone {
+        /// Its name.
+        name: String,
+        /// Where it was.
+        location: String,
+    },
+    /// A data set is not what was registered.
+    #[error(
+        "`{name}` is not what was registered: {what}. If that was meant, accept it with `blockgrid data add {name} {location}`; otherwise restore the files"
+    )]
+    Changed {
+        /// Its name.
+        name: String,
+        /// Where it is.
+        location: String,
+        /// The first difference.
+        what: String,
+    },
     /// The manifest names a file that is not there.
     #[error("`{file}` is listed in dataset.json but does not exist: restore the file or remove its entry")]
     MissingFile {

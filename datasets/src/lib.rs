@@ -10,6 +10,7 @@
 //!
 //! - [`Dataset`] opens one and reads [`Candles`](blockgrid_engine::candles::Candles) of a symbol and a range of time.
 //! - [`sample`] is the data set of synthetic candles that every build carries.
+//! - [`Catalogue`] knows data sets by name and where they are.
 //! - [`read_file`] reads a single CSV or Parquet file, [`write_columns`] writes one.
 //! - [`DatasetWriter`] writes a data set, byte for byte the same for the same candles, all of it or nothing.
 //! - [`digest`] names candles by their values, wherever they came from.
@@ -17,6 +18,7 @@
 //!
 //! Everything here blocks; nothing needs an async runtime.
 
+pub mod catalogue;
 mod codec;
 mod dataset;
 mod digest;
@@ -31,6 +33,7 @@ pub mod synthetic;
 mod write;
 mod writer;
 
+pub use catalogue::{Catalogue, CatalogueEntry, CatalogueSeries};
 pub use codec::COLUMNS;
 pub use dataset::{Dataset, ReadCounts};
 pub use digest::digest;
