@@ -2,10 +2,11 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test lint fmt docs deny generated write-generated bench sample parity
+.PHONY: help setup run check test lint fmt docs deny fuzz generated write-generated bench sample parity
 
 CARGO ?= cargo
 JOB ?= examples/sma-crossover.yaml
+FUZZ_SECONDS ?= 20
 # Written by `make parity` alone; nothing of the build needs Python.
 VENV ?= target/venv
 
@@ -20,7 +21,7 @@ run: ## Run a job on this machine: make run JOB=examples/sma-crossover.yaml.
 
 # One recipe, so that the steps keep their order under `make -j`; the tests come last, so that their summary ends the output.
 check: ## Everything CI checks: setup, format, lints, docs, licences, generated files, the example, tests.
-	@for step in setup fmt lint docs deny generated run test; do echo "==> $$step"; $(MAKE) --no-print-directory $$step; done
+	@for step in setup fmt lint docs deny generated run fuzz test; do echo "==> $$step"; $(MAKE) --no-print-directory $$step; done
 
 test: ## Run all tests.
 	$(CARGO) test --workspace --no-fail-fast
@@ -37,6 +38,9 @@ docs: ## Build the API documentation; a warning is an error.
 deny: ## Licences, sources and versions of dependencies, if cargo-deny is installed.
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check bans licenses sources; \
 	else echo "skipped: cargo-deny is not installed (compiling it takes minutes): cargo install --locked cargo-deny"; fi
+
+fuzz: ## Run each fuzzer for FUZZ_SECONDS each (an hour: make fuzz FUZZ_SECONDS=3600).
+	@bash tools/fuzz.sh $(FUZZ_SECONDS)
 
 generated: ## Fail if a generated file is not what the code generates.
 	$(CARGO) run --release --quiet -- indicators --markdown | diff -u docs/indicators.md -

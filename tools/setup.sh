@@ -36,6 +36,7 @@ install() {
 packages=()
 command -v make >/dev/null || packages+=(make)
 command -v cc >/dev/null || packages+=(gcc libc6-dev)
+command -v c++ >/dev/null || packages+=(g++) # libFuzzer, for the fuzzers
 ((${#packages[@]} == 0)) || install "${packages[@]}"
 
 for tool in make cc; do
