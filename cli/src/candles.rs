@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::path::Path;
 
-use blockgrid_datasets::{Dataset, digest, read_file, sample};
+use blockgrid_datasets::catalogue::SAMPLE;
+use blockgrid_datasets::{Catalogue, Dataset, digest, read_file, sample};
+use blockgrid_engine::expr::nearest;
 use blockgrid_engine::sim::SymbolRules;
 use blockgrid_engine::{Candles, Interval};
 use blockgrid_job::{DataSource, DataSpec, FieldError, Job, Survey, SymbolSpec};
@@ -50,23 +52,45 @@ pub(crate) fn read(job: &Job, folder: &Path) -> Result<JobCandles, Failure> {
     }
 }
 
-/// Opens a data set by name or location; relative folders start from `folder`.
+/// Opens a data set by name or location: the sample, a registered one, a folder (a relative one starts from `folder`)
+/// or a URL.
 pub(crate) fn open_dataset(name: &str, folder: &Path, field: &str) -> Result<Dataset, Failure> {
-    if name == "sample" {
-        return sample().map_err(|error| Failure::data(field, error));
+    let data = |error| Failure::data(field, error);
+    if name == SAMPLE {
+        return sample().map_err(data);
     }
     if name.contains("://") {
-        return Dataset::open(name).map_err(|error| Failure::data(field, error));
+        return Dataset::open(name).map_err(data);
     }
     let path = folder.join(name);
-    if !path.exists() {
-        let message = format!(
-            "`{name}` is neither a registered data set (known: sample) nor a folder ({} does not exist)",
-            path.display()
-        );
-        return Err(Failure::input("cannot use the data", field, message));
+    // What cannot be registered is a path, whatever the catalogue is like.
+    if Catalogue::check_name(name).is_ok() {
+        let catalogue = Catalogue::home().and_then(|home| Catalogue::open(&home)).map_err(data)?;
+        if let Some(entry) = catalogue.find(name) {
+            return entry.open().map_err(data);
+        }
+        if !path.exists() {
+            return Err(Failure::input("cannot use the data", field, unknown(name, &path, &catalogue)));
+        }
     }
-    Dataset::open(&path.to_string_lossy()).map_err(|error| Failure::data(field, error))
+    Dataset::open(&path.to_string_lossy()).map_err(data)
+}
+
+/// What a name that leads nowhere might have meant.
+fn unknown(name: &str, path: &Path, catalogue: &Catalogue) -> String {
+    const SHOWN: usize = 10;
+    let names: Vec<&str> = catalogue.names().collect();
+    let near = nearest(name, names.iter().copied()).map(|near| format!(": did you mean `{near}`?"));
+    let more = match names.len() {
+        n if n > SHOWN => format!(" and {} more, see `blockgrid data ls`", n - SHOWN),
+        _ => String::new(),
+    };
+    format!(
+        "`{name}` is neither a registered data set (known: {}{more}) nor a folder ({} does not exist){}",
+        names[..names.len().min(SHOWN)].join(", "),
+        path.display(),
+        near.unwrap_or_default()
+    )
 }
 
 fn from_dataset(job: &Job, name: &str, folder: &Path) -> Result<JobCandles, Failure> {

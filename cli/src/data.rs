@@ -1,20 +1,72 @@
 //! `blockgrid data`: candles at rest. One file a subcommand.
 
+mod add;
+mod describe;
+mod ls;
+mod remove;
 mod verify;
 
+use std::path::{Path, PathBuf};
+
+use blockgrid_datasets::{Catalogue, DatasetError};
 use clap::Subcommand;
 
+use crate::Output;
 use crate::failure::Failure;
 
 /// What can be done with candles at rest.
 #[derive(Subcommand)]
 pub(crate) enum DataCommand {
-    /// Compare every file of a data set with the digests in its dataset.json.
+    /// List the data sets that are known by name.
+    Ls(ls::LsArgs),
+    /// Show what a data set holds: ranges, coverage by month, gaps.
+    Describe(describe::DescribeArgs),
+    /// Compare every file of a data set with its digest.
     Verify(verify::VerifyArgs),
+    /// Register a data set under a name, or accept that it changed.
+    Add(add::AddArgs),
+    /// Forget a registered data set; its files stay.
+    Remove(remove::RemoveArgs),
+}
+
+impl DataCommand {
+    /// Whether errors are for machines too.
+    pub(crate) fn json(&self) -> bool {
+        let output = match self {
+            Self::Ls(args) => args.output,
+            Self::Describe(args) => args.output,
+            Self::Verify(_) | Self::Add(_) | Self::Remove(_) => Output::Text,
+        };
+        output == Output::Json
+    }
 }
 
 pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
     match command {
+        DataCommand::Ls(args) => ls::ls(args),
+        DataCommand::Describe(args) => describe::describe(args),
         DataCommand::Verify(args) => verify::verify(args),
+        DataCommand::Add(args) => add::add(args),
+        DataCommand::Remove(args) => remove::remove(args),
     }
+}
+
+/// The home of the catalogue, and the catalogue.
+fn catalogue() -> Result<(PathBuf, Catalogue), Failure> {
+    let opened = Catalogue::home().and_then(|home| Catalogue::open(&home).map(|catalogue| (home, catalogue)));
+    opened.map_err(failed)
+}
+
+/// An error of the catalogue itself.
+fn failed(error: DatasetError) -> Failure {
+    if error.is_input_error() {
+        Failure::input("cannot use the catalogue", "", error.to_string())
+    } else {
+        Failure::Failed(anyhow::Error::new(error).context("failed to use the catalogue"))
+    }
+}
+
+/// Whether a registered folder is there; of what is not a folder nothing is known.
+fn is_there(location: &str) -> bool {
+    location.contains("://") || Path::new(location).is_dir()
 }

@@ -51,7 +51,7 @@ enum Command {
         #[command(flatten)]
         manifest: ManifestArgs,
     },
-    /// Candles at rest: verify.
+    /// Candles at rest: list, describe, verify, register.
     #[command(subcommand)]
     Data(data::DataCommand),
     /// Evaluate expressions over candles: blockgrid eval --data candles.csv "rsi(close, 14)".
@@ -142,7 +142,7 @@ fn main() -> ExitCode {
     let json = matches!(
         &command,
         Command::Run(RunArgs { output: Output::Json, .. }) | Command::Validate { output: Output::Json, .. }
-    );
+    ) || matches!(&command, Command::Data(command) if command.json());
     let done = match command {
         Command::Run(args) => run::run(&args),
         Command::Validate { manifest, output } => validate::validate(&manifest, output),

@@ -36,6 +36,7 @@ fn the_report_of_an_example_draws_its_charts_in_a_browser_without_an_error() {
     let out = folder.path().join("out");
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/long-short-reversal.yaml");
     let run = Command::new(env!("CARGO_BIN_EXE_blockgrid"))
+        .env("BLOCKGRID_HOME", folder.path())
         .args(["run", "--set", "sweep.parameters.fast=12,24", "--set", "sweep.parameters.slow=96,192", "-o"])
         .arg(&out)
         .arg(example)

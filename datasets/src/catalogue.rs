@@ -97,6 +97,25 @@ impl Catalogue {
         Ok(())
     }
 
+    /// How a location is registered: a local one as an absolute path, another scheme as it is.
+    ///
+    /// # Errors
+    /// When a `file://` URL is none, or the path is not UTF-8.
+    pub fn absolute(location: &str) -> Result<String, DatasetError> {
+        let path = match local_path(location) {
+            Ok(path) => path,
+            Err(DatasetError::UnsupportedLocation { .. }) => return Ok(location.to_owned()),
+            Err(error) => return Err(error),
+        };
+        let path = std::path::absolute(&path).map_err(|e| DatasetError::io(location, &e))?;
+        path.into_os_string().into_string().map_err(|path| DatasetError::Unwritable {
+            message: format!(
+                "`{}` is not UTF-8: move the data set to a path that is",
+                path.to_string_lossy()
+            ),
+        })
+    }
+
     /// Enters a data set, or replaces what stands under its name. Local paths are made absolute.
     ///
     /// Several programs may register at once: each waits for the other, and whoever reads meanwhile sees the catalogue
@@ -111,7 +130,7 @@ impl Catalogue {
         location: &str,
         manifest: &Manifest,
     ) -> Result<(), DatasetError> {
-        let entry = CatalogueEntry::new(name, absolute(location)?, manifest);
+        let entry = CatalogueEntry::new(name, Self::absolute(location)?, manifest);
         Self::put(home, entry)
     }
 
@@ -151,19 +170,6 @@ impl Catalogue {
             Ok(())
         })
     }
-}
-
-/// A local location as an absolute path; another scheme as it is.
-fn absolute(location: &str) -> Result<String, DatasetError> {
-    let path = match local_path(location) {
-        Ok(path) => path,
-        Err(DatasetError::UnsupportedLocation { .. }) => return Ok(location.to_owned()),
-        Err(error) => return Err(error),
-    };
-    let path = std::path::absolute(&path).map_err(|e| DatasetError::io(location, &e))?;
-    path.into_os_string().into_string().map_err(|path| DatasetError::Unwritable {
-        message: format!("`{}` is not UTF-8: move the data set to a path that is", path.to_string_lossy()),
-    })
 }
 
 /// `first to last` as a message shows it.

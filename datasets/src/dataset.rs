@@ -1,9 +1,11 @@
 //! A data set: opened by its manifest, read by symbol, interval and range of time.
 
+mod coverage;
 mod index;
 mod read;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,11 +19,11 @@ use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::DatasetError;
 use crate::codec::{Footer, Object, Table, list};
-use crate::digest::sha256;
 use crate::error::iso;
 use crate::location::local_path;
 use crate::manifest::{FileEntry, MANIFEST, Manifest};
 use crate::runtime::block_on;
+pub use coverage::{Coverage, Gap, Month};
 pub(crate) use read::{Places, read_object};
 use read::{cut, in_range};
 
@@ -230,31 +232,6 @@ impl Dataset {
             })?;
         }
         Ok(())
-    }
-
-    /// Reads every file from end to end and compares its SHA-256 with the manifest.
-    ///
-    /// # Errors
-    /// The first file that is missing, cut off or changed.
-    pub fn verify(&self) -> Result<(), DatasetError> {
-        block_on(async {
-            for entry in &self.manifest.files {
-                let object = self.object(entry);
-                self.check_size(&object, entry).await?;
-                let found = self.store.get(&object.path).await;
-                let bytes = match found {
-                    Ok(found) => found.bytes().await,
-                    Err(error) => Err(error),
-                }
-                .map_err(|e| DatasetError::store(&object.file, &e))?;
-                let found = sha256(&bytes);
-                if found != entry.sha256 && !entry.sha256.is_empty() {
-                    let manifest = entry.sha256.clone();
-                    return Err(DatasetError::Sha256 { file: object.file, found, manifest });
-                }
-            }
-            Ok(())
-        })
     }
 
     /// The files of a symbol and interval, oldest first.

@@ -35,7 +35,7 @@ mod writer;
 
 pub use catalogue::{Catalogue, CatalogueEntry, CatalogueSeries};
 pub use codec::COLUMNS;
-pub use dataset::{Dataset, ReadCounts};
+pub use dataset::{Coverage, Dataset, Gap, Month, ReadCounts};
 pub use digest::digest;
 pub use error::{DatasetError, FileRow};
 pub use file::csv::CsvError;

@@ -10,6 +10,7 @@ use crate::leaderboard::Objective;
 use crate::table::TrialTable;
 use crate::top::TopTrial;
 
+pub mod coverage;
 mod data;
 mod downsample;
 mod monthly;
@@ -65,6 +66,10 @@ impl ReportData<'_> {
         self.table.windows().len() > 1
     }
 }
+
+/// How tables and pictures head their months.
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 const CSS: &str = include_str!("report/report.css");
 const JS: &str = include_str!("report/report.js");

@@ -21,9 +21,14 @@ pub(crate) const EXAMPLES: [(&str, &[&str]); 5] = [
     ("long-short-reversal", &["sweep.parameters.fast=[12, 48]", "sweep.parameters.slow=[48, 96, 240]"]),
 ];
 
+/// Where the program under test keeps its catalogue: below the folder it runs in, so that every test has its own.
+pub(crate) const HOME: &str = ".blockgrid";
+
 /// The binary under test.
 pub(crate) fn blockgrid() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_blockgrid"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_blockgrid"));
+    command.env("BLOCKGRID_HOME", HOME);
+    command
 }
 
 /// What a run of the program left behind.

@@ -4,17 +4,19 @@ use super::*;
 use crate::FileEntry;
 
 fn file(symbol: &str, interval: &str, year: i64, sha256: &str) -> FileEntry {
-    let interval: Interval = interval.parse().unwrap();
-    FileEntry {
-        path: format!("interval={interval}/symbol={symbol}/year={year}/part.parquet"),
-        symbol: symbol.to_owned(),
-        interval,
-        rows: 10,
-        first: (year - 1970) * 31_536_000_000,
-        last: (year - 1970) * 31_536_000_000 + 9 * interval.millis(),
-        bytes: 100,
-        sha256: sha256.to_owned(),
-    }
+    let first = (year - 1970) * 31_536_000_000;
+    let millis = interval.parse::<Interval>().unwrap().millis();
+    serde_json::from_value(serde_json::json!({
+        "path": format!("interval={interval}/symbol={symbol}/year={year}/part.parquet"),
+        "symbol": symbol,
+        "interval": interval,
+        "rows": 10,
+        "first": first,
+        "last": first + 9 * millis,
+        "bytes": 100,
+        "sha256": sha256,
+    }))
+    .unwrap()
 }
 
 fn manifest(files: Vec<FileEntry>) -> Manifest {

@@ -1,5 +1,7 @@
 //! Reading candles from Parquet: the footer first, then the column chunks that are needed.
 
+mod timestamps;
+
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

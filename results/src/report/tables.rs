@@ -10,12 +10,10 @@ use crate::table::metric_index;
 use crate::top::TopTrial;
 
 use super::monthly::monthly_returns;
-use super::{LEADERBOARD_ROWS, ReportData, escape};
+use super::{LEADERBOARD_ROWS, MONTHS, ReportData, escape};
 
 const SHOWN: [&str; 7] =
     ["total_return", "cagr", "sharpe", "max_drawdown", "trades", "win_rate", "buy_and_hold_return"];
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// A sortable table being written: what is shown, and beside it what is sorted by.
 struct Sortable {

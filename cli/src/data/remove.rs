@@ -1,0 +1,30 @@
+//! `blockgrid data remove`.
+
+use blockgrid_datasets::Catalogue;
+use blockgrid_datasets::catalogue::SAMPLE;
+use blockgrid_engine::expr::nearest;
+use clap::Args;
+
+use super::{catalogue, failed};
+use crate::failure::Failure;
+use crate::show;
+
+#[derive(Args)]
+pub(crate) struct RemoveArgs {
+    /// The registered name.
+    name: String,
+}
+
+pub(crate) fn remove(args: &RemoveArgs) -> Result<(), Failure> {
+    let (home, before) = catalogue()?;
+    let Some(entry) = before.find(&args.name).filter(|entry| entry.name != SAMPLE) else {
+        let error =
+            Catalogue::remove(&home, &args.name).err().map(|error| error.to_string()).unwrap_or_default();
+        let near = nearest(&args.name, before.entries().iter().map(|entry| entry.name.as_str()));
+        let hint = near.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default();
+        return Err(Failure::input("nothing to remove", "NAME", error + &hint));
+    };
+    Catalogue::remove(&home, &args.name).map_err(failed)?;
+    show::print(&format!("{}: no longer registered; its files stay in {}\n", args.name, entry.location));
+    Ok(())
+}
