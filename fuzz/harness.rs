@@ -23,8 +23,13 @@ pub(crate) fn expression(data: &[u8]) {
     let parameters = BTreeMap::from([("fast".to_owned(), 5.0), ("slow".to_owned(), 20.0)]);
     let (define, columns) = (BTreeMap::new(), ["funding".to_owned()]);
     let base = hour();
-    let scope =
-        Scope { parameters: &parameters, define: &define, columns: &columns, base, vectorbt: text.len() % 2 == 1 };
+    let scope = Scope {
+        parameters: &parameters,
+        define: &define,
+        columns: &columns,
+        base,
+        vectorbt: text.len() % 2 == 1,
+    };
     let mut graph = Graph::new();
     let Ok(outputs) = Compiler::new(&mut graph, scope).compile_any(text, &parsed) else { return };
     let roots: Vec<NodeId> = outputs.into_iter().map(|(_, id)| id).collect();
@@ -85,7 +90,8 @@ fn market(bars: usize) -> Candles {
     for i in 0..bars as i64 {
         let still = i % 11 == 5;
         let open = price;
-        price += if still { 0 } else { (i * i * 37 + i * 101) % 503 - 240 + if i == 30 { 90_000 } else { 0 } };
+        price +=
+            if still { 0 } else { (i * i * 37 + i * 101) % 503 - 240 + if i == 30 { 90_000 } else { 0 } };
         let wick = if still { 0 } else { i * 17 % 43 };
         raw.timestamp.push((i + if i > 20 { 3 } else { 0 }) * 3_600_000);
         raw.open.push(open as f64 / 100.0);
@@ -95,6 +101,7 @@ fn market(bars: usize) -> Candles {
         raw.volume.push(if still { 0.0 } else { (i * 7 % 91) as f64 / 8.0 });
         funding.push(if i % 8 == 0 { (i % 5) as f64 / 1e4 } else { f64::NAN });
     }
-    let candles = Candles::new(hour(), raw).and_then(|candles| candles.with_columns(vec![("funding".to_owned(), funding)]));
+    let candles = Candles::new(hour(), raw)
+        .and_then(|candles| candles.with_columns(vec![("funding".to_owned(), funding)]));
     candles.unwrap_or_else(|error| panic!("the market of the fuzzer is none: {error}"))
 }

@@ -1,5 +1,6 @@
 //! A data set: opened by its manifest, read by symbol, interval and range of time.
 
+mod batches;
 mod coverage;
 mod index;
 mod read;
@@ -16,6 +17,8 @@ use blockgrid_engine::interval::Interval;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
+
+pub use batches::Batches;
 
 use crate::DatasetError;
 use crate::codec::{Footer, Object, Table, list};

@@ -27,6 +27,7 @@ mod file;
 mod location;
 mod manifest;
 mod partition;
+pub mod quality;
 mod runtime;
 mod sample;
 pub mod synthetic;
@@ -35,7 +36,7 @@ mod writer;
 
 pub use catalogue::{Catalogue, CatalogueEntry, CatalogueSeries};
 pub use codec::COLUMNS;
-pub use dataset::{Coverage, Dataset, Gap, Month, ReadCounts};
+pub use dataset::{Batches, Coverage, Dataset, Gap, Month, ReadCounts};
 pub use digest::digest;
 pub use error::{DatasetError, FileRow};
 pub use file::csv::CsvError;

@@ -41,6 +41,7 @@ pub(crate) struct Object {
 }
 
 /// What a footer tells: where the six columns and their row groups are.
+#[derive(Debug)]
 pub(crate) struct Footer {
     metadata: ArrowReaderMetadata,
     columns: [usize; 6],

@@ -15,7 +15,7 @@ impl Footer {
     ) -> Result<Vec<i64>, DatasetError> {
         let corrupt = |message: String| DatasetError::CorruptPage {
             file: object.file.clone(),
-            column: COLUMNS[0],
+            column: COLUMNS[0].to_owned(),
             row_group: group,
             message,
         };
@@ -37,7 +37,7 @@ impl Footer {
         let array = self.decode(chunk, group, leaf).map_err(corrupt)?;
         if let Some(row) = (0..array.len()).find(|&row| array.is_null(row)) {
             let row = first_row + row + 1;
-            return Err(DatasetError::Null { file: object.file.clone(), column: COLUMNS[0], row });
+            return Err(DatasetError::Null { file: object.file.clone(), column: COLUMNS[0].to_owned(), row });
         }
         let mut opens = Vec::with_capacity(array.len());
         timestamps(&array, &object.file, first_row, &mut opens)?;
