@@ -19,7 +19,7 @@ mod scalar;
 pub use columns::{Bools, Column, FALSE, TRUE, UNKNOWN, Value};
 pub use compile::{Compiler, Scope, usage};
 pub use evaluate::{Evaluator, Instance};
-pub use functions::{FUNCTIONS, FunctionInfo};
+pub use functions::{FUNCTIONS, FunctionInfo, is_function};
 pub use resample::{align, resample};
 pub use scalar::{PositionState, Program};
 

@@ -64,14 +64,25 @@ impl Job {
             );
             errors.push(FieldError::new(format!("spec.strategy.parameters.{name}"), message));
         }
+        for (i, name) in spec.data.columns.iter().enumerate().filter(|(_, name)| reserved(name)) {
+            let message = format!(
+                "`{name}` is a column of the results: give the column of the candles another name, such as `{name}_in`"
+            );
+            errors.push(FieldError::new(format!("spec.data.columns[{i}]"), message));
+        }
         let size = full_size(&spec.sweep.parameters);
         if size > MAX_TRIALS {
             errors.push(FieldError::new("spec.sweep.parameters", too_many(size, "parameter sets")));
         }
-        let parsed = match ParsedStrategy::new(spec.strategy.clone()) {
+        let parsed = ParsedStrategy::new(spec.strategy.clone())
+            .and_then(|parsed| parsed.with_columns(spec.data.columns.clone()));
+        let parsed = match parsed {
             Ok(parsed) => Some(parsed),
             Err(found) => {
-                errors.extend(found.into_iter().map(field_error));
+                errors.extend(found.into_iter().map(|error| match error.path.strip_prefix("columns.") {
+                    Some(_) => FieldError::new("spec.data.columns", error.message),
+                    None => field_error(error),
+                }));
                 None
             }
         };

@@ -15,7 +15,8 @@ fn full() -> Value {
             "data": {
                 "dataset": "sample",
                 "symbols": {"SYN-A": {"lot": 0.001, "tick": 0.01, "minNotional": 10}, "SYN-B": {}},
-                "interval": "1h", "from": "2024-01-01", "to": "2025-01-01T00:00:00Z", "quality": "strict",
+                "interval": "1h", "from": "2024-01-01", "to": "2025-01-01T00:00:00Z", "quality": "warn",
+                "fill": {"gaps": "forward", "maxBars": 5}, "columns": ["funding_rate"],
             },
             "strategy": {
                 "parameters": {"fast": 10, "slow": 50, "stop": 0.03},

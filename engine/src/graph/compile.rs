@@ -281,7 +281,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn unknown_name(&self, name: &str) -> String {
-        if super::indicator(name, false).is_some() || functions::NAMES.contains(&name) {
+        if functions::is_function(name) {
             return format!("`{name}` is a function: write `{name}(...)`");
         }
         let columns = ["open", "high", "low", "close", "volume", "hl2", "hlc3", "ohlc4"];

@@ -68,6 +68,11 @@ pub(super) const NAMES: &[&str] = &[
     "unrealizedReturn",
 ];
 
+/// Whether expressions call something by this name: an indicator or a function.
+pub fn is_function(name: &str) -> bool {
+    super::indicator(name, false).is_some() || NAMES.contains(&name)
+}
+
 /// A mathematical function and how many numbers it takes.
 pub(super) fn math(name: &str) -> Option<(MathFn, usize)> {
     Some(match name {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Distance, Formula, Order, Side, Size, Strategy, TrailBy};
 use crate::expr::{self, Expr, ExprError};
+use crate::graph;
 
 /// What is wrong with a strategy document, and in which field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,10 +99,17 @@ impl ParsedStrategy {
     /// The same strategy over candles that carry columns beside OHLCV, in this order.
     ///
     /// # Errors
-    /// A column whose name a parameter or a block has too, or that cannot be a name.
+    /// A column whose name a parameter or a block has too (at its path), or that cannot be a name or is that of a
+    /// function (at `columns.NAME`).
     pub fn with_columns(self, columns: Vec<String>) -> Result<Self, Vec<StrategyError>> {
         let mut errors = Vec::new();
         for name in &columns {
+            let path = format!("columns.{name}");
+            check_name(&path, name, &mut errors);
+            if graph::is_function(name) {
+                let message = format!("`{name}` is a function of expressions: give the column another name");
+                errors.push(StrategyError::new(&path, message));
+            }
             let taken = [
                 ("parameters", self.strategy.parameters.contains_key(name)),
                 ("define", self.define.contains_key(name)),

@@ -25,6 +25,38 @@ pub struct SymbolSpec {
     pub rules: SymbolRules,
 }
 
+/// What happens to candles with violations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quality {
+    /// They are refused.
+    #[default]
+    Strict,
+    /// The job runs and says what it ran on; rows that are no candles are left out.
+    Warn,
+}
+
+/// Gaps that are filled before the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fill {
+    /// How.
+    pub gaps: FillGaps,
+    /// The longest gap that is filled, in candles; longer ones stay as they are.
+    pub max_bars: usize,
+}
+
+/// How gaps are filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FillGaps {
+    /// With the close before the gap and no volume.
+    Forward,
+}
+
+/// The longest gap that may be filled, in candles: a week of minutes. A longer one is no gap but the lack of data.
+const MAX_FILL: f64 = 10_080.0;
+
 impl Default for DataSource {
     fn default() -> Self {
         Self::Dataset("sample".to_owned())
@@ -49,6 +81,14 @@ pub struct DataSpec {
     /// End of what is traded, UTC milliseconds, exclusive.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "instant")]
     pub to: Option<i64>,
+    /// What happens to candles with violations.
+    pub quality: Quality,
+    /// Which gaps are filled; `None` leaves all as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fill: Option<Fill>,
+    /// Columns beside OHLCV that expressions may name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
 }
 
 /// A list of names, or an object of rules when there are any.
@@ -104,15 +144,12 @@ pub(super) fn decode(field: &Field<'_>) -> Option<DataSpec> {
         let message = format!("{} is not before `to` ({}): `to` is exclusive", shown("from"), shown("to"));
         object.errors.push(object.path_of("from"), message);
     }
-    if let Some(quality) = object.get("quality")
-        && quality.choice(&[("strict", true), ("warn", false)]) == Some(false)
-    {
-        let message =
-            "is warn, but this build knows only strict: candles with violations are refused. Repair the data";
-        quality.errors.push(&quality.path, message);
-    }
+    let qualities = [("strict", Quality::Strict), ("warn", Quality::Warn)];
+    let quality = object.get("quality").and_then(|f| f.choice(&qualities)).unwrap_or_default();
+    let fill = object.get("fill").and_then(|f| fill(&f));
+    let columns = object.get("columns").and_then(|f| columns(&f)).unwrap_or_default();
     object.done();
-    Some(DataSpec { source: source?, symbols, interval, from, to })
+    Some(DataSpec { source: source?, symbols, interval, from, to, quality, fill, columns })
 }
 
 fn not_empty(text: &str, field: &Field<'_>) -> bool {
@@ -158,6 +195,35 @@ fn rules(field: &Field<'_>) -> Option<SymbolRules> {
         SymbolRules { lot: positive("lot"), tick: positive("tick"), min_notional: positive("minNotional") };
     object.done();
     Some(rules)
+}
+
+fn fill(field: &Field<'_>) -> Option<Fill> {
+    let object = field.object()?;
+    let gaps = object
+        .require("gaps", "say how: forward repeats the close before the gap")
+        .and_then(|f| f.choice(&[("forward", FillGaps::Forward)]));
+    let max_bars = object
+        .require("maxBars", "say up to which length gaps are filled, in candles, such as 5")
+        .and_then(|f| {
+            f.number_where("a whole number of candles from 1 to 10080", |n| {
+                (1.0..=MAX_FILL).contains(&n) && n.fract() == 0.0
+            })
+        });
+    object.done();
+    Some(Fill { gaps: gaps?, max_bars: max_bars? as usize })
+}
+
+fn columns(field: &Field<'_>) -> Option<Vec<String>> {
+    let mut found: Vec<String> = Vec::new();
+    for item in field.list()? {
+        let Some(name) = item.text() else { continue };
+        if found.contains(&name) {
+            item.errors.push(&item.path, format!("`{name}` is named twice: name it once"));
+        } else {
+            found.push(name);
+        }
+    }
+    Some(found)
 }
 
 /// An instant: RFC 3339, or a date (midnight UTC).
