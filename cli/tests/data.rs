@@ -248,7 +248,7 @@ fn describe_counts_months_and_gaps_and_draws_them() {
         "67.17%",
         "744 candles from 2023-03-01",
         "   2022                                             ###  100.00%",
-        "   2023 === ###  0  ###",
+        "   2023 --- ###  0  ###",
         "UTC months: ### complete",
         "page: page.html",
     ] {

@@ -77,13 +77,14 @@ pub fn html(page: &CoveragePage) -> String {
     for (label, value) in &page.facts {
         let _ = write!(out, "<div><dt>{}</dt><dd>{}</dd></div>", escape(label), escape(value));
     }
-    out.push_str("</dl></section>\n");
+    out.push_str("</dl>");
+    out.push_str(LEGEND);
+    out.push_str("</section>\n");
     if page.series.len() > 1 {
         overview::overview(&mut out, &page.series);
     }
     table(&mut out, &page.series);
     out.push_str("<section aria-labelledby=\"h-months\"><h2 id=\"h-months\">Month by month</h2>\n");
-    out.push_str(LEGEND);
     for (i, series) in page.series.iter().enumerate() {
         months(&mut out, i, series);
     }
@@ -92,6 +93,7 @@ pub fn html(page: &CoveragePage) -> String {
 }
 
 const LEGEND: &str = "<p class=\"note legend\"><span class=\"swatch whole\"></span>complete \
+    <span class=\"swatch near\"></span>99% or more \
     <span class=\"swatch part\" style=\"--a:14%\"></span>little is missing \
     <span class=\"swatch part\" style=\"--a:62%\"></span>much is missing \
     <span class=\"swatch none\"></span>no candle. UTC months; numbers are percent, cut off, so that only what is whole \
@@ -190,6 +192,7 @@ fn look(present: u64, expected: u64) -> (&'static str, String) {
     match present {
         0 => ("none", String::new()),
         n if n >= expected => ("whole", String::new()),
+        n if u128::from(n) * 100 >= u128::from(expected) * 99 => ("near", String::new()),
         n => {
             let missing = 1.0 - n as f64 / expected as f64;
             ("part", format!("--a:{:.0}%", 14.0 + 48.0 * missing))
@@ -220,13 +223,13 @@ mod tests {
         let series = |name: &&str| CoverageSeries {
             symbol: (*name).to_owned(),
             interval: "1h".parse().unwrap(),
-            present: 1487,
-            expected: 2232,
+            present: 1859,
+            expected: 2976,
             range: (1_704_067_200_000, 1_711_926_000_000),
             disordered: 2,
             gaps: 2,
             longest: Some((1_706_745_600_000, 744)),
-            months: vec![month(1, 744), month(2, 0), month(3, 743)],
+            months: vec![month(1, 744), month(2, 0), month(3, 743), month(4, 372)],
         };
         html(&CoveragePage {
             title: "<b>&".to_owned(),
@@ -246,8 +249,9 @@ mod tests {
             "A&lt;i&gt; 1h",
             "<td class=\"whole\" title=\"744 of 744 candles\">100</td>",
             "<td class=\"none\" title=\"0 of 744 candles\">0</td>",
-            "<td class=\"part\" style=\"--a:14%\" title=\"743 of 744 candles\">99.8</td>",
-            "<td class=\"n total\">66.62%</td>",
+            "<td class=\"near\" title=\"743 of 744 candles\">99.8</td>",
+            "<td class=\"part\" style=\"--a:38%\" title=\"372 of 744 candles\">50</td>",
+            "<td class=\"n total\">62.46%</td>",
             "744 candles from 2024-02-01",
             "2 rows stand twice",
         ] {

@@ -8,7 +8,7 @@ use super::covered;
 
 const MONTHS: &str = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec";
 
-/// What the cells are drawn with: complete, nearly, half, some, none.
+/// What the cells are drawn with: complete, at least 99%, at least 90%, less, none.
 #[derive(Clone, Copy)]
 pub(super) struct Marks([&'static str; 5]);
 
@@ -28,10 +28,10 @@ impl Marks {
 
     /// What the marks mean.
     pub(super) fn legend(self) -> String {
-        let [complete, nearly, half, some, none] = self.0;
+        let [complete, nearly, most, some, none] = self.0;
         let none = none.trim();
         format!(
-            "UTC months: {complete} complete, {nearly} 90% or more, {half} half or more, {some} less, {none} none"
+            "UTC months: {complete} complete, {nearly} 99% or more, {most} 90% or more, {some} less, {none} none"
         )
     }
 
@@ -39,8 +39,8 @@ impl Marks {
         match month.and_then(|month| month.share()) {
             None => "   ",
             Some(share) if share >= 1.0 => self.0[0],
-            Some(share) if share >= 0.9 => self.0[1],
-            Some(share) if share >= 0.5 => self.0[2],
+            Some(share) if share >= 0.99 => self.0[1],
+            Some(share) if share >= 0.9 => self.0[2],
             Some(share) if share > 0.0 => self.0[3],
             Some(_) => self.0[4],
         }
@@ -82,8 +82,8 @@ mod tests {
             months: vec![
                 month(2023, 11, 100),
                 month(2023, 12, 99),
-                month(2024, 1, 89),
-                month(2024, 2, 49),
+                month(2024, 1, 98),
+                month(2024, 2, 89),
                 month(2024, 3, 0),
                 Month { expected: 0, ..month(2024, 4, 0) },
                 month(2024, 5, 100),
@@ -93,7 +93,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "        Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec");
         assert_eq!(lines[1], "   2023                                         ### ===   99.50%");
-        assert_eq!(lines[2], "   2024 --- ...  0      ###                               59.50%");
+        assert_eq!(lines[2], "   2024 --- ...  0      ###                               71.75%");
         assert_eq!(lines.len(), 3);
         let blocks = picture(&series, Marks::BLOCKS);
         assert!(blocks.lines().all(|line| line.chars().count() <= 64), "{blocks}");
