@@ -40,7 +40,7 @@ pub(super) fn overview(out: &mut String, series: &[CoverageSeries]) {
         let y = TOP + row * ROW;
         let _ = write!(
             out,
-            "<a href=\"#s{row}\"><text x=\"0\" y=\"{}\">{}</text></a>",
+            "<text x=\"0\" y=\"{}\">{}</text>",
             y + 12,
             escape(&label(&s.symbol, &s.interval.to_string()))
         );
