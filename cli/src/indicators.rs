@@ -129,6 +129,7 @@ fn warm_up(indicator: &Indicator) -> String {
         Memory::Finite => "the window is all it sees".to_owned(),
         Memory::Recursive(bars) => format!("then {bars} bars until its seed no longer counts"),
         Memory::Anchored => "a running total, anchored at the run's first bar".to_owned(),
+        Memory::Everything => "it needs all the history there is".to_owned(),
     };
     format!("first value after {lookback} bars{at}; {memory}")
 }

@@ -25,7 +25,7 @@ mod wide;
 
 use std::sync::{Arc, OnceLock};
 
-pub(crate) use double::{Double, mean};
+pub(crate) use double::{Double, mean, two_sum};
 use real::Real;
 use ticks::{SMALL_TICKS, Ticks, in_lowest_places, ratio, small_to_f64};
 use wide::Wide;

@@ -390,6 +390,7 @@ fn own_history(op: &Op, params: &[f64], frame: Interval) -> (usize, usize) {
             match (indicator.memory)(params, frame) {
                 Memory::Finite | Memory::Anchored => (lookback, 0),
                 Memory::Recursive(bars) => (lookback, bars),
+                Memory::Everything => (lookback, MAX_RECURSIVE_LEAD),
             }
         }
         _ => (0, 0),

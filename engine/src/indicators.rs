@@ -21,9 +21,21 @@
 mod average;
 mod band;
 mod common;
+mod directional;
+mod flow;
+mod fractal;
+mod heikin_ashi;
+mod ichimoku;
 mod momentum;
 mod oscillator;
+mod pair;
+mod pivot;
 mod range;
+mod rank;
+mod regression;
+mod sarext;
+mod session;
+mod statistics;
 mod trend;
 mod vectorbt;
 mod volatility;
@@ -83,6 +95,8 @@ pub enum Memory {
     /// A running total without an end (OBV): it is anchored at the first bar of the run, `Source::anchor`, so that its
     /// level does not depend on the history before it.
     Anchored,
+    /// All the history there is, because the value hangs on a moment and not on a number of bars (anchored VWAP).
+    Everything,
 }
 
 /// One column of input.
@@ -171,8 +185,11 @@ pub const FAMILIES: &[Family] = &[
     Family { title: "Volatility", indicators: volatility::FAMILY },
     Family { title: "Bands", indicators: band::FAMILY },
     Family { title: "Extremes and sums", indicators: range::FAMILY },
+    Family { title: "Statistics", indicators: statistics::FAMILY },
+    Family { title: "Regression", indicators: regression::FAMILY },
     Family { title: "Volume", indicators: volume::FAMILY },
     Family { title: "Trend", indicators: trend::FAMILY },
+    Family { title: "Candles and sessions", indicators: heikin_ashi::FAMILY },
 ];
 
 /// Every indicator, in the order of the docs.

@@ -12,7 +12,7 @@ pub(crate) struct Double {
 }
 
 /// `a + b` and its rounding error.
-fn two_sum(a: f64, b: f64) -> (f64, f64) {
+pub(crate) fn two_sum(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;
     let b_part = sum - a;
     (sum, (a - (sum - b_part)) + (b - b_part))
@@ -83,6 +83,13 @@ impl Double {
     pub(crate) fn square(self) -> Self {
         let (product, error) = two_prod(self.hi, self.hi);
         let (hi, lo) = fast_two_sum(product, error + 2.0 * (self.hi * self.lo));
+        Self { hi, lo }
+    }
+
+    /// Multiplies by another double-double.
+    pub(crate) fn by(self, other: Self) -> Self {
+        let (product, error) = two_prod(self.hi, other.hi);
+        let (hi, lo) = fast_two_sum(product, error + (self.hi * other.lo + self.lo * other.hi));
         Self { hi, lo }
     }
 

@@ -10,6 +10,7 @@ use crate::indicators::Indicator;
 use crate::interval::Interval;
 
 mod call;
+mod refuse;
 
 pub use call::usage;
 
@@ -328,6 +329,9 @@ impl<'a> Compiler<'a> {
     fn member(&mut self, of: &Expr, name: &str, place: Place<'_>) -> Result<Compiled, ExprError> {
         match self.expr(of, place)? {
             Compiled::Many { node, indicator, frames } => {
+                if let Some(message) = refuse::output(indicator, &self.graph.node(node).params, name) {
+                    return Err(place.error(of.at, message));
+                }
                 let Some(k) = indicator.outputs.iter().position(|output| *output == name) else {
                     let message = format!(
                         "`{}` has no output `{name}`: it has {}",

@@ -78,7 +78,7 @@ fn cci(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
 }
 
 /// The sum of the distances from `mean`, in eight lanes: an order that depends on nothing but the window.
-fn total_deviation(values: &[f64], mean: f64) -> f64 {
+pub(super) fn total_deviation(values: &[f64], mean: f64) -> f64 {
     let mut lanes = [0.0; 8];
     let (blocks, rest) = values.as_chunks::<8>();
     for block in blocks {

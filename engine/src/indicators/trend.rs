@@ -4,10 +4,24 @@ use super::common::{WINDOW, average_true_range, positive, true_range_at, unknown
 use super::{CandleColumns, Indicator, Memory, Over, Source, bars_to_forget, window};
 
 /// The family, in the order of the docs.
-pub(super) const FAMILY: &[&Indicator] = &[&ADX, &PLUS_DI, &MINUS_DI, &SAR, &SUPERTREND];
+pub(super) const FAMILY: &[&Indicator] = &[
+    &ADX,
+    &super::directional::ADXR,
+    &super::directional::DX,
+    &PLUS_DI,
+    &MINUS_DI,
+    &super::directional::PLUS_DM,
+    &super::directional::MINUS_DM,
+    &super::directional::VORTEX,
+    &SAR,
+    &super::sarext::SAREXT,
+    &SUPERTREND,
+    &super::fractal::FRACTAL,
+    &super::ichimoku::ICHIMOKU,
+];
 
 /// Bars after which two histories of a path-dependent stop have nearly always met.
-const PATH_MEMORY: usize = 250;
+pub(super) const PATH_MEMORY: usize = 250;
 
 /// Average directional index.
 pub(super) static ADX: Indicator = Indicator {
@@ -58,28 +72,45 @@ pub(super) static MINUS_DI: Indicator = Indicator {
 };
 
 /// The directional indicators at a bar.
-struct Directional {
+pub(super) struct Directional {
     plus_di: f64,
     minus_di: f64,
 }
 
+impl Directional {
+    /// How one-sided they are, 0 to 100.
+    pub(super) fn index(&self) -> f64 {
+        let total = self.plus_di + self.minus_di;
+        if total > 0.0 { 100.0 * ((self.plus_di - self.minus_di).abs() / total) } else { 0.0 }
+    }
+}
+
+/// Movement up and down from bar `i - 1` to bar `i >= 1`; only the larger counts.
+pub(super) fn movement(candles: &CandleColumns<'_>, i: usize) -> (f64, f64) {
+    let up = candles.high[i] - candles.high[i - 1];
+    let down = candles.low[i - 1] - candles.low[i];
+    if up > down && up > 0.0 {
+        (up, 0.0)
+    } else if down > up && down > 0.0 {
+        (0.0, down)
+    } else {
+        (0.0, 0.0)
+    }
+}
+
 /// The directional indicators of bars `window` and after: Wilder's sums, seeded with the plain sums of the first
 /// `window - 1` moves.
-fn directional(candles: &CandleColumns<'_>, window: usize) -> impl Iterator<Item = Directional> {
+pub(super) fn directional(candles: &CandleColumns<'_>, window: usize) -> impl Iterator<Item = Directional> {
     let (mut plus, mut minus, mut range) = (0.0, 0.0, 0.0);
     (1..candles.close.len()).filter_map(move |i| {
-        let up = candles.high[i] - candles.high[i - 1];
-        let down = candles.low[i - 1] - candles.low[i];
+        let (up, down) = movement(candles, i);
         if i >= window {
             plus -= plus / window as f64;
             minus -= minus / window as f64;
             range -= range / window as f64;
         }
-        if up > down && up > 0.0 {
-            plus += up;
-        } else if down > up && down > 0.0 {
-            minus += down;
-        }
+        plus += up;
+        minus += down;
         range += true_range_at(candles, i);
         let indicator = |movement: f64| if range > 0.0 { 100.0 * (movement / range) } else { 0.0 };
         (i >= window).then(|| Directional { plus_di: indicator(plus), minus_di: indicator(minus) })
@@ -99,14 +130,9 @@ fn directional_indicator(
     vec![column]
 }
 
-fn adx(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
+pub(super) fn adx(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let window = window(params[0]);
-    let index: Vec<f64> = directional(&source.candles, window)
-        .map(|at| {
-            let total = at.plus_di + at.minus_di;
-            if total > 0.0 { 100.0 * ((at.plus_di - at.minus_di).abs() / total) } else { 0.0 }
-        })
-        .collect();
+    let index: Vec<f64> = directional(&source.candles, window).map(|at| at.index()).collect();
     let mut column = unknown(source.candles.close.len());
     if index.len() >= window {
         // The first index belongs to bar `window`.

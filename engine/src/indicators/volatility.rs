@@ -4,7 +4,7 @@ use super::common::{WINDOW, average_true_range, true_range, wilder_alpha};
 use super::{Indicator, Memory, Over, bars_to_forget, window};
 
 /// The family, in the order of the docs.
-pub(super) const FAMILY: &[&Indicator] = &[&STDDEV, &TR, &ATR];
+pub(super) const FAMILY: &[&Indicator] = &[&STDDEV, &TR, &ATR, &NATR];
 
 /// Standard deviation.
 pub(super) static STDDEV: Indicator = Indicator {
@@ -49,4 +49,25 @@ pub(super) static ATR: Indicator = Indicator {
     lookback: |p| window(p[0]),
     memory: |p, _| Memory::Recursive(bars_to_forget(wilder_alpha(window(p[0])))),
     compute: |source, p| vec![average_true_range(&source.candles, window(p[0]))],
+};
+
+/// Normalised average true range.
+pub(super) static NATR: Indicator = Indicator {
+    name: "natr",
+    summary: "Normalised average true range: the average true range in percent of the close.",
+    formula: "natr = 100 * atr(window) / close",
+    source: "Forman; TA-Lib NATR, also for a window of 1 (TA-Lib: the true range itself). Unknown when the close is 0.",
+    numerics: "The atr, divided once.",
+    over: Over::Candle,
+    params: &[WINDOW],
+    outputs: &["value"],
+    lookback: |p| window(p[0]),
+    memory: |p, _| Memory::Recursive(bars_to_forget(wilder_alpha(window(p[0])))),
+    compute: |source, p| {
+        let mut column = average_true_range(&source.candles, window(p[0]));
+        for (range, &close) in column.iter_mut().zip(source.candles.close) {
+            *range = if close == 0.0 { f64::NAN } else { 100.0 * (*range / close) };
+        }
+        vec![column]
+    },
 };

@@ -1,13 +1,14 @@
 //! Indicators that weigh moves by volume.
 
 use super::common::{WINDOW, typical_price, unknown};
+use super::flow::{AD, ADOSC, CMF, RVOL, anchored_total};
 use super::momentum::share;
+use super::session::{AVWAP, VWAP};
 use super::{Indicator, Memory, Over, Source, window};
-use crate::exact::{Double, ExactSums};
-use crate::interval::DAY_MS;
+use crate::exact::ExactSums;
 
 /// The family, in the order of the docs.
-pub(super) const FAMILY: &[&Indicator] = &[&OBV, &VWAP, &MFI];
+pub(super) const FAMILY: &[&Indicator] = &[&OBV, &AD, &ADOSC, &CMF, &MFI, &RVOL, &VWAP, &AVWAP];
 
 /// On-balance volume.
 pub(super) static OBV: Indicator = Indicator {
@@ -17,7 +18,8 @@ pub(super) static OBV: Indicator = Indicator {
     formula: "obv[i] = obv[i-1] + volume[i] * sign(close[i] - close[i-1]); at the first bar of the run obv = volume",
     source: "Granville; TA-Lib OBV started at the first bar of the run. The bars before it, which warm-ups see, are \
              counted back from that level, so the level does not depend on how much history there is.",
-    numerics: "A running sum from the anchor; volumes that are whole lots of a power of two add exactly, others to the last bits.",
+    numerics: "A running total in twice the precision (Ogita, Rump and Oishi 2005), rounded once a bar: no error grows with \
+               the length of the run.",
     over: Over::Candle,
     params: &[],
     outputs: &["value"],
@@ -28,11 +30,6 @@ pub(super) static OBV: Indicator = Indicator {
 
 fn obv(source: &Source<'_>, _: &[f64]) -> Vec<Vec<f64>> {
     let (close, volume) = (source.candles.close, source.candles.volume);
-    let len = close.len();
-    let mut column = unknown(len);
-    if len == 0 {
-        return vec![column];
-    }
     let step = |i: usize| {
         if close[i] > close[i - 1] {
             volume[i]
@@ -42,51 +39,7 @@ fn obv(source: &Source<'_>, _: &[f64]) -> Vec<Vec<f64>> {
             0.0
         }
     };
-    let anchor = source.anchor.min(len - 1);
-    column[anchor] = volume[anchor];
-    for i in anchor + 1..len {
-        column[i] = column[i - 1] + step(i);
-    }
-    for i in (0..anchor).rev() {
-        column[i] = column[i + 1] - step(i + 1);
-    }
-    vec![column]
-}
-
-/// Volume-weighted average price of the day.
-pub(super) static VWAP: Indicator = Indicator {
-    name: "vwap",
-    summary: "Volume-weighted average price since the start of the UTC day, in price units.",
-    formula: "vwap = sum(t * volume) / sum(volume) over the bars of the same UTC day so far, t = (high + low + close) / 3",
-    source: "Session VWAP as charts draw it (TA-Lib's VWAP never resets). While the day has no volume it is the bar's t. \
-             The first day of the data may be a part of a day.",
-    numerics: "Both sums of the session in double-double, divided once.",
-    over: Over::Candle,
-    params: &[],
-    outputs: &["value"],
-    lookback: |_| 0,
-    memory: |_, interval| Memory::Recursive(interval.bars_per_day()),
-    compute: vwap,
-};
-
-fn vwap(source: &Source<'_>, _: &[f64]) -> Vec<Vec<f64>> {
-    let candles = &source.candles;
-    let mut column = typical_price(candles);
-    let (mut value, mut volume) = (Double::ZERO, Double::ZERO);
-    let mut day = None;
-    for (i, price) in column.iter_mut().enumerate() {
-        let today = candles.timestamp[i].div_euclid(DAY_MS);
-        if day != Some(today) {
-            day = Some(today);
-            (value, volume) = (Double::ZERO, Double::ZERO);
-        }
-        value = value.add(Double::product(*price, candles.volume[i]));
-        volume = volume.plus(candles.volume[i]);
-        if volume.value() > 0.0 {
-            *price = value.ratio(volume);
-        }
-    }
-    vec![column]
+    vec![anchored_total(close.len(), source.anchor, |anchor| volume[anchor], step)]
 }
 
 /// Money flow index.

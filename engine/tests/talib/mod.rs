@@ -31,7 +31,10 @@ pub enum Param {
 
 /// The fixtures by the name of their group, which is that of the module of cases in `scripts/talib`.
 pub fn fixtures() -> Vec<(&'static str, Fixture)> {
-    let texts = [("base", include_str!("../fixtures/talib/base.json"))];
+    let texts = [
+        ("base", include_str!("../fixtures/talib/base.json")),
+        ("statistics", include_str!("../fixtures/talib/statistics.json")),
+    ];
     texts.map(|(name, text)| (name, serde_json::from_str(text).expect("the fixture is JSON"))).into()
 }
 

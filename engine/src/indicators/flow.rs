@@ -1,0 +1,177 @@
+//! Money flow: volume weighed by where the candle closed in its range.
+
+use super::common::{WINDOW, bars, ema_alpha, unknown};
+use super::{CandleColumns, Indicator, Memory, Over, Source, bars_to_forget, window};
+use crate::exact::{ExactSums, two_sum};
+
+/// Accumulation/distribution line.
+pub(super) static AD: Indicator = Indicator {
+    name: "ad",
+    summary: "Accumulation/distribution line: a running total of volume, weighed by where the candle closed in its range; in \
+              base units.",
+    formula: "flow = volume * ((close - low) - (high - close)) / (high - low), 0 when high = low; ad[i] = ad[i-1] + flow[i]; at \
+              the first bar of the run ad = flow",
+    source: "Chaikin; TA-Lib AD started at the first bar of the run. The bars before it, which warm-ups see, are counted back \
+             from that level, so the level does not depend on how much history there is.",
+    numerics: "A running total in twice the precision (Ogita, Rump and Oishi 2005), rounded once a bar: no error grows with \
+               the length of the run.",
+    over: Over::Candle,
+    params: &[],
+    outputs: &["value"],
+    lookback: |_| 0,
+    memory: |_, _| Memory::Anchored,
+    compute: |source, _| {
+        let candles = &source.candles;
+        vec![anchored_total(candles.close.len(), source.anchor, |i| flow(candles, i), |i| flow(candles, i))]
+    },
+};
+
+/// Accumulation/distribution oscillator.
+pub(super) static ADOSC: Indicator = Indicator {
+    name: "adosc",
+    summary: "Accumulation/distribution oscillator (Chaikin): a fast less a slow exponential average of the \
+              accumulation/distribution line, in base units.",
+    formula: "adosc = average(ad, fast) - average(ad, slow); average[i] = average[i-1] + 2 / (n + 1) * (ad[i] - average[i-1]), \
+              both begin with the first ad",
+    source: "Chaikin; TA-Lib ADOSC, with its seeds. Its value does not depend on the level of the line.",
+    numerics: "The distances of the line from its averages are carried, not the line: g += flow, g -= 2 / (n + 1) * g. So \
+               nothing grows with the length of the data, and no large totals cancel.",
+    over: Over::Candle,
+    params: &[bars("fast", 3.0), bars("slow", 10.0)],
+    outputs: &["value"],
+    lookback: |p| window(p[0]).max(window(p[1])) - 1,
+    memory: |p, _| Memory::Recursive(bars_to_forget(ema_alpha(window(p[0]).max(window(p[1]))))),
+    compute: adosc,
+};
+
+fn adosc(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
+    let candles = &source.candles;
+    let mut column = unknown(candles.close.len());
+    let [fast, slow] = [params[0], params[1]].map(|size| ema_alpha(window(size)));
+    let first = window(params[0]).max(window(params[1])) - 1;
+    // How far the line is above its fast and its slow average: nothing at the first bar, which seeds both.
+    let (mut above_fast, mut above_slow) = (0.0, 0.0);
+    for (i, out) in column.iter_mut().enumerate() {
+        if i > 0 {
+            let flow = flow(candles, i);
+            above_fast = (1.0 - fast) * (above_fast + flow);
+            above_slow = (1.0 - slow) * (above_slow + flow);
+        }
+        if i >= first {
+            *out = above_slow - above_fast;
+        }
+    }
+    vec![column]
+}
+
+/// Chaikin money flow.
+pub(super) static CMF: Indicator = Indicator {
+    name: "cmf",
+    summary: "Chaikin money flow, -1 to 1: the volume of the last `window` bars, weighed by where the candles closed in their \
+              ranges, over all their volume.",
+    formula: "cmf = sum(flow, window) / sum(volume, window); flow as in ad",
+    source: "Chaikin; TA-Lib 0.8 CMF, also for a window of 1. A window without volume gives 0, as there.",
+    numerics: "Window sums, of the flows in double-double and of the volumes exactly.",
+    over: Over::Candle,
+    params: &[WINDOW],
+    outputs: &["value"],
+    lookback: |p| window(p[0]) - 1,
+    memory: |_, _| Memory::Finite,
+    compute: cmf,
+};
+
+fn cmf(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
+    let candles = &source.candles;
+    let flows: Vec<f64> = (0..candles.close.len()).map(|i| flow(candles, i)).collect();
+    let mut column = ExactSums::real(&flows).window_sums(window(params[0]));
+    let volumes = ExactSums::new(candles.volume).window_sums(window(params[0]));
+    for (flow, volume) in column.iter_mut().zip(volumes) {
+        *flow = if volume == 0.0 { 0.0 } else { *flow / volume };
+    }
+    vec![column]
+}
+
+/// Relative volume.
+pub(super) static RVOL: Indicator = Indicator {
+    name: "rvol",
+    summary: "Relative volume: the volume over the mean volume of the `window` bars before; 1 is usual.",
+    formula: "rvol[i] = volume[i] / sma(volume, window)[i-1]",
+    source: "TA-Lib 0.8 RVOL. A bar without volume has 0, and one with volume after \
+             bars without any is unknown.",
+    numerics: "An exact window mean, divided once.",
+    over: Over::Candle,
+    params: &[WINDOW],
+    outputs: &["value"],
+    lookback: |p| window(p[0]),
+    memory: |_, _| Memory::Finite,
+    compute: rvol,
+};
+
+fn rvol(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
+    let volume = source.candles.volume;
+    let means = ExactSums::new(volume).means(window(params[0]));
+    let mut column = unknown(volume.len());
+    for (out, (volume, mean)) in column.iter_mut().skip(1).zip(volume.iter().skip(1).zip(means)) {
+        *out = if mean > 0.0 {
+            volume / mean
+        } else if mean == 0.0 && *volume == 0.0 {
+            0.0
+        } else {
+            f64::NAN
+        };
+    }
+    vec![column]
+}
+
+/// The money flow volume of a candle.
+fn flow(candles: &CandleColumns<'_>, i: usize) -> f64 {
+    let (high, low, close) = (candles.high[i], candles.low[i], candles.close[i]);
+    if high > low { ((close - low) - (high - close)) / (high - low) * candles.volume[i] } else { 0.0 }
+}
+
+/// A running total that is `level(anchor)` at the anchor and changes by `step(i)` from the bar before to bar `i`. The bars
+/// before the anchor are counted back.
+pub(super) fn anchored_total(
+    len: usize,
+    anchor: usize,
+    level: impl Fn(usize) -> f64,
+    step: impl Fn(usize) -> f64,
+) -> Vec<f64> {
+    let mut column = unknown(len);
+    let Some(last) = len.checked_sub(1) else { return column };
+    let anchor = anchor.min(last);
+    let mut total = Total::new(level(anchor));
+    column[anchor] = total.value();
+    for (i, out) in column.iter_mut().enumerate().skip(anchor + 1) {
+        total.add(step(i));
+        *out = total.value();
+    }
+    let mut total = Total::new(level(anchor));
+    for i in (0..anchor).rev() {
+        total.add(-step(i + 1));
+        column[i] = total.value();
+    }
+    column
+}
+
+/// A total and the sum of its rounding errors, which is that of twice the precision.
+struct Total {
+    sum: f64,
+    error: f64,
+}
+
+impl Total {
+    fn new(sum: f64) -> Self {
+        Self { sum, error: 0.0 }
+    }
+
+    fn add(&mut self, value: f64) {
+        let (sum, error) = two_sum(self.sum, value);
+        self.sum = sum;
+        self.error += error;
+    }
+
+    fn value(&self) -> f64 {
+        self.sum + self.error
+    }
+}
