@@ -17,7 +17,9 @@ fn params(indicator: &Indicator, case: &Case) -> Vec<f64> {
         }
         (Param::Word(word), _) => panic!("{}: `{word}` is no number", indicator.name),
     };
-    case.params.iter().enumerate().map(value).collect()
+    let given: Vec<f64> = case.params.iter().enumerate().map(value).collect();
+    let left_out = indicator.params[given.len()..].iter().map(|param| param.default.expect("a default"));
+    given.iter().copied().chain(left_out).collect()
 }
 
 /// How far a case is off, as a share of its largest value, after the allowance of 1e-9 of the value itself; and where.

@@ -1,10 +1,31 @@
 //! Moving averages of a series.
 
+mod adaptive;
+pub(super) mod cascade;
+pub(super) mod kind;
+mod mesa;
+mod weighted;
+
 use super::common::{WINDOW, by_run, ema_alpha, smooth, wilder_alpha};
 use super::{Indicator, Memory, Over, Source, bars_to_forget, window};
 
 /// The family, in the order of the docs.
-pub(super) const FAMILY: &[&Indicator] = &[&SMA, &EMA, &WMA, &RMA];
+pub(super) const FAMILY: &[&Indicator] = &[
+    &SMA,
+    &EMA,
+    &WMA,
+    &RMA,
+    &cascade::DEMA,
+    &cascade::TEMA,
+    &cascade::T3,
+    &weighted::TRIMA,
+    &weighted::HMA,
+    &weighted::ZLEMA,
+    &weighted::VWMA,
+    &adaptive::KAMA,
+    &mesa::MAMA,
+    &kind::MA,
+];
 
 /// Simple moving average.
 pub(super) static SMA: Indicator = Indicator {

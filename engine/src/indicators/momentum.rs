@@ -1,11 +1,30 @@
 //! Momentum of a series: how much and how steadily it has moved.
 
+mod change;
+mod convergence;
+mod smoothed;
+
 use super::common::{WINDOW, bars, ema_alpha, runs, smooth, unknown, wilder_alpha};
 use super::{Indicator, Memory, Over, Source, bars_to_forget, window};
 use crate::exact::mean;
 
 /// The family, in the order of the docs.
-pub(super) const FAMILY: &[&Indicator] = &[&RSI, &MACD, &ROC, &MOM];
+pub(super) const FAMILY: &[&Indicator] = &[
+    &RSI,
+    &change::RSI_CUTLER,
+    &change::CMO,
+    &MACD,
+    &convergence::MACDEXT,
+    &convergence::PPO,
+    &convergence::APO,
+    &ROC,
+    &change::ROCP,
+    &change::ROCR,
+    &MOM,
+    &smoothed::TRIX,
+    &smoothed::TSI,
+    &smoothed::COPPOCK,
+];
 
 /// Relative strength index.
 pub(super) static RSI: Indicator = Indicator {

@@ -1,11 +1,27 @@
 //! Where the close stands in the recent range.
 
-use super::common::{bars, highest, lowest, typical_price, unknown};
+mod aroon;
+mod pressure;
+mod stochastic;
+
+use super::average::kind::{Average, SIMPLE, kind};
+use super::common::{bars, typical_price, unknown};
 use super::{Domain, Indicator, Memory, Over, Param, Source, window};
 use crate::exact::ExactSums;
 
 /// The family, in the order of the docs.
-pub(super) const FAMILY: &[&Indicator] = &[&STOCH, &CCI];
+pub(super) const FAMILY: &[&Indicator] = &[
+    &STOCH,
+    &stochastic::STOCHF,
+    &stochastic::STOCHRSI,
+    &stochastic::KDJ,
+    &stochastic::WILLR,
+    &CCI,
+    &aroon::AROON,
+    &aroon::AROONOSC,
+    &pressure::ULTOSC,
+    &pressure::BOP,
+];
 
 /// Below this share of the price, a deviation is the rounding of the sum of three prices.
 const ROUNDING: f64 = 1e-14;
@@ -14,38 +30,30 @@ const ROUNDING: f64 = 1e-14;
 pub(super) static STOCH: Indicator = Indicator {
     name: "stoch",
     summary: "Stochastic oscillator, 0 to 100: where the close stands in the range of the last `k` bars, smoothed.",
-    formula: "raw = 100 * (close - lowest(low, k)) / (highest(high, k) - lowest(low, k)); k = sma(raw, slowing); \
-              d = sma(k, d)",
-    source: "Lane; TA-Lib STOCH with simple averages; both outputs begin together. A range of zero gives a raw 50 \
+    formula: "raw = 100 * (close - lowest(low, k)) / (highest(high, k) - lowest(low, k)); k = ma(raw, slowing, \
+              slowing_type); d = ma(k, d, d_type)",
+    source: "Lane; TA-Lib STOCH, whose words stand after the windows here; both outputs begin together. A range of zero gives a raw 50 \
              (TA-Lib: 0).",
-    numerics: "Extremes are values of the series; the averages are exact window means.",
+    numerics: "Extremes are values of the series; simple averages are exact window means.",
     over: Over::Candle,
-    params: &[bars("k", 14.0), bars("slowing", 3.0), bars("d", 3.0)],
+    params: &[
+        bars("k", 14.0),
+        bars("slowing", 3.0),
+        bars("d", 3.0),
+        kind("slowing_type", SIMPLE),
+        kind("d_type", SIMPLE),
+    ],
     outputs: &["k", "d"],
-    lookback: |p| window(p[0]) + window(p[1]) + window(p[2]) - 3,
-    memory: |_, _| Memory::Finite,
-    compute: stoch,
+    lookback: |p| {
+        window(p[0]) - 1 + Average::new(p[1], p[3]).lookback() + Average::new(p[2], p[4]).lookback()
+    },
+    memory: |p, interval| stochastic::two_averages_memory(&[p[1], p[3], p[2], p[4]], interval),
+    compute: |source, p| {
+        let raw = stochastic::raw(source, window(p[0]));
+        let k = Average::new(p[1], p[3]).of(&raw, source);
+        stochastic::smoothed(k, Average::new(p[2], p[4]), source)
+    },
 };
-
-fn stoch(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
-    let candles = &source.candles;
-    let (top, bottom) = (highest(candles.high, window(params[0])), lowest(candles.low, window(params[0])));
-    let raw: Vec<f64> = (candles.close.iter().zip(&top).zip(&bottom))
-        .map(
-            |((close, top), bottom)| {
-                if top == bottom { 50.0 } else { 100.0 * ((close - bottom) / (top - bottom)) }
-            },
-        )
-        .collect();
-    let mut k = ExactSums::real(&raw).means(window(params[1]));
-    let d = ExactSums::real(&k).means(window(params[2]));
-    for (k, d) in k.iter_mut().zip(&d) {
-        if d.is_nan() {
-            *k = f64::NAN;
-        }
-    }
-    vec![k, d]
-}
 
 /// Commodity channel index.
 pub(super) static CCI: Indicator = Indicator {

@@ -4,7 +4,7 @@ use super::common::{WINDOW, highest, lowest};
 use super::{Indicator, Memory, Over, window};
 
 /// The family, in the order of the docs.
-pub(super) const FAMILY: &[&Indicator] = &[&HIGHEST, &LOWEST, &SUM];
+pub(super) const FAMILY: &[&Indicator] = &[&HIGHEST, &LOWEST, &SUM, &MIDPOINT, &MIDPRICE];
 
 /// Highest value.
 pub(super) static HIGHEST: Indicator = Indicator {
@@ -50,3 +50,38 @@ pub(super) static SUM: Indicator = Indicator {
     memory: |_, _| Memory::Finite,
     compute: |source, p| vec![source.series.sums.of(source.series.values).window_sums(window(p[0]))],
 };
+
+/// Middle of the range of a series.
+pub(super) static MIDPOINT: Indicator = Indicator {
+    name: "midpoint",
+    summary: "The middle between the highest and the lowest of the last `window` values.",
+    formula: "midpoint = (highest(x, window) + lowest(x, window)) / 2",
+    source: "TA-Lib MIDPOINT.",
+    numerics: "Extremes are values of the series; their middle is rounded once.",
+    over: Over::Series,
+    params: &[WINDOW],
+    outputs: &["value"],
+    lookback: |p| window(p[0]) - 1,
+    memory: |_, _| Memory::Finite,
+    compute: |source, p| middle(source.series.values, source.series.values, window(p[0])),
+};
+
+/// Middle of the range of the candles.
+pub(super) static MIDPRICE: Indicator = Indicator {
+    name: "midprice",
+    summary: "The middle between the highest high and the lowest low of the last `window` bars.",
+    formula: "midprice = (highest(high, window) + lowest(low, window)) / 2",
+    source: "TA-Lib MIDPRICE; the middle line of donchian.",
+    numerics: "Extremes are values of the series; their middle is rounded once.",
+    over: Over::Candle,
+    params: &[WINDOW],
+    outputs: &["value"],
+    lookback: |p| window(p[0]) - 1,
+    memory: |_, _| Memory::Finite,
+    compute: |source, p| middle(source.candles.high, source.candles.low, window(p[0])),
+};
+
+fn middle(above: &[f64], below: &[f64], window: usize) -> Vec<Vec<f64>> {
+    let (top, bottom) = (highest(above, window), lowest(below, window));
+    vec![top.iter().zip(&bottom).map(|(top, bottom)| (top + bottom) / 2.0).collect()]
+}

@@ -51,4 +51,53 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference { indicator: "linreg_slope", series: "jump", within: 3e-8, why: SUMS },
     Difference { indicator: "linreg_angle", series: "jump", within: 6e-8, why: SUMS },
     Difference { indicator: "beta", series: "jump", within: 2e-9, why: SUMS },
+    Difference {
+        indicator: "stochf",
+        series: "flat",
+        within: UNDEFINED,
+        why: "no range: 50, TA-Lib gives 0",
+    },
+    Difference {
+        indicator: "stochrsi",
+        series: "flat",
+        within: UNDEFINED,
+        why: "no range: 50, TA-Lib gives 0",
+    },
+    Difference { indicator: "kdj", series: "flat", within: UNDEFINED, why: "no range: 50, TA-Lib gives 0" },
+    Difference {
+        indicator: "willr",
+        series: "flat",
+        within: UNDEFINED,
+        why: "no range: -50, TA-Lib gives 0",
+    },
+    Difference {
+        indicator: "ultosc",
+        series: "flat",
+        within: UNDEFINED,
+        why: "no range: 50, TA-Lib gives 0",
+    },
+    Difference {
+        indicator: "macdext",
+        series: "flat",
+        within: 1.0,
+        why: "ours is 0, TA-Lib's the rounding of its averages",
+    },
+    Difference {
+        indicator: "apo",
+        series: "flat",
+        within: 1.0,
+        why: "ours is 0, TA-Lib's the rounding of its averages",
+    },
+    Difference {
+        indicator: "ppo",
+        series: "flat",
+        within: 1.0,
+        why: "ours is 0, TA-Lib's the rounding of its averages",
+    },
+    Difference {
+        indicator: "trima",
+        series: "long",
+        within: 2e-8,
+        why: "the rounding of TA-Lib's running sums; ours are exact",
+    },
 ];

@@ -34,6 +34,8 @@ pub fn fixtures() -> Vec<(&'static str, Fixture)> {
     let texts = [
         ("base", include_str!("../fixtures/talib/base.json")),
         ("statistics", include_str!("../fixtures/talib/statistics.json")),
+        ("averages", include_str!("../fixtures/talib/averages.json")),
+        ("oscillators", include_str!("../fixtures/talib/oscillators.json")),
     ];
     texts.map(|(name, text)| (name, serde_json::from_str(text).expect("the fixture is JSON"))).into()
 }
