@@ -2,6 +2,7 @@
 
 use super::{CrossRule, Graph, NodeId, Op};
 use crate::expr::UnaryOp;
+use crate::indicators::{Domain, Param};
 
 /// The longest description, in bytes. Blocks that share a node repeat its text: thirty that each add the one before to
 /// itself would make a gigabyte.
@@ -54,7 +55,8 @@ impl Graph {
             }
             Op::Indicator(indicator) => {
                 self.parts(&format!("{}(", indicator.name), inputs, ", ", "", out);
-                let params: Vec<_> = node.params.iter().map(f64::to_string).collect();
+                let params: Vec<_> =
+                    indicator.params.iter().zip(&node.params).map(|(p, &value)| argument(p, value)).collect();
                 let separator = if inputs.is_empty() || params.is_empty() { "" } else { ", " };
                 out.push_str(&format!("{separator}{})", params.join(", ")));
             }
@@ -83,6 +85,16 @@ impl Graph {
         }
         out.push_str(end);
     }
+}
+
+/// The value of a parameter as it is written.
+fn argument(param: &Param, value: f64) -> String {
+    let text = match param.domain {
+        Domain::Choice(words) => words.get(value as usize).map(|word| (*word).to_owned()),
+        Domain::Instant => jiff::Timestamp::from_millisecond(value as i64).ok().map(|at| at.to_string()),
+        _ => None,
+    };
+    text.map_or_else(|| value.to_string(), |text| format!("\"{text}\""))
 }
 
 fn lower_first(text: &str) -> String {
@@ -118,6 +130,7 @@ mod tests {
         for text in [
             "crosses_above(sma(close, 5), tf(\"1d\", bbands(close, 20, 2).upper))",
             "((close > open[2]) && (hour() < 9))",
+            "ppo(close, 12, 26, \"kama\")",
             "((atr(14) > 1) ? -low : max(high, volume))",
         ] {
             assert_eq!(described(&[], text), text);
