@@ -7,6 +7,7 @@ use blockgrid_engine::exact::Sums;
 use blockgrid_engine::indicators::{CandleColumns, Indicator, Over, Series, Source};
 
 /// Columns of candles, an hour each.
+#[derive(Debug)]
 pub struct Bars {
     pub timestamp: Vec<i64>,
     pub open: Vec<f64>,
