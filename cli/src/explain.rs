@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use blockgrid_engine::graph::{Graph, NodeId, Op};
+use blockgrid_engine::graph::{ALL_HISTORY, Graph, NodeId, Op};
 use blockgrid_job::Job;
 use blockgrid_job::quote::grouped;
 
@@ -40,7 +40,11 @@ pub(crate) fn explain(args: &ManifestArgs) -> Result<(), Failure> {
         grouped(survey.unshared_columns as u128)
     );
     let hours = survey.pre_roll_ms as f64 / 3_600_000.0;
-    let _ = writeln!(out, "Pre-roll: {hours:.1} hours of candles before `from` settle every node.");
+    let _ = if asks_for_all(survey.pre_roll_ms / data.interval.millis()) {
+        writeln!(out, "Pre-roll: all the candles there are before `from`.")
+    } else {
+        writeln!(out, "Pre-roll: {hours:.1} hours of candles before `from` settle every node.")
+    };
     let _ = writeln!(out, "Kernel: bar-loop (the definition of meaning; the only one in this build).");
     graph_of_first_trial(job, &data, &mut out)?;
     show::print(&out);
@@ -65,7 +69,8 @@ fn graph_of_first_trial(job: &Job, data: &JobCandles, out: &mut String) -> Resul
         let kind = if node.on_position {
             "evaluated bar by bar".to_owned()
         } else {
-            format!("pre-roll {pre_roll} bars, used {uses}x")
+            let bars = if asks_for_all(pre_roll) { "all".to_owned() } else { pre_roll.to_string() };
+            format!("pre-roll {bars} bars, used {uses}x")
         };
         let _ = writeln!(out, "  {:>3}  {}{frame}  [{kind}]", id.index(), graph.describe(id));
     }
@@ -73,6 +78,11 @@ fn graph_of_first_trial(job: &Job, data: &JobCandles, out: &mut String) -> Resul
         let _ = writeln!(out, "{}", start(job, data, symbol, &plan, &graph));
     }
     Ok(())
+}
+
+/// Whether a pre-roll of so many bars is all the history there is.
+fn asks_for_all(bars: i64) -> bool {
+    usize::try_from(bars).is_ok_and(|bars| bars >= ALL_HISTORY)
 }
 
 /// When the first trial starts to trade a symbol.

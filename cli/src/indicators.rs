@@ -122,8 +122,9 @@ fn written(param: &Param, value: f64) -> String {
 fn warm_up(indicator: &Indicator) -> String {
     let params: Vec<f64> = indicator.params.iter().map(|param| param.default.unwrap_or(14.0)).collect();
     let lookback = (indicator.lookback)(&params);
-    let shown: Vec<_> =
-        indicator.params.iter().zip(&params).map(|(p, v)| format!("{}={}", p.name, written(p, *v))).collect();
+    // No moment is typical.
+    let numbers = indicator.params.iter().zip(&params).filter(|(p, _)| p.domain != Domain::Instant);
+    let shown: Vec<_> = numbers.map(|(p, v)| format!("{}={}", p.name, written(p, *v))).collect();
     let at = if shown.is_empty() { String::new() } else { format!(" at {}", shown.join(", ")) };
     let memory = match (indicator.memory)(&params, Interval::DAY) {
         Memory::Finite => "the window is all it sees".to_owned(),

@@ -318,7 +318,7 @@ impl Graph {
         if !node.recursive {
             return needed;
         }
-        needed.saturating_add(node.reach).clamp(MIN_RECURSIVE_LEAD, MAX_RECURSIVE_LEAD).next_power_of_two()
+        needed.saturating_add(node.reach).clamp(MIN_RECURSIVE_LEAD, ALL_HISTORY).next_power_of_two()
     }
 
     /// How many bars before the run a node of some lead looks at: the lead, its lookback and its memory.
@@ -390,7 +390,7 @@ fn own_history(op: &Op, params: &[f64], frame: Interval) -> (usize, usize) {
             match (indicator.memory)(params, frame) {
                 Memory::Finite | Memory::Anchored => (lookback, 0),
                 Memory::Recursive(bars) => (lookback, bars),
-                Memory::Everything => (lookback, MAX_RECURSIVE_LEAD),
+                Memory::Everything => (lookback, ALL_HISTORY),
             }
         }
         _ => (0, 0),
@@ -400,8 +400,9 @@ fn own_history(op: &Op, params: &[f64], frame: Interval) -> (usize, usize) {
 /// Leads below this share one column of a recursive node.
 const MIN_RECURSIVE_LEAD: usize = 16;
 
-/// No lead is longer: more bars than there are candles of anything, and far from overflowing.
-const MAX_RECURSIVE_LEAD: usize = 1 << 30;
+/// No lead is longer: more bars than there are candles of anything, and far from overflowing. A pre-roll of as many bars
+/// asks for all the history there is.
+pub const ALL_HISTORY: usize = 1 << 30;
 
 /// Bars before the run that vectorbt's crossing may remember a value below; beyond it the crossing starts afresh.
 const VECTORBT_CROSS_MEMORY: usize = 256;

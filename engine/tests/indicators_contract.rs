@@ -360,8 +360,8 @@ fn a_market_that_stands_still_has_values() {
     }
 }
 
-/// Where the session after `weeks` Mondays begins.
-fn column_start(bars: &Bars, weeks: usize) -> usize {
+/// The bar of Monday number `weeks`.
+fn week_start(bars: &Bars, weeks: usize) -> usize {
     const WEEK: i64 = 7 * 86_400_000;
     // 1970-01-05 was a Monday.
     let mondays = (0..bars.len()).filter(|&i| (bars.timestamp[i] - 4 * 86_400_000) % WEEK == 0);
@@ -379,7 +379,7 @@ fn stands_still(price: f64, volume: f64) {
         let params = params(indicator, &[0.5; 3], 20);
         let lookback = (indicator.lookback)(&params);
         // The first week that is whole is the second, and shows in the third.
-        let lookback = if by_calendar(indicator) { column_start(&bars, 2) } else { lookback };
+        let lookback = if by_calendar(indicator) { week_start(&bars, 2) } else { lookback };
         for (column, output) in bars.compute(indicator, &params, 0).iter().zip(indicator.outputs) {
             let window = params.first().copied().unwrap_or_default();
             let expected = match (indicator.name, *output) {
@@ -442,42 +442,23 @@ fn windows_longer_than_the_data_are_unknown() {
 }
 
 #[test]
-fn on_balance_volume_counts_from_its_anchor() {
+fn running_totals_count_from_their_anchor() {
     let bars = Bars::walk(4, 300);
-    let obv = find("obv").unwrap();
-    let part = bars.slice(100..300).compute(obv, &[], 50);
-    let full = bars.compute(obv, &[], 150);
-    assert_eq!(bits(&full[0][100..]), bits(&part[0]));
-    assert_eq!(full[0][150], bars.volume[150]);
-    let from_anchor = bars.slice(150..300).compute(obv, &[], 0);
-    assert_eq!(bits(&full[0][150..]), bits(&from_anchor[0]));
-    // Before the anchor only the level is relative: the steps are those of any other anchor.
-    let other = bars.compute(obv, &[], 0);
-    for i in 1..300 {
-        assert!(((full[0][i] - full[0][i - 1]) - (other[0][i] - other[0][i - 1])).abs() < 1e-6);
-    }
-}
-
-#[test]
-fn vwap_starts_with_the_utc_day() {
-    let mut bars = Bars::walk(6, 60);
-    bars.volume[30] = 0.0;
-    let vwap = find("vwap").unwrap();
-    let column = &bars.compute(vwap, &[0.0], 0)[0];
-    let mut sums = (0.0, 0.0);
-    for (i, found) in column.iter().enumerate() {
-        if bars.timestamp[i] % 86_400_000 == 0 {
-            sums = (0.0, 0.0);
+    for name in ["obv", "ad"] {
+        let total = find(name).unwrap();
+        let part = bars.slice(100..300).compute(total, &[], 50);
+        let full = bars.compute(total, &[], 150);
+        assert_eq!(bits(&full[0][100..]), bits(&part[0]), "{name}");
+        let from_anchor = bars.slice(150..300).compute(total, &[], 0);
+        assert_eq!(bits(&full[0][150..]), bits(&from_anchor[0]), "{name}");
+        // Before the anchor only the level is relative: the steps are those of any other anchor.
+        let other = bars.compute(total, &[], 0);
+        for i in 1..300 {
+            let step = |column: &[f64]| column[i] - column[i - 1];
+            assert!((step(&full[0]) - step(&other[0])).abs() < 1e-6, "{name}");
         }
-        let typical = (bars.high[i] + bars.low[i] + bars.close[i]) / 3.0;
-        sums = (sums.0 + typical * bars.volume[i], sums.1 + bars.volume[i]);
-        assert!((found - sums.0 / sums.1).abs() < 1e-9 * found, "bar {i}");
     }
-    // A day without volume: the typical price of the bar.
-    bars.volume.fill(0.0);
-    let column = &bars.compute(vwap, &[0.0], 0)[0];
-    let typical = (bars.high[59] + bars.low[59] + bars.close[59]) / 3.0;
-    assert!((column[59] - typical).abs() < 1e-12 * typical);
+    assert_eq!(bars.compute(find("obv").unwrap(), &[], 150)[0][150], bars.volume[150]);
 }
 
 #[test]

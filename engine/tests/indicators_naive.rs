@@ -1,5 +1,6 @@
 //! Indicators that TA-Lib lacks, or gives otherwise, against their formulas in plain loops.
 
+#[allow(dead_code, unreachable_pub, reason = "every test program uses its own part")]
 #[path = "talib/series.rs"]
 mod series;
 

@@ -2,6 +2,7 @@
 //!
 //! Which of the two is measured. What grows otherwise stands in a table.
 
+#[allow(dead_code, unreachable_pub, reason = "every test program uses its own part")]
 #[path = "talib/series.rs"]
 mod series;
 

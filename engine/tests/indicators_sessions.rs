@@ -1,5 +1,6 @@
 //! Indicators that look at the calendar: against groups of candles made by date, and through the graph.
 
+#[allow(dead_code, unreachable_pub, reason = "every test program uses its own part")]
 #[path = "talib/series.rs"]
 mod series;
 
@@ -79,6 +80,17 @@ fn vwap_starts_anew_with_each_session() {
                 assert!(same(found[i], value / volume), "{reset} {i}");
             }
         }
+    }
+}
+
+#[test]
+fn while_a_session_has_no_volume_its_average_is_the_price_of_the_bar() {
+    let mut bars = hours(START);
+    bars.volume.fill(0.0);
+    let price = |i: usize| (bars.high[i] + bars.low[i] + bars.close[i]) / 3.0;
+    for (name, params) in [("vwap", 0.0), ("avwap", START as f64)] {
+        let found = &compute(&bars, name, &[params])[0];
+        assert!(found.iter().enumerate().all(|(i, &value)| same(value, price(i))), "{name}");
     }
 }
 

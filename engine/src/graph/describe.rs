@@ -132,6 +132,7 @@ mod tests {
             "((close > open[2]) && (hour() < 9))",
             "ppo(close, 12, 26, \"kama\")",
             "((atr(14) > 1) ? -low : max(high, volume))",
+            "(pivot(\"camarilla\", \"week\").r1 > avwap(\"2024-03-01T00:00:00Z\"))",
         ] {
             assert_eq!(described(&[], text), text);
         }

@@ -1,6 +1,5 @@
 //! Heikin-Ashi candles, a source for other indicators: `rsi(heikin_ashi().close, 14)`.
 
-use super::common::unknown;
 use super::{Indicator, Memory, Over, Source, bars_to_forget};
 
 /// The family, in the order of the docs.
@@ -25,18 +24,19 @@ pub(super) static HEIKIN_ASHI: Indicator = Indicator {
 
 fn heikin_ashi(source: &Source<'_>, _: &[f64]) -> Vec<Vec<f64>> {
     let candles = &source.candles;
-    let mut columns = vec![unknown(candles.close.len()); 4];
+    let len = candles.close.len();
+    let [mut closes, mut opens, mut highs, mut lows] = [(); 4].map(|()| Vec::with_capacity(len));
     let mut previous = None;
-    for i in 0..candles.close.len() {
+    for i in 0..len {
         let (o, h, l, c) = (candles.open[i], candles.high[i], candles.low[i], candles.close[i]);
         // In pairs: four equal prices give exactly that price.
         let close = ((o + h) + (l + c)) / 4.0;
         let open = previous.map_or((o + c) / 2.0, |(open, close): (f64, f64)| (open + close) / 2.0);
         previous = Some((open, close));
-        columns[0][i] = close;
-        columns[1][i] = open;
-        columns[2][i] = h.max(open).max(close);
-        columns[3][i] = l.min(open).min(close);
+        closes.push(close);
+        opens.push(open);
+        highs.push(h.max(open).max(close));
+        lows.push(l.min(open).min(close));
     }
-    columns
+    vec![closes, opens, highs, lows]
 }

@@ -11,7 +11,7 @@ pub struct Difference {
 
 /// Indicators that TA-Lib has not, and where they are compared instead.
 pub const NOT_IN_TALIB: &[(&str, &str)] = &[
-    ("vwap", "TA-Lib's never resets: tests/indicators_contract.rs compares with sums made here"),
+    ("vwap", "TA-Lib's never resets: tests/indicators_sessions.rs compares with sums made there"),
     ("zscore", "tests/indicators_naive.rs"),
     ("ichimoku", "tests/indicators_naive.rs"),
     ("pivot", "tests/indicators_sessions.rs"),
