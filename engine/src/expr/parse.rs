@@ -45,7 +45,7 @@ pub fn parse(text: &str) -> Result<Expr, ExprError> {
 
 fn parse_here(text: &str) -> Result<Expr, ExprError> {
     let error = |at: usize, message: String| ExprError { text: text.to_owned(), at, message, block: None };
-    let (tree, source) = Parser::new().parse_with_source_info(text).map_err(|errors| {
+    let (tree, source) = Parser::new().parse_with_source_info(&spelled(text)).map_err(|errors| {
         let first = errors.errors.into_iter().next();
         let (line, column, message) =
             first.map_or((1, 1, "syntax error".to_owned()), |e| (e.pos.0, e.pos.1, e.msg));
@@ -53,6 +53,40 @@ fn parse_here(text: &str) -> Result<Expr, ExprError> {
         error(at, format!("failed to parse the expression: {}", plain(text, at, &message)))
     })?;
     Lower { text, source: &source }.expr(&tree, 0)
+}
+
+/// CEL reserves the word `var`, which is the name of an indicator: the parser sees it in capitals, which take the same
+/// place, and [`name`] turns it back.
+fn spelled(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut quote = None;
+    while let Some(first) = rest.chars().next() {
+        let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let taken = match quote {
+            None if word > 0 => word,
+            // What a backslash stands before ends no text.
+            Some(_) if first == '\\' => first.len_utf8() + rest[1..].chars().next().map_or(0, char::len_utf8),
+            _ => first.len_utf8(),
+        };
+        if quote.is_none() && &rest[..taken] == "var" {
+            out.push_str("VAR");
+        } else {
+            out.push_str(&rest[..taken]);
+        }
+        quote = match quote {
+            None if first == '"' || first == '\'' => Some(first),
+            Some(open) if first == open => None,
+            same => same,
+        };
+        rest = &rest[taken..];
+    }
+    out
+}
+
+/// A name as it was written; see [`spelled`].
+fn name(parsed: &str) -> String {
+    if parsed == "VAR" { "var".to_owned() } else { parsed.to_owned() }
 }
 
 /// Character offset of a 1-based line and column.
@@ -120,7 +154,7 @@ impl Lower<'_> {
         let mut at = self.at(tree.id);
         let kind = match &tree.expr {
             Cel::Literal(literal) => self.literal(tree.id, literal)?,
-            Cel::Ident(name) => Kind::Name(name.clone()),
+            Cel::Ident(name) => Kind::Name(self::name(name)),
             Cel::Select(select) if !select.test => {
                 let of = self.boxed(&select.operand, depth + 1)?;
                 at = at.min(of.at);
@@ -134,7 +168,7 @@ impl Lower<'_> {
                     );
                     return Err(self.error(target.id, message));
                 }
-                let kind = self.call(tree.id, &call.func_name, &call.args, depth + 1)?;
+                let kind = self.call(tree.id, &name(&call.func_name), &call.args, depth + 1)?;
                 // A call's own position is that of its parenthesis, an error reads better at its name.
                 if let Kind::Call { name, .. } = &kind {
                     let before: String = self.text.chars().take(at).collect();
@@ -250,6 +284,21 @@ mod tests {
         let expr = parse("1 + sma (close, 3)").unwrap();
         let Kind::Binary { right, .. } = expr.kind else { panic!("{expr:?}") };
         assert_eq!(right.at, 4);
+    }
+
+    #[test]
+    fn var_is_a_name_although_cel_reserves_it() {
+        let expr = parse("2 * var(close, 3)").unwrap();
+        let Kind::Binary { right, .. } = expr.kind else { panic!("{expr:?}") };
+        assert!(
+            right.at == 4 && matches!(&right.kind, Kind::Call { name, .. } if name == "var"),
+            "{right:?}"
+        );
+        assert_eq!(
+            spelled("variance + _var + \"var\" + 'it\\'s var' + vär"),
+            "variance + _var + \"var\" + 'it\\'s var' + vär"
+        );
+        assert_eq!(spelled("(var)"), "(VAR)");
     }
 
     #[test]
