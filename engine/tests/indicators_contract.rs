@@ -364,8 +364,8 @@ fn a_market_that_stands_still_has_values() {
 fn week_start(bars: &Bars, weeks: usize) -> usize {
     const WEEK: i64 = 7 * 86_400_000;
     // 1970-01-05 was a Monday.
-    let mondays = (0..bars.len()).filter(|&i| (bars.timestamp[i] - 4 * 86_400_000) % WEEK == 0);
-    mondays.skip(weeks - 1).next().expect("as many weeks")
+    let mut mondays = (0..bars.len()).filter(|&i| (bars.timestamp[i] - 4 * 86_400_000) % WEEK == 0);
+    mondays.nth(weeks - 1).expect("as many weeks")
 }
 
 fn stands_still(price: f64, volume: f64) {

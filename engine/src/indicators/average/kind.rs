@@ -122,9 +122,12 @@ pub(in crate::indicators) fn longest(memories: &[Memory]) -> Memory {
 }
 
 fn together(memories: &[Memory], join: fn(usize, usize) -> usize) -> Memory {
+    if memories.contains(&Memory::Everything) {
+        return Memory::Everything;
+    }
     let recursions = memories.iter().filter_map(|memory| match memory {
         Memory::Recursive(bars) => Some(*bars),
-        Memory::Finite | Memory::Anchored => None,
+        Memory::Finite | Memory::Anchored | Memory::Everything => None,
     });
     recursions.reduce(join).map_or(Memory::Finite, Memory::Recursive)
 }
