@@ -178,7 +178,12 @@ fn a_run_in_the_middle_has_the_values_of_the_whole() {
                 let series = [candles.close(), candles.volume()];
                 let whole = whole(&candles, indicator, &params, series, 0, from);
                 for ((lazy, whole), output) in lazy.iter().zip(&whole).zip(indicator.outputs) {
-                    let apart = apart(lazy, &whole[from..from + RUN_BARS]);
+                    let whole = &whole[from..from + RUN_BARS];
+                    // DeMark's method has one level on each side: the others are never known.
+                    if text.contains("demark") && lazy.iter().chain(whole).all(|value| value.is_nan()) {
+                        continue;
+                    }
+                    let apart = apart(lazy, whole);
                     if apart > if finite { 0.0 } else { 1e-8 } {
                         errors.push(format!("{text}.{output} from {from}: {apart:e}"));
                     }
