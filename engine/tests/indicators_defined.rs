@@ -68,25 +68,25 @@ proptest! {
     fn cutlers_rsi_is_the_share_of_gains(bars in bars(), window in 1_usize..12) {
         let found = compute(&bars, "rsi_cutler", &[window as f64]).swap_remove(0);
         let moves: Vec<f64> = bars.close.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        for i in window..bars.close.len() {
+        for (i, &found) in found.iter().enumerate().skip(window) {
             let within = &moves[i - window..i];
             let gain: f64 = within.iter().map(|m| m.max(0.0)).sum();
             let loss: f64 = within.iter().map(|m| (-m).max(0.0)).sum();
             let expected = if gain + loss == 0.0 { 50.0 } else { 100.0 * gain / (gain + loss) };
-            prop_assert!(near(found[i], expected), "[{i}] {} and {expected}", found[i]);
+            prop_assert!(near(found, expected), "[{i}] {found} and {expected}");
         }
     }
 
     #[test]
     fn a_mean_by_volume_needs_volume(bars in bars(), window in 1_usize..6) {
         let found = compute(&bars, "vwma", &[window as f64]).swap_remove(0);
-        for i in window - 1..bars.close.len() {
+        for (i, &found) in found.iter().enumerate().skip(window - 1) {
             let at = i + 1 - window..=i;
             let volume: f64 = bars.volume[at.clone()].iter().sum();
             let value: f64 = at.clone().map(|i| bars.close[i] * bars.volume[i]).sum();
             let plain = bars.close[at].iter().sum::<f64>() / window as f64;
             let expected = if volume == 0.0 { plain } else { value / volume };
-            prop_assert!(near(found[i], expected), "[{i}] {} and {expected}", found[i]);
+            prop_assert!(near(found, expected), "[{i}] {found} and {expected}");
         }
     }
 
@@ -117,7 +117,7 @@ proptest! {
         let ultosc = compute(&bars, "ultosc", &windows.map(|window| window as f64)).swap_remove(0);
         let mut sorted = [short, middle, long];
         sorted.sort_unstable();
-        for i in sorted[2]..bars.close.len() {
+        for (i, &found) in ultosc.iter().enumerate().skip(sorted[2]) {
             let share = |window: usize| {
                 let bars = (i + 1 - window..=i).map(|i| {
                     let (bottom, top) =
@@ -128,7 +128,7 @@ proptest! {
                 if range == 0.0 { 0.5 } else { pressure / range }
             };
             let expected = 100.0 * (4.0 * share(sorted[0]) + 2.0 * share(sorted[1]) + share(sorted[2])) / 7.0;
-            prop_assert!(near(ultosc[i], expected), "[{i}] {} and {expected}", ultosc[i]);
+            prop_assert!(near(found, expected), "[{i}] {found} and {expected}");
         }
     }
 }

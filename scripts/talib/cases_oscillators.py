@@ -38,11 +38,10 @@ def cases(c):
     if len(x) > 1000:
         return
     for word, number in KINDS.items():
-        yield "stoch", [9, 4, 3, word, word], list(talib.STOCH(h, l, x, 9, 4, number, 3, number))
         yield "stochf", [5, 3, word], list(talib.STOCHF(h, l, x, 5, 3, number))
         # TA-Lib's k of a new high is 100 but for its rounding, which a kama takes for moves.
         if word != "kama":
             yield "stochrsi", [14, 5, 3, word], list(talib.STOCHRSI(x, 14, 5, 3, number))
         yield "kdj", [9, 3, word, 4, word], list(talib.KDJ(h, l, x, 9, 3, number, 4, number))
-    for k, s, d, st, dt in ((14, 3, 3, "sma", "ema"), (21, 5, 1, "kama", "sma")):
-        yield "stoch", [k, s, d, st, dt], list(talib.STOCH(h, l, x, k, s, KINDS[st], d, KINDS[dt]))
+    for w, k, kt, d, dt in ((14, 3, "sma", 3, "ema"), (21, 5, "kama", 1, "sma")):
+        yield "kdj", [w, k, kt, d, dt], list(talib.KDJ(h, l, x, w, k, KINDS[kt], d, KINDS[dt]))

@@ -4,7 +4,7 @@ mod aroon;
 mod pressure;
 mod stochastic;
 
-use super::average::kind::{Average, SIMPLE, kind};
+use super::average::kind::{Average, SIMPLE};
 use super::common::{bars, typical_price, unknown};
 use super::{Domain, Indicator, Memory, Over, Param, Source, window};
 use crate::exact::ExactSums;
@@ -30,28 +30,20 @@ const ROUNDING: f64 = 1e-14;
 pub(super) static STOCH: Indicator = Indicator {
     name: "stoch",
     summary: "Stochastic oscillator, 0 to 100: where the close stands in the range of the last `k` bars, smoothed.",
-    formula: "raw = 100 * (close - lowest(low, k)) / (highest(high, k) - lowest(low, k)); k = ma(raw, slowing, \
-              slowing_type); d = ma(k, d, d_type)",
-    source: "Lane; TA-Lib STOCH, whose words stand after the windows here; both outputs begin together. A range of zero gives a raw 50 \
-             (TA-Lib: 0).",
-    numerics: "Extremes are values of the series; simple averages are exact window means.",
+    formula: "raw = 100 * (close - lowest(low, k)) / (highest(high, k) - lowest(low, k)); k = sma(raw, slowing); \
+              d = sma(k, d)",
+    source: "Lane; TA-Lib STOCH with simple averages (kdj takes others); both outputs begin together. A range of zero gives a \
+             raw 50 (TA-Lib: 0).",
+    numerics: "Extremes are values of the series; the averages are exact window means.",
     over: Over::Candle,
-    params: &[
-        bars("k", 14.0),
-        bars("slowing", 3.0),
-        bars("d", 3.0),
-        kind("slowing_type", SIMPLE),
-        kind("d_type", SIMPLE),
-    ],
+    params: &[bars("k", 14.0), bars("slowing", 3.0), bars("d", 3.0)],
     outputs: &["k", "d"],
-    lookback: |p| {
-        window(p[0]) - 1 + Average::new(p[1], p[3]).lookback() + Average::new(p[2], p[4]).lookback()
-    },
-    memory: |p, interval| stochastic::two_averages_memory(&[p[1], p[3], p[2], p[4]], interval),
+    lookback: |p| window(p[0]) + window(p[1]) + window(p[2]) - 3,
+    memory: |_, _| Memory::Finite,
     compute: |source, p| {
         let raw = stochastic::raw(source, window(p[0]));
-        let k = Average::new(p[1], p[3]).of(&raw, source);
-        stochastic::smoothed(k, Average::new(p[2], p[4]), source)
+        let k = Average::new(p[1], SIMPLE).of(&raw, source);
+        stochastic::smoothed(k, Average::new(p[2], SIMPLE), source)
     },
 };
 

@@ -4,7 +4,6 @@ use super::super::average::kind::{Average, SIMPLE, WILDER, chain, kind};
 use super::super::common::{WINDOW, bars, highest, lowest};
 use super::super::momentum::RSI;
 use super::super::{Indicator, Memory, Over, Source, window};
-use crate::interval::Interval;
 
 /// Below this range, in points of 100, an rsi has only been rounded: without trades it does not change.
 const RSI_ROUNDING: f64 = 1e-10;
@@ -52,7 +51,7 @@ pub(super) static KDJ: Indicator = Indicator {
     summary: "KDJ: a stochastic oscillator smoothed as Wilder, and `j`, which runs ahead of it and beyond 0 and 100.",
     formula: "raw = 100 * (close - lowest(low, window)) / (highest(high, window) - lowest(low, window)); k = ma(raw, k, \
               k_type); d = ma(k, d, d_type); j = 3 * k - 2 * d",
-    source: "TA-Lib 0.8 KDJ, with its seeds (charting programs seed k and d with 50); all outputs begin together. A range of \
+    source: "TA-Lib 0.8 KDJ, with its seeds; k and d are its STOCH with averages of any kind (charting programs seed them with 50); all outputs begin together. A range of \
              zero gives a raw 50 (TA-Lib: 0).",
     numerics: "Extremes are values of the series; the averages are those that the words name.",
     over: Over::Candle,
@@ -67,7 +66,7 @@ pub(super) static KDJ: Indicator = Indicator {
     lookback: |p| {
         window(p[0]) - 1 + Average::new(p[1], p[2]).lookback() + Average::new(p[3], p[4]).lookback()
     },
-    memory: |p, interval| two_averages_memory(&p[1..], interval),
+    memory: |p, interval| chain(&[1, 3].map(|at| Average::new(p[at], p[at + 1]).memory(interval))),
     compute: |source, p| {
         let k = Average::new(p[1], p[2]).of(&raw(source, window(p[0])), source);
         let mut columns = smoothed(k, Average::new(p[3], p[4]), source);
@@ -76,11 +75,6 @@ pub(super) static KDJ: Indicator = Indicator {
         columns
     },
 };
-
-/// The memory of an average of an average, of windows and words in turn.
-pub(super) fn two_averages_memory(params: &[f64], interval: Interval) -> Memory {
-    chain(&[0, 2].map(|at| Average::new(params[at], params[at + 1]).memory(interval)))
-}
 
 /// Williams' %R.
 pub(super) static WILLR: Indicator = Indicator {
