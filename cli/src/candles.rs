@@ -149,7 +149,8 @@ fn offered(
         intervals.sort();
         intervals.dedup();
         let known: Vec<_> = intervals.iter().map(Interval::to_string).collect();
-        let message = format!("`{name}` has no {interval} candles: it has {}", known.join(", "));
+        let message =
+            format!("`{name}` has no {interval} candles: it has {} and their multiples", known.join(", "));
         return Err(Failure::input("cannot use the data", "spec.data.interval", message));
     }
     let wanted: Vec<SymbolSpec> = if spec.symbols.is_empty() {

@@ -86,7 +86,10 @@ fn candles(args: &EvalArgs) -> Result<Candles, Failure> {
     let bad = |field: &str, message: String| Failure::input("cannot use the data", field, message);
     let dataset = open_dataset(&args.data, Path::new(""), "--data")?;
     let manifest = dataset.manifest();
-    let symbols = manifest.symbols(args.interval);
+    let mut symbols = args.interval.map(|interval| dataset.symbols(interval)).unwrap_or_default();
+    if symbols.is_empty() {
+        symbols = manifest.symbols(None);
+    }
     let symbol = match (&args.symbol, symbols.as_slice()) {
         (Some(symbol), _) => symbol.clone(),
         (None, [one]) => one.clone(),

@@ -3,6 +3,7 @@
 mod batches;
 mod coverage;
 mod index;
+mod made;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,15 @@ pub struct ReadCounts {
     pub row_groups_read: usize,
     /// Bytes of the columns that were read.
     pub column_bytes: u64,
+}
+
+impl ReadCounts {
+    fn add(&mut self, more: Self) {
+        self.files_read += more.files_read;
+        self.row_groups += more.row_groups;
+        self.row_groups_read += more.row_groups_read;
+        self.column_bytes += more.column_bytes;
+    }
 }
 
 impl Dataset {
@@ -107,20 +117,18 @@ impl Dataset {
         &self.location
     }
 
-    /// The symbols that have candles of an interval, sorted.
+    /// The symbols that have candles of an interval, stored or made of finer ones, sorted.
     pub fn symbols(&self, interval: Interval) -> Vec<String> {
-        self.manifest.symbols(Some(interval))
-    }
-
-    /// First and last open of a symbol's candles by the manifest, UTC milliseconds.
-    pub fn range(&self, symbol: &str, interval: Interval) -> Option<(i64, i64)> {
-        let files = self.files(symbol, interval).ok()?;
-        Some((files.iter().map(|f| f.first).min()?, files.iter().map(|f| f.last).max()?))
+        let mut symbols = self.manifest.symbols(None);
+        symbols.retain(|symbol| self.stored_interval(symbol, interval).is_some());
+        symbols
     }
 
     /// The candles of a symbol that open in `from_ms..to_ms` (UTC milliseconds, all without bounds), oldest first.
     ///
-    /// Files are chosen by the manifest, row groups by the statistics in their footers; only those are fetched.
+    /// Files are chosen by the manifest, row groups by the statistics in their footers; only those are fetched. Where
+    /// the interval is not stored, the candles are made of those of [`Dataset::stored_interval`]: the same that would
+    /// stand there had all of them been resampled and stored.
     ///
     /// # Errors
     /// When there is no such symbol, interval or candle in the range; when a footer shows that a file is not the one
@@ -153,7 +161,8 @@ impl Dataset {
 
     /// The columns beside OHLCV that a symbol has at an interval, sorted.
     pub fn columns(&self, symbol: &str, interval: Interval) -> Vec<String> {
-        let files = self.files(symbol, interval).unwrap_or_default();
+        let stored = self.stored_interval(symbol, interval);
+        let files = stored.map(|stored| self.files(symbol, stored)).unwrap_or_default();
         let names: BTreeSet<_> = files.iter().flat_map(|file| &file.columns).collect();
         names.into_iter().cloned().collect()
     }
@@ -170,24 +179,16 @@ impl Dataset {
         to_ms: Option<i64>,
         columns: &[&str],
     ) -> Result<(Candles, ReadCounts), DatasetError> {
-        let files = self.files(symbol, interval)?;
-        self.check_columns(symbol, interval, columns)?;
-        let mut counts = ReadCounts { files: files.len(), ..ReadCounts::default() };
-        let mut table = Table::new(columns);
-        let mut places = Places::default();
-        block_on(async {
-            for entry in in_range(&files, from_ms, to_ms) {
-                let object = self.object(entry);
-                let footer = self.checked_footer(&object, entry).await?;
-                counts.files_read += 1;
-                counts.row_groups += footer.row_groups();
-                read_object(&object, &footer, (from_ms, to_ms), &mut table, &mut places, &mut counts).await?;
-            }
-            Ok(())
-        })?;
-        cut(&mut table, from_ms, to_ms, &mut places);
-        if table.len() == 0 {
-            let (first, last) = self.range(symbol, interval).unwrap_or_default();
+        let stored = self.stored(symbol, interval)?;
+        self.check_columns(symbol, stored, columns)?;
+        let (candles, counts) = if stored == interval {
+            self.read_stored(symbol, interval, (from_ms, to_ms), columns)?
+        } else {
+            self.read_made(symbol, (stored, interval), (from_ms, to_ms), columns)?
+        };
+        if candles.is_empty() {
+            let range = self.range(symbol, interval).or_else(|| self.range(symbol, stored));
+            let (first, last) = range.unwrap_or_default();
             return Err(DatasetError::NoCandles {
                 symbol: symbol.to_owned(),
                 interval,
@@ -196,6 +197,32 @@ impl Dataset {
                 last: iso(last),
             });
         }
+        Ok((candles, counts))
+    }
+
+    /// Stored candles of a range, which may be none.
+    fn read_stored(
+        &self,
+        symbol: &str,
+        interval: Interval,
+        (from, to): (Option<i64>, Option<i64>),
+        columns: &[&str],
+    ) -> Result<(Candles, ReadCounts), DatasetError> {
+        let files = self.files(symbol, interval);
+        let mut counts = ReadCounts { files: files.len(), ..ReadCounts::default() };
+        let mut table = Table::new(columns);
+        let mut places = Places::default();
+        block_on(async {
+            for entry in in_range(&files, from, to) {
+                let object = self.object(entry);
+                let footer = self.checked_footer(&object, entry).await?;
+                counts.files_read += 1;
+                counts.row_groups += footer.row_groups();
+                read_object(&object, &footer, (from, to), &mut table, &mut places, &mut counts).await?;
+            }
+            Ok(())
+        })?;
+        cut(&mut table, from, to, &mut places);
         Ok((places.check(interval, table)?, counts))
     }
 
@@ -226,9 +253,11 @@ impl Dataset {
         to_ms: Option<i64>,
     ) -> Result<(), DatasetError> {
         for symbol in symbols {
-            let files = self.files(symbol, interval)?;
+            let stored = self.stored(symbol, interval)?;
+            let (from, to) = self.widened(symbol, (stored, interval), (from_ms, to_ms));
+            let files = self.files(symbol, stored);
             block_on(async {
-                for entry in in_range(&files, from_ms, to_ms) {
+                for entry in in_range(&files, from, to) {
                     self.checked_footer(&self.object(entry), entry).await?;
                 }
                 Ok(())
@@ -237,37 +266,12 @@ impl Dataset {
         Ok(())
     }
 
-    /// The files of a symbol and interval, oldest first.
-    fn files(&self, symbol: &str, interval: Interval) -> Result<Vec<&FileEntry>, DatasetError> {
+    /// The files of a symbol and stored interval, oldest first.
+    fn files(&self, symbol: &str, interval: Interval) -> Vec<&FileEntry> {
         let mut files: Vec<_> =
             self.manifest.files.iter().filter(|f| f.symbol == symbol && f.interval == interval).collect();
         files.sort_by(|a, b| (a.first, &a.path).cmp(&(b.first, &b.path)));
-        if !files.is_empty() {
-            return Ok(files);
-        }
-        let intervals = self.manifest.intervals(symbol);
-        if intervals.is_empty() {
-            return Err(DatasetError::NoSymbol {
-                symbol: symbol.to_owned(),
-                dataset: self.location.clone(),
-                existing: list(&self.manifest.symbols(None)),
-            });
-        }
-        let finer = intervals.iter().rev().find(|finer| interval.is_multiple_of(**finer));
-        Err(DatasetError::NoInterval {
-            interval,
-            symbol: symbol.to_owned(),
-            dataset: self.location.clone(),
-            existing: intervals.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-            hint: finer.map_or_else(
-                || ": ask one of those".to_owned(),
-                |finer| {
-                    format!(
-                        ": ask {finer}, or write the data set at {interval} as well (stored candles are not resampled yet)"
-                    )
-                },
-            ),
-        })
+        files
     }
 
     fn object(&self, entry: &FileEntry) -> Object {

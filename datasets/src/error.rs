@@ -108,8 +108,10 @@ pub enum DatasetError {
         /// The symbols there are.
         existing: String,
     },
-    /// The symbol exists, but not at this interval.
-    #[error("`{dataset}` has no {interval} candles of `{symbol}`, only {existing}{hint}")]
+    /// The symbol exists, but neither at this interval nor at one of which its candles could be made.
+    #[error(
+        "`{dataset}` has no {interval} candles of `{symbol}`, only {existing}: ask one of those, or a multiple of one"
+    )]
     NoInterval {
         /// As asked.
         interval: Interval,
@@ -119,8 +121,6 @@ pub enum DatasetError {
         dataset: String,
         /// The intervals there are.
         existing: String,
-        /// What to do instead.
-        hint: String,
     },
     /// The symbol has candles, but none in the range.
     #[error(

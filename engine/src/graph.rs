@@ -20,7 +20,7 @@ pub use columns::{Bools, Column, FALSE, TRUE, UNKNOWN, Value};
 pub use compile::{Compiler, Scope, usage};
 pub use evaluate::{Evaluator, Instance};
 pub use functions::{FUNCTIONS, FunctionInfo, is_function};
-pub use resample::{align, resample};
+pub use resample::{align, resample, resample_part};
 pub use scalar::{PositionState, Program};
 
 use std::collections::{BTreeMap, HashMap};

@@ -1,5 +1,7 @@
 //! Higher intervals, made exactly from the candles of the run.
 
+use std::ops::Range;
+
 use crate::candles::{Candles, RawCandles};
 use crate::exact::ExactSums;
 use crate::interval::Interval;
@@ -10,6 +12,18 @@ use crate::interval::Interval;
 ///
 /// `interval` must be a multiple of the candles' own.
 pub fn resample(candles: &Candles, interval: Interval) -> Candles {
+    let opens = candles.timestamp();
+    let (Some(&first), Some(&last)) = (opens.first(), opens.last()) else {
+        return Candles::from_checked(interval, RawCandles::default());
+    };
+    resample_part(candles, interval, first..last + candles.interval().millis())
+}
+
+/// [`resample`] of candles that are a part of longer data, which go from the open of their first candle to the close of
+/// their last (`data`, UTC milliseconds): whether a period is covered is then a matter of the data, not of the part.
+///
+/// Every candle that the data have in a period must be in the part, or none.
+pub fn resample_part(candles: &Candles, interval: Interval, data: Range<i64>) -> Candles {
     let n = candles.len();
     // Exact, so that the volumes of a day are those of its hours whichever interval the hours came from.
     let volumes = ExactSums::new(candles.volume());
@@ -20,9 +34,7 @@ pub fn resample(candles: &Candles, interval: Interval) -> Candles {
         let open_time = interval.open_of(candles.timestamp()[i]);
         let close_time = open_time + interval.millis();
         let end = i + candles.timestamp()[i..].partition_point(|&t| t < close_time);
-        let covered_from_open = i > 0 || candles.timestamp()[0] == open_time;
-        let covered_to_close = end < n || candles.close_time(n - 1) >= close_time;
-        if covered_from_open && covered_to_close {
+        if data.start <= open_time && close_time <= data.end {
             raw.timestamp.push(open_time);
             raw.open.push(candles.open()[i]);
             raw.high.push(candles.high()[i..end].iter().copied().fold(f64::MIN, f64::max));
@@ -77,6 +89,28 @@ mod tests {
         assert_eq!(days.timestamp(), [24 * HOUR]);
         assert_eq!((days.open()[0], days.close()[0], days.volume()[0]), (119.0, 143.0, 24.0));
         assert_eq!((days.high()[0], days.low()[0]), (144.0, 117.0));
+    }
+
+    #[test]
+    fn a_part_has_the_days_of_the_whole() {
+        // Without midnight of the second day and without the last hour of the third.
+        let all = hours(0, 96);
+        let kept: Vec<usize> = (0..96).filter(|i| ![24, 71].contains(i)).collect();
+        let column = |from: &[f64]| kept.iter().map(|&i| from[i]).collect::<Vec<_>>();
+        let raw = RawCandles {
+            timestamp: kept.iter().map(|&i| all.timestamp()[i]).collect(),
+            open: column(all.open()),
+            high: column(all.high()),
+            low: column(all.low()),
+            close: column(all.close()),
+            volume: column(all.volume()),
+        };
+        let all = Candles::new("1h".parse().unwrap(), raw).unwrap();
+        let days = resample(&all, Interval::DAY);
+        assert_eq!(days.len(), 4);
+        let part = resample_part(&all.slice(24..70), Interval::DAY, 0..96 * HOUR);
+        assert_eq!(part, days.slice(1..3));
+        assert_eq!(resample(&all.slice(24..70), Interval::DAY).len(), 0);
     }
 
     #[test]
