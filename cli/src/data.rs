@@ -1,6 +1,7 @@
 //! `blockgrid data`: candles at rest. One file a subcommand.
 
 mod add;
+mod check;
 mod describe;
 mod ls;
 mod remove;
@@ -21,6 +22,8 @@ pub(crate) enum DataCommand {
     Ls(ls::LsArgs),
     /// Show what a data set holds: ranges, coverage by month, gaps.
     Describe(describe::DescribeArgs),
+    /// Look for gaps, bad rows, bad ticks, frozen and silent stretches; exit 1 when there are violations.
+    Check(check::CheckArgs),
     /// Compare every file of a data set with its digest.
     Verify(verify::VerifyArgs),
     /// Register a data set under a name, or accept that it changed.
@@ -35,6 +38,7 @@ impl DataCommand {
         let output = match self {
             Self::Ls(args) => args.output,
             Self::Describe(args) => args.output,
+            Self::Check(args) => args.output,
             Self::Verify(_) | Self::Add(_) | Self::Remove(_) => Output::Text,
         };
         output == Output::Json
@@ -45,6 +49,7 @@ pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
     match command {
         DataCommand::Ls(args) => ls::ls(args),
         DataCommand::Describe(args) => describe::describe(args),
+        DataCommand::Check(args) => check::check(args),
         DataCommand::Verify(args) => verify::verify(args),
         DataCommand::Add(args) => add::add(args),
         DataCommand::Remove(args) => remove::remove(args),

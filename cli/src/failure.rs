@@ -19,6 +19,8 @@ pub(crate) enum Failure {
     },
     /// Something broke: exit 1.
     Failed(anyhow::Error),
+    /// What was asked was done, and the answer is no: exit 1.
+    No(String),
 }
 
 impl Failure {
@@ -59,6 +61,10 @@ impl Failure {
                     show::note(&format!("  {error}"));
                 }
                 ExitCode::from(2)
+            }
+            Self::No(answer) => {
+                show::note(&answer);
+                ExitCode::from(1)
             }
             Self::Failed(error) => {
                 if json {

@@ -1,6 +1,7 @@
 //! A data set: opened by its manifest, read by symbol, interval and range of time.
 
 mod batches;
+mod checked;
 mod coverage;
 mod index;
 mod made;
@@ -19,7 +20,7 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-pub use batches::Batches;
+pub use batches::{Batch, Batches};
 
 use crate::DatasetError;
 use crate::codec::{Footer, Object, Table, list};

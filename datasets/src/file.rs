@@ -1,9 +1,12 @@
 //! Single files: candles from CSV or Parquet, columns to CSV or Parquet.
 
 pub(crate) mod csv;
+mod rows;
 #[cfg(test)]
 mod tests;
 pub(crate) mod time;
+
+pub use rows::{FileRows, file_rows};
 
 use std::fmt::Write;
 use std::path::Path;
@@ -69,10 +72,7 @@ fn read_parquet(
     size: u64,
     interval: Option<Interval>,
 ) -> Result<(Interval, Candles), DatasetError> {
-    let absolute = std::fs::canonicalize(path).map_err(|e| DatasetError::io(&file, &e))?;
-    let path = object_store::path::Path::from_filesystem_path(absolute)
-        .map_err(|e| DatasetError::Io { file: file.clone(), message: e.to_string() })?;
-    let object = Object { store: Arc::new(LocalFileSystem::new()), path, file, size };
+    let object = parquet_object(path, file, size)?;
     let mut table = Table::default();
     let mut places = Places::default();
     block_on(async {
@@ -97,6 +97,13 @@ fn read_parquet(
     }
     let interval = interval.map_or_else(|| infer(&object.file, timestamp), Ok)?;
     Ok((interval, places.check(interval, table)?))
+}
+
+fn parquet_object(path: &Path, file: String, size: u64) -> Result<Object, DatasetError> {
+    let absolute = std::fs::canonicalize(path).map_err(|e| DatasetError::io(&file, &e))?;
+    let path = object_store::path::Path::from_filesystem_path(absolute)
+        .map_err(|e| DatasetError::Io { file: file.clone(), message: e.to_string() })?;
+    Ok(Object { store: Arc::new(LocalFileSystem::new()), path, file, size })
 }
 
 /// The most frequent distance between two candles, the shorter of two that are as frequent.

@@ -36,12 +36,12 @@ mod writer;
 
 pub use catalogue::{Catalogue, CatalogueEntry, CatalogueSeries};
 pub use codec::COLUMNS;
-pub use dataset::{Batches, Coverage, Dataset, Gap, Month, ReadCounts};
+pub use dataset::{Batch, Batches, Coverage, Dataset, Gap, Month, ReadCounts};
 pub use digest::digest;
 pub use error::{DatasetError, FileRow};
 pub use file::csv::CsvError;
 pub use file::write_columns;
-pub use file::{FileCandles, read_file};
+pub use file::{FileCandles, FileRows, file_rows, read_file};
 pub use manifest::{FileEntry, Generator, MANIFEST, Manifest};
 pub use sample::{SAMPLE_FILES, sample};
 pub use write::{About, Series, encode_dataset};

@@ -255,7 +255,8 @@ impl Footer {
             let array =
                 self.decode(chunk, group, leaf).map_err(|message| object.corrupt(name, group, message))?;
             let beside = i >= COLUMNS.len();
-            if !beside && array.null_count() > 0 {
+            let nulls = beside || (table.nulls && i > 0);
+            if !nulls && array.null_count() > 0 {
                 let row = (0..array.len()).find(|&row| array.is_null(row)).unwrap_or(0);
                 return Err(DatasetError::Null {
                     file: object.file.clone(),
@@ -268,10 +269,12 @@ impl Footer {
                 continue;
             }
             let values = array.as_primitive::<Float64Type>();
-            if beside {
-                table.columns[i - COLUMNS.len()].1.extend(values.iter().map(|v| v.unwrap_or(f64::NAN)));
+            let column =
+                if beside { &mut table.columns[i - COLUMNS.len()].1 } else { &mut *table.ohlcv_mut()[i - 1] };
+            if array.null_count() > 0 {
+                column.extend(values.iter().map(|value| value.unwrap_or(f64::NAN)));
             } else {
-                table.ohlcv_mut()[i - 1].extend_from_slice(values.values());
+                column.extend_from_slice(values.values());
             }
         }
         let rows = table.len();

@@ -10,13 +10,15 @@ pub(crate) struct Table {
     pub(crate) raw: RawCandles,
     /// Name and values, NaN where unknown.
     pub(crate) columns: Vec<(String, Vec<f64>)>,
+    /// Whether a price or volume that is null is read as NaN, for whoever checks the rows; else it is an error.
+    pub(crate) nulls: bool,
 }
 
 impl Table {
     /// No candles, with columns of these names.
     pub(crate) fn new<S: AsRef<str>>(columns: &[S]) -> Self {
         let columns = columns.iter().map(|name| (name.as_ref().to_owned(), Vec::new())).collect();
-        Self { raw: RawCandles::default(), columns }
+        Self { raw: RawCandles::default(), columns, nulls: false }
     }
 
     pub(crate) fn from_candles(candles: &Candles) -> Self {
@@ -65,6 +67,19 @@ impl Table {
         for (_, column) in &mut self.columns {
             cut(column, &range);
         }
+    }
+
+    /// Takes the candles from `at` on out, into a table of their own.
+    pub(crate) fn split_off(&mut self, at: usize) -> Self {
+        let mut rest = Self::new(&self.columns.iter().map(|(name, _)| name).collect::<Vec<_>>());
+        rest.raw.timestamp = self.raw.timestamp.split_off(at);
+        for (rest, column) in rest.ohlcv_mut().into_iter().zip(self.ohlcv_mut()) {
+            *rest = column.split_off(at);
+        }
+        for ((_, rest), (_, column)) in rest.columns.iter_mut().zip(&mut self.columns) {
+            *rest = column.split_off(at);
+        }
+        rest
     }
 
     /// Open, high, low, close, volume.

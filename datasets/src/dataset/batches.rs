@@ -3,18 +3,46 @@
 use blockgrid_engine::candles::RawCandles;
 use blockgrid_engine::interval::Interval;
 
-use super::{Dataset, in_range};
+use super::Dataset;
+use super::read::in_range;
 use crate::DatasetError;
 use crate::codec::{Footer, Object, Table};
 use crate::manifest::FileEntry;
 use crate::runtime::block_on;
+
+/// Rows as they stand in a file.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// The six columns; a null is NaN.
+    pub raw: RawCandles,
+    /// The columns beside them that were asked, in that order; NaN where unknown.
+    pub columns: Vec<(String, Vec<f64>)>,
+}
+
+impl Batch {
+    /// The rows that open in `from..to` (UTC milliseconds), in the order in which they stand.
+    pub fn within(mut self, from: Option<i64>, to: Option<i64>) -> Self {
+        let inside = |at: &i64| from.is_none_or(|from| *at >= from) && to.is_none_or(|to| *at < to);
+        if !self.raw.timestamp.iter().all(inside) {
+            let keep: Vec<bool> = self.raw.timestamp.iter().map(inside).collect();
+            let raw = &mut self.raw;
+            retain(&mut raw.timestamp, &keep);
+            let ohlcv = [&mut raw.open, &mut raw.high, &mut raw.low, &mut raw.close, &mut raw.volume];
+            ohlcv.into_iter().for_each(|column| retain(column, &keep));
+            self.columns.iter_mut().for_each(|(_, column)| retain(column, &keep));
+        }
+        self
+    }
+}
 
 /// The rows of one symbol and interval, oldest file first; made by [`Dataset::batches`].
 #[derive(Debug)]
 pub struct Batches<'a> {
     dataset: &'a Dataset,
     files: std::vec::IntoIter<FileEntry>,
+    interval: Interval,
     range: (Option<i64>, Option<i64>),
+    columns: Vec<String>,
     open: Option<Open>,
     rows: u64,
 }
@@ -29,22 +57,35 @@ struct Open {
 }
 
 impl Dataset {
-    /// The rows of a stored interval that open in `from_ms..to_ms` (UTC milliseconds, all without bounds), a row group
-    /// at a time and as they stand in the files: rows that are no candles included, which [`Dataset::read`] refuses.
+    /// The rows of which [`Dataset::read_with`] makes the candles that open in `from_ms..to_ms` (UTC milliseconds, all
+    /// without bounds), a row group at a time and as they stand in the files: rows that are no candles included, which
+    /// `read_with` refuses. They are of [`Dataset::stored_interval`].
     ///
     /// # Errors
-    /// When there is no such symbol or interval. While reading, as [`Dataset::read`], but for what a row holds.
+    /// When there is no such symbol, interval or column. While reading, as [`Dataset::read`], but for what a row holds.
     pub fn batches(
         &self,
         symbol: &str,
         interval: Interval,
         from_ms: Option<i64>,
         to_ms: Option<i64>,
+        columns: &[&str],
     ) -> Result<Batches<'_>, DatasetError> {
-        let files = self.files(symbol, interval)?;
-        let files: Vec<FileEntry> = in_range(&files, from_ms, to_ms).cloned().collect();
+        let stored = self.stored(symbol, interval)?;
+        self.check_columns(symbol, stored, columns)?;
+        let range = self.widened(symbol, (stored, interval), (from_ms, to_ms));
+        let files: Vec<FileEntry> =
+            in_range(&self.files(symbol, stored), range.0, range.1).cloned().collect();
         let rows = files.iter().map(|file| file.rows).sum();
-        Ok(Batches { dataset: self, files: files.into_iter(), range: (from_ms, to_ms), open: None, rows })
+        Ok(Batches {
+            dataset: self,
+            files: files.into_iter(),
+            interval: stored,
+            range,
+            columns: columns.iter().map(|name| (*name).to_owned()).collect(),
+            open: None,
+            rows,
+        })
     }
 }
 
@@ -54,7 +95,12 @@ impl Batches<'_> {
         self.rows
     }
 
-    fn read(&mut self) -> Result<Option<RawCandles>, DatasetError> {
+    /// The interval of the rows: the stored one.
+    pub fn interval(&self) -> Interval {
+        self.interval
+    }
+
+    fn read(&mut self) -> Result<Option<Batch>, DatasetError> {
         loop {
             let Some(open) = &mut self.open else {
                 let Some(entry) = self.files.next() else { return Ok(None) };
@@ -69,21 +115,22 @@ impl Batches<'_> {
             }
             let Open { object, footer, group, first_row } = open;
             let wanted = footer.overlaps(*group, self.range.0, self.range.1);
-            let mut table = Table::default();
+            let mut table = Table { nulls: true, ..Table::new(&self.columns) };
             if wanted {
                 block_on(footer.read_group(object, *group, *first_row, &mut table))?;
             }
             *first_row += footer.group_rows(*group);
             *group += 1;
             if wanted {
-                return Ok(Some(within(table.raw, self.range)));
+                let batch = Batch { raw: table.raw, columns: table.columns };
+                return Ok(Some(batch.within(self.range.0, self.range.1)));
             }
         }
     }
 }
 
 impl Iterator for Batches<'_> {
-    type Item = Result<RawCandles, DatasetError>;
+    type Item = Result<Batch, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let read = self.read();
@@ -96,22 +143,7 @@ impl Iterator for Batches<'_> {
     }
 }
 
-/// The rows in the range, in the order in which they stand.
-fn within(raw: RawCandles, (from, to): (Option<i64>, Option<i64>)) -> RawCandles {
-    let inside = |at: &i64| from.is_none_or(|from| *at >= from) && to.is_none_or(|to| *at < to);
-    if raw.timestamp.iter().all(inside) {
-        return raw;
-    }
-    let keep: Vec<bool> = raw.timestamp.iter().map(inside).collect();
-    let kept = |column: Vec<f64>| -> Vec<f64> {
-        column.into_iter().zip(&keep).filter_map(|(value, keep)| keep.then_some(value)).collect()
-    };
-    RawCandles {
-        timestamp: raw.timestamp.iter().copied().filter(inside).collect(),
-        open: kept(raw.open),
-        high: kept(raw.high),
-        low: kept(raw.low),
-        close: kept(raw.close),
-        volume: kept(raw.volume),
-    }
+fn retain<T>(column: &mut Vec<T>, keep: &[bool]) {
+    let mut kept = keep.iter();
+    column.retain(|_| kept.next().copied().unwrap_or(false));
 }

@@ -80,7 +80,7 @@ fn share(present: u64, expected: u64) -> f64 {
 }
 
 impl Dataset {
-    /// The coverage of a symbol at an interval.
+    /// The coverage of a symbol at an interval, or at the stored one ([`Dataset::stored_interval`]).
     ///
     /// Reads footers, and of row groups whose statistics leave a candle open to doubt the column of timestamps, one row
     /// group at a time: a row group has no gap when its first and last candle are as far apart as its rows are many.
@@ -88,8 +88,9 @@ impl Dataset {
     /// # Errors
     /// When there is no such symbol or interval, or a file is not the one of the manifest or damaged.
     pub fn coverage(&self, symbol: &str, interval: Interval) -> Result<Coverage, DatasetError> {
-        let files = self.files(symbol, interval)?;
-        let mut tally = Tally::new(interval);
+        let stored = self.stored(symbol, interval)?;
+        let files = self.files(symbol, stored);
+        let mut tally = Tally::new(stored);
         block_on(async {
             for entry in files {
                 let object = self.object(entry);

@@ -10,7 +10,7 @@ use crate::DatasetError;
 use crate::codec::{Table, list};
 
 /// Fine candles in memory at a time; few in tests, so that they see the seams.
-const AT_A_TIME: i64 = if cfg!(test) { 700 } else { 4_000_000 };
+pub(super) const AT_A_TIME: i64 = if cfg!(test) { 700 } else { 4_000_000 };
 
 type Bounds = (Option<i64>, Option<i64>);
 
@@ -58,7 +58,7 @@ impl Dataset {
     }
 
     /// Open of the first stored candle to close of the last.
-    fn extent(&self, symbol: &str, stored: Interval) -> Option<std::ops::Range<i64>> {
+    pub(super) fn extent(&self, symbol: &str, stored: Interval) -> Option<std::ops::Range<i64>> {
         let files = self.files(symbol, stored);
         let first = files.iter().map(|f| f.first).min()?;
         Some(first..files.iter().map(|f| f.last).max()?.saturating_add(stored.millis()))

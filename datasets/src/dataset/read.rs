@@ -49,7 +49,7 @@ pub(crate) struct Places(Vec<(usize, String, usize)>);
 impl Places {
     /// Makes candles, or names the file and row of the one that is none.
     pub(crate) fn check(&self, interval: Interval, table: Table) -> Result<Candles, DatasetError> {
-        let Table { raw, columns } = table;
+        let Table { raw, columns, .. } = table;
         Candles::new(interval, raw).and_then(|candles| candles.with_columns(columns)).map_err(|error| {
             let (row, message) = split(&error);
             let row = row.unwrap_or(0);

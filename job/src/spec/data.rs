@@ -226,17 +226,22 @@ fn columns(field: &Field<'_>) -> Option<Vec<String>> {
     Some(found)
 }
 
-/// An instant: RFC 3339, or a date (midnight UTC).
+/// An instant of a field.
 fn time(object: &Object<'_>, key: &'static str) -> Option<i64> {
     let field = object.get(key)?;
     // Whatever is no text is no instant either.
-    let text = field.value.as_str().unwrap_or_default();
+    let instant = field.value.as_str().and_then(instant_ms);
+    if instant.is_none() {
+        field.wanted("an instant such as 2024-01-01T00:00:00Z, or a date such as 2024-01-01 (midnight UTC)");
+    }
+    instant
+}
+
+/// The UTC milliseconds of an instant as people write it: RFC 3339, or a date, which is midnight UTC.
+pub fn instant_ms(text: &str) -> Option<i64> {
     let instant = text.parse::<jiff::Timestamp>().ok().or_else(|| {
         let date = text.parse::<jiff::civil::Date>().ok().filter(|_| text.len() == "2024-01-01".len())?;
         date.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
     });
-    if instant.is_none() {
-        field.wanted("an instant such as 2024-01-01T00:00:00Z, or a date such as 2024-01-01 (midnight UTC)");
-    }
     instant.map(jiff::Timestamp::as_millisecond)
 }
