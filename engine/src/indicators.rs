@@ -20,6 +20,7 @@
 
 mod average;
 mod band;
+mod candle;
 mod common;
 mod directional;
 mod flow;
@@ -190,6 +191,7 @@ pub const FAMILIES: &[Family] = &[
     Family { title: "Volume", indicators: volume::FAMILY },
     Family { title: "Trend", indicators: trend::FAMILY },
     Family { title: "Candles and sessions", indicators: heikin_ashi::FAMILY },
+    Family { title: "Candle patterns", indicators: candle::FAMILY },
 ];
 
 /// Every indicator, in the order of the docs.

@@ -400,6 +400,8 @@ fn stands_still(price: f64, volume: f64) {
                 ("adx" | "plus_di" | "minus_di", _) => 0.0,
                 ("supertrend", "direction") => 1.0,
                 ("obv", _) => volume,
+                ("cdl_doji", _) => 100.0,
+                (name, _) if name.starts_with("cdl_") => 0.0,
                 ("sum", _) => price * window,
                 _ => price,
             };

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use blockgrid_engine::indicators::{Domain, Indicator, all, find};
 use talib::differences::{DIFFERENCES, NOT_IN_TALIB};
-use talib::{Case, Param, fixtures, kept, series};
+use talib::{Case, Output, Param, fixtures, series};
 
 fn params(indicator: &Indicator, case: &Case) -> Vec<f64> {
     let value = |(i, param): (usize, &Param)| match (param, indicator.params[i].domain) {
@@ -27,14 +27,15 @@ fn params(indicator: &Indicator, case: &Case) -> Vec<f64> {
 /// How far a case is off, as a share of its largest value, after the allowance of 1e-9 of the value itself; and where.
 fn off(found: &[Vec<f64>], case: &Case) -> Result<(f64, String), String> {
     let mut worst = (0.0, String::new());
-    for (found, (first, expected)) in found.iter().zip(&case.outputs) {
+    for (found, output) in found.iter().zip(&case.outputs) {
         let unknown = found.iter().take_while(|v| v.is_nan()).count();
-        if unknown != *first {
+        let first = output.first();
+        if unknown != first {
             return Err(format!("the first value is at {unknown}, TA-Lib's at {first}"));
         }
-        let scale = expected.iter().flatten().fold(0.0_f64, |scale, v| scale.max(v.abs()));
-        for (i, expected) in kept(&case.series, *first, found.len()).into_iter().zip(expected) {
-            let Some(expected) = expected else { continue };
+        let expected = output.values(&case.series, found.len());
+        let scale = expected.iter().fold(0.0_f64, |scale, (_, v)| scale.max(v.abs()));
+        for (i, expected) in expected {
             let by = (found[i] - expected).abs();
             if !(by <= 1e-9 * expected.abs()) {
                 let share = if by.is_nan() { f64::INFINITY } else { by / scale };
@@ -95,4 +96,23 @@ fn indicators_equal_talib() {
         }
     }
     assert!(errors.is_empty(), "{}\n{} errors", errors.join("\n"), errors.len());
+}
+
+#[test]
+fn every_candle_pattern_occurs_in_what_is_expected() {
+    let mut occur = BTreeSet::new();
+    for (_, fixture) in fixtures() {
+        for case in &fixture.cases {
+            for output in &case.outputs {
+                if let Output::Events { events, .. } = output
+                    && events.iter().any(|(_, at)| !at.is_empty())
+                {
+                    occur.insert(case.indicator.clone());
+                }
+            }
+        }
+    }
+    let patterns = all().map(|indicator| indicator.name).filter(|name| name.starts_with("cdl_"));
+    let never: Vec<_> = patterns.filter(|name| !occur.contains(*name)).collect();
+    assert!(never.is_empty() && occur.len() == 61, "never: {never:?}");
 }

@@ -7,7 +7,7 @@ The test engine/tests/indicators_talib.rs compares our indicators with them and 
 
 A group is a module cases_GROUP.py whose `cases(c)` yields (indicator, parameters, outputs); `c` holds the columns. Words
 of a parameter are written as words. A case may be repeated for each series: a case whose window is longer than the
-series gives columns of NaN.
+series gives columns of NaN. `SERIES` of the module, if there is one, holds candles of the group's own.
 """
 
 import importlib
@@ -33,7 +33,12 @@ def kept(series, first, bars):
 
 
 def output(series, values):
-    """The index of the first value, and the values that are kept, to 13 digits; null where TA-Lib gives none."""
+    """The index of the first value, and the values that are kept, to 13 digits; null where TA-Lib gives none.
+
+    A group may say itself what is kept, as cases_candles.py does.
+    """
+    if isinstance(values, dict):
+        return values
     values = np.asarray(values, float)
     finite = np.isfinite(values)
     if not finite.any():
@@ -50,7 +55,8 @@ def main():
     for group in groups:
         module = importlib.import_module(f"cases_{group}")
         lines = []
-        for series, c in made.items():
+        own = {name: columns(rows()) for name, rows in getattr(module, "SERIES", {}).items()}
+        for series, c in {**made, **own}.items():
             for indicator, params, outputs in module.cases(c):
                 case = {"series": series, "indicator": indicator, "params": params}
                 lines.append(json.dumps({**case, "outputs": [output(series, o) for o in outputs]}, separators=(",", ":")))

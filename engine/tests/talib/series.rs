@@ -25,6 +25,10 @@ impl Lcg {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) % bound) as i64
     }
+
+    fn one_of(&mut self, values: &[i64]) -> i64 {
+        values[self.below(values.len() as u64) as usize]
+    }
 }
 
 type Row = [i64; 5];
@@ -55,6 +59,32 @@ fn walk(seed: u64, bars: usize, start: i64, drift: i64, still: bool, jump: Optio
     rows
 }
 
+// The alphabet of `shapes`, in steps of a quarter, and its seeds: every candle pattern occurs, with each of its signs.
+const GAPS: [i64; 10] = [0, 0, 0, 0, 1, -1, 2, -2, 9, -9];
+const BODIES: [i64; 14] = [0, 0, 1, -1, 2, -2, 3, -3, 8, -8, 8, -8, 14, -14];
+const SHADOWS: [i64; 8] = [0, 0, 0, 0, 1, 2, 8, 16];
+const SEEDS: [u64; 33] = [
+    1, 542, 3_913, 4_344, 5_498, 7_432, 13_572, 16_477, 22_375, 23_274, 29_335, 29_540, 32_189, 38_843,
+    43_132, 43_611, 52_981, 53_416, 62_904, 67_596, 67_603, 74_590, 81_152, 83_343, 94_905, 97_833, 100_424,
+    105_632, 106_289, 111_147, 118_198, 122_177, 124_432,
+];
+
+fn shapes() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for seed in SEEDS {
+        let mut rng = Lcg(seed);
+        let mut price = 4_000;
+        for _ in 0..48 {
+            let open = price + rng.one_of(&GAPS);
+            price = open + rng.one_of(&BODIES);
+            let high = open.max(price) + rng.one_of(&SHADOWS);
+            let low = open.min(price) - rng.one_of(&SHADOWS);
+            rows.push([25 * open, 25 * high, 25 * low, 25 * price, 100]);
+        }
+    }
+    rows
+}
+
 /// The series by name.
 pub fn all() -> BTreeMap<&'static str, Bars> {
     BTreeMap::from([
@@ -63,6 +93,7 @@ pub fn all() -> BTreeMap<&'static str, Bars> {
         ("flat", Bars::new(&[[33_333, 33_333, 33_333, 33_333, 370]; 200])),
         ("jump", Bars::new(&walk(11, 300, 10_000, 0, false, Some((150, 100_000_000))))),
         ("three", Bars::new(&walk(5, 3, 10_000, 0, false, None))),
+        ("shapes", Bars::new(&shapes())),
         ("long", Bars::new(&walk(13, 1_000_100, 100_000, 0, false, None))),
     ])
 }
