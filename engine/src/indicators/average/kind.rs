@@ -143,6 +143,16 @@ mod tests {
     }
 
     #[test]
+    fn memories_add_up_one_after_the_other() {
+        let (finite, short, long) = (Memory::Finite, Memory::Recursive(3), Memory::Recursive(5));
+        assert_eq!(chain(&[finite, finite]), finite);
+        assert_eq!(chain(&[short, finite, long]), Memory::Recursive(8));
+        assert_eq!(longest(&[short, finite]), short);
+        assert_eq!(longest(&[long, short]), long);
+        assert_eq!(chain(&[short, Memory::Everything, finite]), Memory::Everything);
+    }
+
+    #[test]
     fn an_average_names_a_window_and_at_most_a_factor() {
         for indicator in KINDS {
             assert_eq!(indicator.over, Over::Series, "{}", indicator.name);
