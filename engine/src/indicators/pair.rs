@@ -1,5 +1,7 @@
 //! How two series move together.
 
+use std::collections::VecDeque;
+
 use super::common::{WINDOW, unknown};
 use super::{Indicator, Memory, Over, Source, window};
 use crate::exact::Double;
@@ -105,20 +107,22 @@ fn moments(x: &[f64], y: &[f64], window: usize, value: impl Fn(Spread) -> f64) -
     let mut column = unknown(x.len());
     let size = window as f64;
     let mut so_far = Moments::default();
-    // The sums before each bar, as long as a window needs them.
-    let mut before = Vec::with_capacity(x.len());
+    // The sums before each bar of the window.
+    let mut before = VecDeque::new();
     // How many values up to this bar are equal: rounding must not give a flat window a spread.
     let (mut flat_x, mut flat_y) = (0, 0);
     for i in 0..x.len() {
-        before.push(so_far);
+        before.push_back(so_far);
+        if before.len() > window {
+            before.pop_front();
+        }
         so_far = so_far.and(x[i], y[i]);
         flat_x = if i > 0 && x[i] == x[i - 1] { flat_x + 1 } else { 1 };
         flat_y = if i > 0 && y[i] == y[i - 1] { flat_y + 1 } else { 1 };
-        let Some(start) = (i + 1).checked_sub(window) else { continue };
-        let start = before[start];
-        if so_far.unknown != start.unknown {
-            continue;
-        }
+        let start = match before.front() {
+            Some(start) if before.len() == window && start.unknown == so_far.unknown => *start,
+            _ => continue,
+        };
         let (sum_x, sum_y) = (so_far.x.sub(start.x), so_far.y.sub(start.y));
         let spread = |squares: Double, sum: Double, flat: usize| {
             if flat >= window { 0.0 } else { squares.times(size).sub(sum.square()).value().max(0.0) }
