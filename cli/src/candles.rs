@@ -1,14 +1,21 @@
-//! The candles of a job: found, read with their pre-roll, and described.
+//! The candles of a job: found, read with their pre-roll, checked, and described.
+
+mod checked;
+
+pub(crate) use checked::remarks;
 
 use std::ops::Range;
 use std::path::Path;
 
 use blockgrid_datasets::catalogue::SAMPLE;
+use blockgrid_datasets::quality::Report;
 use blockgrid_datasets::{Catalogue, Dataset, digest, read_file, sample};
 use blockgrid_engine::expr::nearest;
 use blockgrid_engine::sim::SymbolRules;
 use blockgrid_engine::{Candles, Interval};
 use blockgrid_job::{DataSource, DataSpec, FieldError, Job, Survey, SymbolSpec};
+
+use checked::Checked;
 
 use crate::failure::Failure;
 use crate::show;
@@ -21,14 +28,21 @@ pub(crate) struct SymbolCandles {
     pub(crate) candles: Candles,
     /// The candles that are traded.
     pub(crate) run: Range<usize>,
-    /// Digest of everything read.
+    /// Digest of everything read, before gaps were filled.
     pub(crate) digest: String,
+    /// What the checks found in it.
+    pub(crate) report: Report,
 }
 
 impl SymbolCandles {
     /// The candles that are traded, without their pre-roll.
     pub(crate) fn traded(&self) -> Candles {
         self.candles.slice(self.run.clone())
+    }
+
+    /// How many candles that are traded were made to fill gaps.
+    pub(crate) fn filled(&self) -> usize {
+        self.run.clone().filter(|&i| self.candles.is_filled(i)).count()
     }
 }
 
@@ -46,10 +60,13 @@ const DATA: &str = "spec.data";
 
 /// Reads what the job runs on.
 pub(crate) fn read(job: &Job, folder: &Path) -> Result<JobCandles, Failure> {
-    match &job.spec().data.source {
-        DataSource::Dataset(name) => from_dataset(job, name, folder),
-        DataSource::File(path) => from_file(job, path, folder),
-    }
+    let spec = &job.spec().data;
+    let mut data = match &spec.source {
+        DataSource::Dataset(name) => from_dataset(job, name, folder)?,
+        DataSource::File(path) => from_file(job, path, folder)?,
+    };
+    checked::judge(spec, &mut data)?;
+    Ok(data)
 }
 
 /// Opens a data set by name or location: the sample, a registered one, a folder (a relative one starts from `folder`)
@@ -110,8 +127,8 @@ fn from_dataset(job: &Job, name: &str, folder: &Path) -> Result<JobCandles, Fail
     let wanted_bars = bars_wanted(&survey, interval);
     let mut symbols = Vec::new();
     for symbol in wanted {
-        let candles = read_with_history(&dataset, &symbol.name, interval, (spec.from, spec.to), wanted_bars)?;
-        symbols.push(traded(job, symbol, candles)?);
+        let checked = read_with_history(&dataset, spec, &symbol.name, interval, wanted_bars)?;
+        symbols.push(traded(job, symbol, checked)?);
     }
     let source = dataset.manifest().source.clone();
     Ok(JobCandles { symbols, interval, survey, synthetic: dataset.manifest().synthetic, source })
@@ -188,21 +205,26 @@ fn bars_wanted(survey: &Survey, interval: Interval) -> usize {
 /// further back, because indicators count candles, not time.
 fn read_with_history(
     dataset: &Dataset,
+    spec: &DataSpec,
     symbol: &str,
     interval: Interval,
-    (from, to): (Option<i64>, Option<i64>),
     wanted: usize,
-) -> Result<Candles, Failure> {
-    let read = |begin| dataset.read(symbol, interval, begin, to).map_err(|error| Failure::data(DATA, error));
-    let Some(from) = from else { return read(None) };
+) -> Result<Checked, Failure> {
+    let read = |begin| checked::of_dataset(dataset, spec, symbol, interval, (begin, spec.to));
+    let Some(from) = spec.from else { return read(None) };
     let first = dataset.range(symbol, interval).map_or(i64::MIN, |(first, _)| first);
     let mut span = i64::try_from(wanted).unwrap_or(i64::MAX).saturating_mul(interval.millis());
     loop {
         let begin = from.saturating_sub(span);
-        let candles = read(Some(begin))?;
-        let history = candles.timestamp().partition_point(|&t| t < from);
-        if history >= wanted || begin <= first {
-            return Ok(candles.slice(history.saturating_sub(wanted)..candles.len()));
+        let found = read(Some(begin))?;
+        let opens = found.candles.timestamp();
+        let history = opens.partition_point(|&t| t < from);
+        if history > wanted {
+            // Only what the run uses is kept, and checked.
+            return read(Some(opens[history - wanted]));
+        }
+        if history == wanted || begin <= first {
+            return Ok(found);
         }
         span = span.saturating_mul(2);
     }
@@ -210,16 +232,16 @@ fn read_with_history(
 
 fn from_file(job: &Job, path: &str, folder: &Path) -> Result<JobCandles, Failure> {
     let spec = &job.spec().data;
-    let field = "spec.data.file";
     let full = folder.join(path);
-    let file = read_file(&full, spec.interval).map_err(|error| Failure::data(field, error))?;
-    job.check_interval(file.interval)
+    let file = checked::of_file(&full, spec)?;
+    let interval = file.rows.interval;
+    job.check_interval(interval)
         .map_err(|errors| Failure::fields("the strategy does not fit the data", errors))?;
     let survey = job
-        .survey(file.interval)
+        .survey(interval)
         .map_err(|errors| Failure::fields("the strategy does not fit the data", errors))?;
     let symbol = match spec.symbols.as_slice() {
-        [] => SymbolSpec { name: file.symbol, rules: SymbolRules::default() },
+        [] => SymbolSpec { name: file.rows.symbol.clone(), rules: SymbolRules::default() },
         [one] => one.clone(),
         more => {
             let message = format!("names {} symbols, but a file holds one", more.len());
@@ -229,16 +251,16 @@ fn from_file(job: &Job, path: &str, folder: &Path) -> Result<JobCandles, Failure
     // Only the history that is wanted is kept, so that the digest names what the result depends on.
     let opens = file.candles.timestamp();
     let start = spec.from.map_or(0, |from| opens.partition_point(|&t| t < from));
-    let begin = start.saturating_sub(bars_wanted(&survey, file.interval));
+    let begin = start.saturating_sub(bars_wanted(&survey, interval));
     let end = spec.to.map_or(opens.len(), |to| opens.partition_point(|&t| t < to));
     let kept = if start < end { begin..end } else { 0..opens.len() };
-    let candles = file.candles.slice(kept);
-    let symbols = vec![traded(job, symbol, candles)?];
-    Ok(JobCandles { symbols, interval: file.interval, survey, synthetic: false, source: path.to_owned() })
+    let symbols = vec![traded(job, symbol, file.part(spec, kept)?)?];
+    Ok(JobCandles { symbols, interval, survey, synthetic: false, source: path.to_owned() })
 }
 
-/// The bars of `[from, to)`; an error when there are none.
-fn traded(job: &Job, symbol: SymbolSpec, candles: Candles) -> Result<SymbolCandles, Failure> {
+/// The bars of `[from, to)`, their gaps filled as far as the manifest asks; an error when there are none.
+fn traded(job: &Job, symbol: SymbolSpec, checked: Checked) -> Result<SymbolCandles, Failure> {
+    let Checked { candles, report } = checked;
     let spec = &job.spec().data;
     let opens = candles.timestamp();
     let start = spec.from.map_or(0, |from| opens.partition_point(|&t| t < from));
@@ -254,8 +276,14 @@ fn traded(job: &Job, symbol: SymbolSpec, candles: Candles) -> Result<SymbolCandl
         return Err(Failure::input("cannot use the data", DATA, message));
     }
     // Profile vectorbt has no pre-roll: its account and its averages begin with the first candle.
-    let (candles, run) =
-        if job.is_vectorbt() { (candles.slice(start..end), 0..end - start) } else { (candles, start..end) };
+    let candles = if job.is_vectorbt() { candles.slice(start..end) } else { candles };
     let digest = digest(&symbol.name, &candles);
-    Ok(SymbolCandles { name: symbol.name, rules: symbol.rules, candles, run, digest })
+    let candles = match spec.fill {
+        Some(fill) => candles.fill_forward(fill.max_bars),
+        None => candles,
+    };
+    let opens = candles.timestamp();
+    let start = spec.from.map_or(0, |from| opens.partition_point(|&t| t < from));
+    let end = spec.to.map_or(opens.len(), |to| opens.partition_point(|&t| t < to));
+    Ok(SymbolCandles { name: symbol.name, rules: symbol.rules, run: start..end, candles, digest, report })
 }

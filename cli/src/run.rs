@@ -87,8 +87,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let warnings = warnings(job, &data, &table);
     let results =
         write::Results { loaded: &loaded, data: &data, table: &table, objective, ranked: &ranked, top: &top };
-    let late: Vec<String> = late_starts(job, &data, &table).into_iter().collect();
-    results.write(&out, &late)?;
+    let told: Vec<String> =
+        candles::remarks(&data).into_iter().chain(late_starts(job, &data, &table)).collect();
+    results.write(&out, &told)?;
     timings.add("write", writing.elapsed());
     timings.add("total", started.elapsed());
     write::job_json(&out, &results, &quote, &timings)?;
@@ -155,6 +156,9 @@ fn introduce(loaded: &Loaded, data: &JobCandles, quote: &Quote) {
         },
         execution.initial_cash
     ));
+    for remark in candles::remarks(data) {
+        show::note(&format!("warning: {remark}"));
+    }
     if spec.names_compute {
         show::note("note: spec.compute is for a cluster; this machine does not use it");
     }
@@ -221,9 +225,11 @@ fn top_trials<'a>(
     Ok(top)
 }
 
-/// What a reader of the leaderboard should know. The report finds these by itself, but for trials that start late.
+/// What a reader of the leaderboard should know. The report finds these by itself, but for violations of the
+/// candles, filled gaps, and trials that start late.
 fn warnings(job: &Job, data: &JobCandles, table: &TrialTable) -> Vec<String> {
-    let mut warnings: Vec<String> = late_starts(job, data, table).into_iter().collect();
+    let mut warnings = candles::remarks(data);
+    warnings.extend(late_starts(job, data, table));
     for symbol in &data.symbols {
         let gaps = symbol.traded().gaps();
         if gaps > 0 {

@@ -219,9 +219,9 @@ fn data_sets_symbols_intervals_and_times_that_are_not_there() {
         ),
         ("from", json!("01/02/2024"), &["spec.data.from: is \"01/02/2024\", but must be an instant"]),
         (
-            "quality",
-            json!("warn"),
-            &["spec.data.quality: is warn, but this build knows only strict", "Repair the data"],
+            "columns",
+            json!(["funding_rate"]),
+            &["has no column `funding_rate` beside the 1h candles of `SYN-A`"],
         ),
         ("quality", json!("lax"), &["spec.data.quality: is \"lax\", but must be one of strict, warn"]),
     ] {

@@ -168,7 +168,7 @@ pub enum DatasetError {
         /// The file.
         file: String,
         /// The missing column.
-        column: &'static str,
+        column: String,
         /// Its columns.
         found: String,
     },

@@ -10,7 +10,7 @@ use blockgrid_engine::metrics::METRICS;
 use blockgrid_engine::sim::{Direction, Fill, Outcome, Reason, Trade};
 use blockgrid_engine::{Candles, Interval, RawCandles};
 use blockgrid_results::leaderboard::{leaderboard_text, median_text};
-use blockgrid_results::report::{ReportData, html};
+use blockgrid_results::report::{CandlesUsed, ReportData, html};
 use blockgrid_results::table::metric_index;
 use blockgrid_results::{MetricRow, Objective, TopTrial, TrialRow, TrialTable, rank, rank_by_median};
 
@@ -262,6 +262,17 @@ fn main() {
             ("data".to_owned(), format!("sha256:{}", "0f3a9c".repeat(10))),
             ("job".to_owned(), format!("sha256:{}", "b71e42".repeat(10))),
         ],
+        candles: vec![CandlesUsed {
+            symbol: "SYN-A".to_owned(),
+            candles: 15_000,
+            missing: 3,
+            filled: 2,
+            left_out: 0,
+            findings: vec![(
+                false,
+                "2 x gap (5 candles), worst 2024-01-05T04:01:00Z: 4 candles missing".to_owned(),
+            )],
+        }],
         engine_version: "0.1.0".to_owned(),
         range: (Some(START), Some(START + 15_000 * hour)),
         table: &table,

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float64Array, StringArray, TimestampMillisecondArray, UInt32Array};
+use arrow_array::{
+    ArrayRef, BooleanArray, Float64Array, StringArray, TimestampMillisecondArray, UInt32Array,
+};
 use arrow_schema::{DataType, Field};
 
 use crate::parquet_file::{FileError, Layout, timestamp_type, write_parquet_file};
@@ -11,6 +13,7 @@ use crate::top::{EquityPoint, TopTrial, parameter_names};
 
 /// Writes one row a bar and trial, in the order given: `rank, symbol, window`, the swept parameters,
 /// `timestamp, equity, drawdown, position, buy_and_hold`. `timestamp` is the close of the bar (open + interval), UTC.
+/// When a bar of any of the trials was made to fill a gap, a last column `filled` tells which.
 ///
 /// # Errors
 /// [`FileError`] when the file cannot be written.
@@ -25,6 +28,10 @@ pub fn write_equity(path: &Path, trials: &[TopTrial<'_>]) -> Result<(), FileErro
     fields.extend(names.iter().map(|name| Field::new(name, DataType::Float64, true)));
     fields.push(Field::new("timestamp", timestamp_type(), false));
     fields.extend(["equity", "drawdown", "position", "buy_and_hold"].map(number));
+    let filled = trials.iter().any(|trial| trial.points().any(|point| trial.candles.is_filled(point.bar)));
+    if filled {
+        fields.push(Field::new("filled", DataType::Boolean, false));
+    }
     let mut layout = Layout::new(fields);
     layout.repeating =
         ["rank", "position"].into_iter().chain(names.iter().map(String::as_str)).map(str::to_owned).collect();
@@ -55,6 +62,11 @@ pub fn write_equity(path: &Path, trials: &[TopTrial<'_>]) -> Result<(), FileErro
             column(|point| point.buy_and_hold),
         ];
         columns.extend(rest);
+        if filled {
+            let is_filled =
+                |(trial, point): &(&TopTrial<'_>, EquityPoint)| trial.candles.is_filled(point.bar);
+            columns.push(Arc::new(BooleanArray::from_iter(chunk.iter().map(|row| Some(is_filled(row))))));
+        }
         columns
     })
 }

@@ -39,6 +39,8 @@ pub struct ReportData<'a> {
     pub manifest: String,
     /// Digests by name, such as `("data", "sha256:...")`.
     pub digests: Vec<(String, String)>,
+    /// What the job ran on, symbol by symbol.
+    pub candles: Vec<CandlesUsed>,
     /// Version of the engine that computed.
     pub engine_version: String,
     /// `from` (inclusive) and `to` (exclusive), UTC milliseconds, as far as the manifest gives them.
@@ -54,6 +56,23 @@ pub struct ReportData<'a> {
     /// What the reader should know beyond what the report finds itself (missing candles under the top trials, rejected
     /// orders, deficits, shorts without funding, trials that were never warm).
     pub warnings: Vec<String>,
+}
+
+/// The candles of one symbol: how many there were, and what the checks found in them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CandlesUsed {
+    /// The symbol.
+    pub symbol: String,
+    /// Candles that were traded and are not filled ones.
+    pub candles: usize,
+    /// Candles missing between the first and the last, and not filled.
+    pub missing: usize,
+    /// Candles made to fill gaps.
+    pub filled: usize,
+    /// Rows that are no candles and were left out.
+    pub left_out: u64,
+    /// Findings, each with whether it is a violation.
+    pub findings: Vec<(bool, String)>,
 }
 
 impl ReportData<'_> {

@@ -42,7 +42,7 @@ pub fn is_reserved(name: &str) -> bool {
 
 /// Columns of `trades.parquet` and `equity.parquet`, which carry the parameters too.
 const OF_TRADES: [&str; 6] = ["rank", "direction", "quantity", "pnl", "return", "bars"];
-const OF_EQUITY: [&str; 5] = ["timestamp", "equity", "drawdown", "position", "buy_and_hold"];
+const OF_EQUITY: [&str; 6] = ["timestamp", "equity", "drawdown", "position", "buy_and_hold", "filled"];
 const FILL: [&str; 6] = ["time", "raw_price", "price", "fee", "maker", "reason"];
 
 /// The position of a metric in [`METRICS`] and in every [`MetricRow`].

@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
+use blockgrid_datasets::quality::Severity;
 use blockgrid_job::Quote;
 use blockgrid_results::equity::write_equity;
-use blockgrid_results::report::{ReportData, html};
+use blockgrid_results::report::{CandlesUsed, ReportData, html};
 use blockgrid_results::trades::write_trades;
 use blockgrid_results::{Objective, TopTrial, TrialTable, write_trials};
 use serde_json::json;
 
 use super::Timings;
-use crate::candles::JobCandles;
+use crate::candles::{JobCandles, SymbolCandles};
 use crate::failure::Failure;
 use crate::load::Loaded;
 use crate::show;
@@ -39,6 +40,7 @@ impl Results<'_> {
             synthetic: self.data.synthetic,
             manifest: self.loaded.text.clone(),
             digests: digests.collect(),
+            candles: self.data.symbols.iter().map(|symbol| self.used(symbol)).collect(),
             engine_version: env!("CARGO_PKG_VERSION").to_owned(),
             range: (spec.data.from, spec.data.to),
             table: self.table,
@@ -49,6 +51,25 @@ impl Results<'_> {
         };
         std::fs::write(out.join("report.html"), html(&report))?;
         Ok(())
+    }
+
+    /// What the job ran on, symbol by symbol.
+    fn used(&self, symbol: &SymbolCandles) -> CandlesUsed {
+        let traded = symbol.traded();
+        let filled = symbol.filled();
+        CandlesUsed {
+            symbol: symbol.name.clone(),
+            candles: traded.len() - filled,
+            missing: traded.gaps(),
+            filled,
+            left_out: symbol.report.bad_rows(),
+            findings: symbol
+                .report
+                .findings
+                .iter()
+                .map(|finding| (finding.severity == Severity::Violation, finding.to_string()))
+                .collect(),
+        }
     }
 }
 
@@ -75,6 +96,9 @@ pub(super) fn job_json(
                 "from": show::instant(opens[symbol.run.start]),
                 "lastOpen": show::instant(opens[symbol.run.end - 1]),
                 "gaps": symbol.traded().gaps(),
+                "filled": symbol.filled(),
+                "badRows": symbol.report.bad_rows(),
+                "findings": symbol.report.findings,
             })
         })
         .collect();
@@ -85,7 +109,7 @@ pub(super) fn job_json(
         // Nothing in a sweep is random.
         "seed": null,
         "manifest": job.spec().manifest(),
-        "data": { "synthetic": results.data.synthetic, "source": results.data.source, "symbols": symbols },
+        "data": { "synthetic": results.data.synthetic, "source": results.data.source, "quality": job.spec().data.quality, "symbols": symbols },
         "trials": results.table.len(),
         "columns": { "computed": results.data.survey.columns, "withoutSharing": results.data.survey.unshared_columns },
         "timings": { "seconds": timings.0, "quotedSeconds": quote.seconds, "threads": rayon::current_num_threads() },

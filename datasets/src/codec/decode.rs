@@ -104,7 +104,7 @@ impl Footer {
         let names: Vec<String> = schema.columns().iter().map(|c| c.path().string()).collect();
         let columns = find_columns(&names).map_err(|column| DatasetError::MissingColumn {
             file: object.file.clone(),
-            column,
+            column: column.to_owned(),
             found: list(&names),
         })?;
         for (i, &leaf) in columns.iter().enumerate() {

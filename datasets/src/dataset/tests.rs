@@ -299,3 +299,85 @@ proptest! {
         }
     }
 }
+
+mod checked {
+    use blockgrid_engine::graph::resample;
+
+    use super::*;
+    use crate::quality::Kind;
+
+    /// 1500 hours whose rows may be anything, in a folder without a manifest.
+    fn rows(change: impl FnOnce(&mut [Vec<f64>; 5])) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let all = candles(1500);
+        let mut ohlcv = [all.open(), all.high(), all.low(), all.close(), all.volume()].map(<[f64]>::to_vec);
+        change(&mut ohlcv);
+        let names = ["open", "high", "low", "close", "volume"];
+        let columns: Vec<_> = names.into_iter().zip(ohlcv.iter().map(Vec::as_slice)).collect();
+        let folder = dir.path().join("interval=1h/symbol=X/year=2023");
+        std::fs::create_dir_all(&folder).unwrap();
+        crate::write_columns(&folder.join("x.parquet"), all.timestamp(), &columns).unwrap();
+        dir
+    }
+
+    #[test]
+    fn what_is_clean_is_what_is_read() {
+        let (dir, _) = folder();
+        let dataset = open(&dir);
+        for (interval, from, to) in [
+            ("1h", None, None),
+            ("1h", Some(START + 250 * HOUR), Some(START + 320 * HOUR)),
+            ("4h", None, None),
+            ("1d", Some(START + 30 * HOUR), Some(START + 700 * HOUR)),
+            ("1w", None, None),
+        ] {
+            let interval = interval.parse().unwrap();
+            let (candles, report) = dataset.read_checked("X", interval, from, to, &[]).unwrap();
+            assert_eq!(candles, dataset.read("X", interval, from, to).unwrap());
+            assert_eq!((report.interval, report.bad_rows()), (hour(), 0));
+        }
+        let error = |result: Result<(Candles, _), DatasetError>| result.unwrap_err().to_string();
+        assert!(error(dataset.read_checked("Y", hour(), None, None, &[])).contains("symbol `Y`"));
+        let none = error(dataset.read_checked("X", hour(), None, Some(START), &[]));
+        assert!(none.contains("they reach from"), "{none}");
+        assert!(error(dataset.read_checked("X", hour(), None, None, &["funding"])).contains("`funding`"));
+    }
+
+    #[test]
+    fn rows_that_are_no_candles_are_left_out_and_told() {
+        // 1000 is 16:00 of a day.
+        let dir = rows(|[_, high, _, close, _]| {
+            close[1000] = f64::NAN;
+            high[1002] = 1.0;
+        });
+        let dataset = open(&dir);
+        assert!(matches!(dataset.read("X", hour(), None, None), Err(DatasetError::Null { row: 1001, .. })));
+        let (hours, report) = dataset.read_checked("X", hour(), None, None, &[]).unwrap();
+        assert_eq!((hours.len(), hours.gaps(), report.bad_rows()), (1498, 2, 2));
+        for (kind, row) in [(Kind::NotANumber, 1000), (Kind::Ohlc, 1002)] {
+            let found = report.finding(kind).unwrap();
+            assert_eq!((found.count, found.first), (1, START + row * HOUR));
+        }
+        // A coarser interval is made of what is left.
+        let (days, _) = dataset.read_checked("X", Interval::DAY, None, None, &[]).unwrap();
+        assert_eq!(days, resample(&hours, Interval::DAY));
+        // Outside the range nothing is wrong.
+        let (_, report) = dataset.read_checked("X", hour(), None, Some(START + 1000 * HOUR), &[]).unwrap();
+        assert_eq!(report.violations().count(), 0, "{:?}", report.findings);
+    }
+
+    #[test]
+    fn batches_are_row_groups_as_they_stand() {
+        let (dir, all) = folder();
+        let dataset = open(&dir);
+        let batches = dataset.batches("X", hour(), Some(START + 250 * HOUR), Some(YEAR_2024), &[]).unwrap();
+        assert_eq!((batches.interval(), batches.rows()), (hour(), 744));
+        let batches: Vec<_> = batches.map(Result::unwrap).collect();
+        assert_eq!(
+            batches.iter().map(|batch| batch.raw.timestamp.len()).collect::<Vec<_>>(),
+            [50, 100, 100, 100, 100, 44]
+        );
+        let opens: Vec<i64> = batches.into_iter().flat_map(|batch| batch.raw.timestamp).collect();
+        assert_eq!(opens, all.timestamp()[250..744]);
+    }
+}

@@ -36,9 +36,10 @@ pub fn file_rows(
     let metadata = std::fs::metadata(path).map_err(|e| DatasetError::io(&file, &e))?;
     let missing = |found: Vec<String>| -> Result<(), DatasetError> {
         match columns.iter().find(|name| !found.iter().any(|found| found.eq_ignore_ascii_case(name))) {
-            Some(name) => Err(DatasetError::Interval {
+            Some(name) => Err(DatasetError::MissingColumn {
                 file: file.clone(),
-                message: format!("it has no column `{name}` beside the candles: it has {}", list(&found)),
+                column: (*name).to_owned(),
+                found: format!("{} beside the candles", list(&found)),
             }),
             None => Ok(()),
         }

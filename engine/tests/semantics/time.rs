@@ -42,6 +42,51 @@ fn incomplete_first_and_last_higher_candles_do_not_exist() {
     assert_eq!((run.outcome.first_bar, run.entries()), (19 + 23, vec![19 + 24]));
 }
 
+/// A day of hours without those of a range, and a column beside them.
+fn with_gap(gap: std::ops::Range<usize>) -> Candles {
+    let all = counting(MONDAY, 24);
+    let keep: Vec<usize> = (0..24).filter(|hour| !gap.contains(hour)).collect();
+    let pick = |column: &[f64]| keep.iter().map(|&i| column[i]).collect::<Vec<_>>();
+    let raw = blockgrid_engine::RawCandles {
+        timestamp: keep.iter().map(|&i| all.timestamp()[i]).collect(),
+        open: pick(all.open()),
+        high: pick(all.high()),
+        low: pick(all.low()),
+        close: pick(all.close()),
+        volume: pick(all.volume()),
+    };
+    let beside = keep.iter().map(|&i| i as f64).collect();
+    Candles::new(all.interval(), raw).unwrap().with_columns(vec![("beside".to_owned(), beside)]).unwrap()
+}
+
+#[test]
+fn a_filled_candle_repeats_the_close_before_the_gap_and_trades_nothing() {
+    let candles = with_gap(8..12);
+    assert_eq!(candles.fill_forward(3), candles, "the gap is longer");
+    let filled = candles.fill_forward(4);
+    assert_eq!((filled.len(), filled.gaps(), filled.filled()), (24, 0, 4));
+    assert_eq!(filled.timestamp(), counting(MONDAY, 24).timestamp());
+    for i in 8..12 {
+        let prices = [filled.open()[i], filled.high()[i], filled.low()[i], filled.close()[i]];
+        assert_eq!((prices, filled.volume()[i], filled.columns()[0].1[i]), ([107.0; 4], 0.0, 7.0));
+    }
+    assert_eq!((0..24).filter(|&i| filled.is_filled(i)).collect::<Vec<_>>(), [8, 9, 10, 11]);
+    // It is a candle like any other: what is decided at it is filled at the next open, filled or not.
+    assert_eq!(heard(&long("volume == 0", ""), &filled), [8]);
+    assert_eq!(heard(&long("volume == 0", ""), &candles), Vec::<usize>::new());
+}
+
+#[test]
+fn higher_candles_are_made_of_the_filled_ones() {
+    let candles = with_gap(8..12);
+    let four_hours = |candles: &Candles| resample(candles, interval("4h")).len();
+    assert_eq!((four_hours(&candles), four_hours(&candles.fill_forward(4))), (5, 6));
+    // The filled four hours are the last but one when those from 12:00 close, at the end of bar 15.
+    let silent = long(r#"tf("4h", volume[1]) == 0"#, "");
+    assert_eq!(heard(&silent, &candles.fill_forward(4)), [15]);
+    assert_eq!(heard(&silent, &candles), Vec::<usize>::new());
+}
+
 #[test]
 fn weeks_start_on_monday() {
     // From Thursday to the Tuesday of the week after next: one whole week, seen when Sunday's last hour closes.

@@ -200,9 +200,13 @@ fn provenance(out: &mut String, data: &ReportData<'_>) {
         fact("Range (UTC)", &range);
     }
     data.digests.iter().for_each(|(name, value)| fact(&format!("Digest of {name}"), value));
+    out.push_str("</dl>\n");
+    if !data.candles.is_empty() {
+        out.push_str(&tables::candles(&data.candles));
+    }
     let _ = write!(
         out,
-        "</dl>\n<details><summary>Manifest</summary><pre tabindex=\"0\"><code>{}</code></pre></details>\n\
+        "<details><summary>Manifest</summary><pre tabindex=\"0\"><code>{}</code></pre></details>\n\
          <details><summary>Conventions of the metrics</summary>{}</details></section>\n",
         escape(&data.manifest),
         tables::conventions()

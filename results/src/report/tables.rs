@@ -10,7 +10,7 @@ use crate::table::metric_index;
 use crate::top::TopTrial;
 
 use super::monthly::monthly_returns;
-use super::{LEADERBOARD_ROWS, MONTHS, ReportData, escape};
+use super::{CandlesUsed, LEADERBOARD_ROWS, MONTHS, ReportData, escape};
 
 const SHOWN: [&str; 7] =
     ["total_return", "cagr", "sharpe", "max_drawdown", "trades", "win_rate", "buy_and_hold_return"];
@@ -178,6 +178,38 @@ pub(super) fn conventions() -> String {
         );
     }
     html.push_str("</tbody></table></div>");
+    html
+}
+
+/// What the job ran on: counts by symbol, and what the checks found.
+pub(super) fn candles(used: &[CandlesUsed]) -> String {
+    let mut html = "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Candles\"><table class=\"wrap\"><thead><tr>\
+        <th scope=\"col\">Candles of</th>"
+        .to_owned();
+    for name in ["Traded", "Missing", "Filled", "Rows left out"] {
+        let _ = write!(html, "<th scope=\"col\" class=\"n\">{name}</th>");
+    }
+    html.push_str("<th scope=\"col\">Findings</th></tr></thead><tbody>");
+    for symbol in used {
+        let _ = write!(html, "<tr><th scope=\"row\">{}</th>", escape(&symbol.symbol));
+        let counts =
+            [symbol.candles as f64, symbol.missing as f64, symbol.filled as f64, symbol.left_out as f64];
+        for count in counts {
+            let _ = write!(html, "<td class=\"n\">{}</td>", format::decimal(count, 0));
+        }
+        let findings: Vec<String> = symbol
+            .findings
+            .iter()
+            .map(
+                |(violation, text)| {
+                    if *violation { format!("<strong>{}</strong>", escape(text)) } else { escape(text) }
+                },
+            )
+            .collect();
+        let findings = if findings.is_empty() { "none".to_owned() } else { findings.join("<br>") };
+        let _ = write!(html, "<td>{findings}</td></tr>");
+    }
+    html.push_str("</tbody></table></div>\n<p class=\"note\">Findings of the checks over all that was read, warm-up included; violations are bold.</p>\n");
     html
 }
 

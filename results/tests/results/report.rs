@@ -2,7 +2,7 @@
 
 use blockgrid_engine::sim::{Outcome, Reason};
 use blockgrid_engine::{Candles, Interval, RawCandles};
-use blockgrid_results::report::{ReportData, concentration, html, monthly_returns};
+use blockgrid_results::report::{CandlesUsed, ReportData, concentration, html, monthly_returns};
 use blockgrid_results::{Objective, TopTrial, TrialTable, rank};
 
 use crate::fixture::{HOUR, START, candles, fill, table, top};
@@ -15,6 +15,17 @@ fn report<'a>(table: &'a TrialTable, ranked: &'a [usize], top: &'a [TopTrial<'a>
         synthetic: true,
         manifest: "kind: BacktestJob".to_owned(),
         digests: vec![("data".to_owned(), "sha256:00".to_owned())],
+        candles: vec![CandlesUsed {
+            symbol: "SYN-A".to_owned(),
+            candles: 15_000,
+            missing: 3,
+            filled: 2,
+            left_out: 0,
+            findings: vec![(
+                false,
+                "2 x gap (5 candles), worst 2024-01-05T04:01:00Z: 4 candles missing".to_owned(),
+            )],
+        }],
         engine_version: "0.1.0".to_owned(),
         range: (Some(START), None),
         table,
@@ -85,11 +96,28 @@ fn names_and_manifests_cannot_break_out() {
     data.manifest = evil.to_owned();
     data.warnings = vec![evil.to_owned()];
     data.digests = vec![(evil.to_owned(), evil.to_owned())];
+    data.candles[0].symbol = evil.to_owned();
+    data.candles[0].findings = vec![(true, evil.to_owned()), (false, evil.to_owned())];
     data.engine_version = evil.to_owned();
     let page = text(&html(&data));
     assert!(!page.contains("<img"));
     assert_eq!(page.matches("</script").count(), harmless.matches("</script").count());
     assert_eq!(page.matches("<script").count(), 4);
+}
+
+#[test]
+fn the_page_says_what_the_job_ran_on() {
+    let trials = table(&["A"], &GRID, |_, t| (t as f64, 12.0));
+    let mut data = report(&trials, &[0, 1, 2, 3], &[]);
+    data.candles[0].left_out = 7;
+    data.candles[0].findings.push((true, "7 x duplicate".to_owned()));
+    let page = text(&html(&data));
+    for part in [
+        "<th scope=\"row\">SYN-A</th><td class=\"n\">15,000</td><td class=\"n\">3</td><td class=\"n\">2</td><td class=\"n\">7</td>",
+        "2 x gap (5 candles), worst 2024-01-05T04:01:00Z: 4 candles missing<br><strong>7 x duplicate</strong>",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use blockgrid_engine::{Candles, RawCandles};
 use blockgrid_results::checkpoint::{ShardError, read_shard, write_shard};
 use blockgrid_results::equity::write_equity;
 use blockgrid_results::trades::write_trades;
@@ -114,8 +115,37 @@ fn trades_and_equity_have_their_columns() {
 }
 
 #[test]
+fn filled_bars_are_marked_when_there_are_some() {
+    let all = candles(100);
+    let gap = Candles::new(
+        all.interval(),
+        RawCandles {
+            timestamp: (0..100).map(|i| all.timestamp()[i] + if i < 50 { 0 } else { 3 * HOUR }).collect(),
+            open: all.open().to_vec(),
+            high: all.high().to_vec(),
+            low: all.low().to_vec(),
+            close: all.close().to_vec(),
+            volume: all.volume().to_vec(),
+        },
+    )
+    .unwrap();
+    let filled = gap.fill_forward(3);
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("equity.parquet");
+    // A trial of another symbol, without a gap, stands in the same file.
+    write_equity(&path, &[top(1, &filled, &[10.0]), top(2, &all, &[10.0])]).unwrap();
+    assert_eq!(names(&path).last().unwrap(), "filled");
+    let reader = SerializedFileReader::new(fs::File::open(&path).unwrap()).unwrap();
+    let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
+    let marked: Vec<usize> = (0..rows.len()).filter(|&row| rows[row].get_bool(8 + SWEPT).unwrap()).collect();
+    // The account begins at bar 5.
+    assert_eq!(marked, [45, 46, 47]);
+}
+
+#[test]
 fn result_columns_cannot_name_a_parameter() {
     for name in [
+        "filled",
         "symbol",
         "window",
         "first_bar",
