@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use blockgrid_datasets::import::{ImportOptions, detect, read_bytes};
 use blockgrid_engine::candles::{Candles, RawCandles};
 use blockgrid_engine::expr;
 use blockgrid_engine::graph::{Compiler, Evaluator, Graph, NodeId, Scope, Value};
@@ -62,7 +63,14 @@ pub(crate) fn manifest(data: &[u8]) {
 }
 
 /// Bytes are candles or are refused with a message.
-pub(crate) fn candles(_data: &[u8]) {}
+pub(crate) fn candles(data: &[u8]) {
+    for name in ["btc_usd_1h.csv", "x.parquet"] {
+        let _ = detect(data, name);
+        if let Ok(found) = read_bytes(data, name, &ImportOptions::default()) {
+            assert!(found.candles.timestamp().is_sorted(), "candles come oldest first");
+        }
+    }
+}
 
 fn hour() -> Interval {
     Interval::from_millis(3_600_000).unwrap_or(Interval::DAY)

@@ -3,6 +3,7 @@
 mod add;
 mod check;
 mod describe;
+mod import;
 mod ls;
 mod remove;
 mod verify;
@@ -18,6 +19,8 @@ use crate::failure::Failure;
 /// What can be done with candles at rest.
 #[derive(Subcommand)]
 pub(crate) enum DataCommand {
+    /// Read candles of any program into a data set; what is found out about a file is shown.
+    Import(Box<import::ImportArgs>),
     /// List the data sets that are known by name.
     Ls(ls::LsArgs),
     /// Show what a data set holds: ranges, coverage by month, gaps.
@@ -39,7 +42,7 @@ impl DataCommand {
             Self::Ls(args) => args.output,
             Self::Describe(args) => args.output,
             Self::Check(args) => args.output,
-            Self::Verify(_) | Self::Add(_) | Self::Remove(_) => Output::Text,
+            Self::Import(_) | Self::Verify(_) | Self::Add(_) | Self::Remove(_) => Output::Text,
         };
         output == Output::Json
     }
@@ -47,6 +50,7 @@ impl DataCommand {
 
 pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
     match command {
+        DataCommand::Import(args) => import::import_files(args),
         DataCommand::Ls(args) => ls::ls(args),
         DataCommand::Describe(args) => describe::describe(args),
         DataCommand::Check(args) => check::check(args),

@@ -4,7 +4,7 @@ mod decode;
 mod encode;
 mod table;
 
-pub(crate) use decode::{Footer, Object};
+pub(crate) use decode::{Footer, Object, is_built_in, sums};
 pub(crate) use encode::{Series, chunk_sum, parquet_bytes};
 pub(crate) use table::Table;
 

@@ -3,7 +3,7 @@
 use blockgrid_engine::candles::CandleError;
 use blockgrid_engine::interval::Interval;
 
-use crate::file::csv::CsvError;
+use crate::import::ImportError;
 
 /// Why candles could not be read or written. [`DatasetError::is_input_error`] tells what the caller can mend from what
 /// went wrong underneath.
@@ -266,23 +266,9 @@ pub enum DatasetError {
         /// Which rule, with values and remedy.
         message: String,
     },
-    /// A CSV file is not understood.
+    /// A file of candles is not understood.
     #[error(transparent)]
-    Csv(#[from] CsvError),
-    /// A file of a kind that is not read.
-    #[error("`{file}` is neither .csv nor .parquet: convert it, or rename it when it is one of them")]
-    UnknownKind {
-        /// The file.
-        file: String,
-    },
-    /// The interval of a file cannot be told from its timestamps.
-    #[error("`{file}`: {message}")]
-    Interval {
-        /// The file.
-        file: String,
-        /// Why, and the remedy.
-        message: String,
-    },
+    Import(#[from] ImportError),
     /// What was asked to be written cannot be.
     #[error("{message}")]
     Unwritable {
@@ -309,7 +295,10 @@ impl DatasetError {
     /// Whether the request or the data named in it is at fault (exit 2), rather than something that broke while
     /// reading: a damaged page, a failing disk (exit 1).
     pub fn is_input_error(&self) -> bool {
-        !matches!(self, Self::CorruptPage { .. } | Self::Io { .. } | Self::Runtime { .. })
+        match self {
+            Self::Import(error) => error.is_input_error(),
+            _ => !matches!(self, Self::CorruptPage { .. } | Self::Io { .. } | Self::Runtime { .. }),
+        }
     }
 
     pub(crate) fn io(file: impl Into<String>, error: &std::io::Error) -> Self {

@@ -31,6 +31,8 @@ pub struct DatasetWriter {
     about: About,
     before: Option<Manifest>,
     keeps: bool,
+    /// Partitions that do not stay, whether or not new files take their place.
+    given_up: Vec<(String, Interval, Partition)>,
     new: Vec<NewFile>,
 }
 
@@ -54,7 +56,7 @@ impl DatasetWriter {
         let folder = Folder::lock(root)?;
         let before = folder.manifest()?;
         folder.sweep(before.as_ref())?;
-        Ok(Self { folder, about: about.clone(), before, keeps: true, new: Vec::new() })
+        Ok(Self { folder, about: about.clone(), before, keeps: true, given_up: Vec::new(), new: Vec::new() })
     }
 
     /// The manifest that was there.
@@ -65,6 +67,11 @@ impl DatasetWriter {
     /// Gives up everything that was there: after the commit the data set is what was written here, and no more.
     pub fn start_over(&mut self) {
         self.keeps = false;
+    }
+
+    /// Gives up a partition of a symbol, also when nothing is written in its place.
+    pub(crate) fn give_up(&mut self, symbol: &str, interval: Interval, partition: Partition) {
+        self.given_up.push((symbol.to_owned(), interval, partition));
     }
 
     /// Starts writing a symbol at an interval. Each partition that gets candles (a UTC year; a UTC month where a candle
@@ -137,7 +144,10 @@ impl DatasetWriter {
                 (new.entry.interval, &new.entry.symbol) == (entry.interval, &entry.symbol)
                     && (first..=last).contains(&new.partition)
             });
-            if !replaced {
+            let given_up = self.given_up.iter().any(|(symbol, interval, partition)| {
+                (*interval, symbol) == (entry.interval, &entry.symbol) && (first..=last).contains(partition)
+            });
+            if !replaced && !given_up {
                 kept.push(entry.clone());
             } else if first != last {
                 return Err(DatasetError::Unwritable {

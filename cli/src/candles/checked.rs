@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use blockgrid_datasets::import::ImportError;
 use blockgrid_datasets::quality::{Checker, Report, Thresholds, add_stale};
 use blockgrid_datasets::{Dataset, DatasetError, FileRow, FileRows, file_rows, read_file};
 use blockgrid_engine::candles::{CandleError, RawCandles};
@@ -106,7 +107,7 @@ fn candles_of(
 fn failed(spec: &DataSpec, field: &str, error: DatasetError) -> Failure {
     let row = match &error {
         DatasetError::BadCandle { place, .. } => *place != FileRow::Whole,
-        DatasetError::Null { .. } => true,
+        DatasetError::Null { .. } | DatasetError::Import(ImportError::BadRows(_)) => true,
         _ => false,
     };
     if !row || spec.quality == Quality::Warn {

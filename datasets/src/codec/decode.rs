@@ -28,7 +28,7 @@ use parquet::file::statistics::Statistics;
 
 use super::{COLUMNS, CREATED_BY, SUMS_KEY, Table, chunk_sum, find_columns, list};
 use crate::DatasetError;
-use crate::file::time::epoch_ms;
+use crate::import::time::epoch_ms;
 
 /// A Parquet file in a store.
 #[derive(Debug)]
@@ -323,7 +323,7 @@ fn check_codec(
 }
 
 /// Whether columns compressed so can be read: what the features of the `parquet` crate bring.
-fn is_built_in(codec: Compression) -> bool {
+pub(crate) fn is_built_in(codec: Compression) -> bool {
     match codec {
         Compression::UNCOMPRESSED
         | Compression::SNAPPY
@@ -338,7 +338,7 @@ fn is_built_in(codec: Compression) -> bool {
 
 /// The sums of the column chunks, by row group. Other programs copy the key when they rewrite a file, and with it sums
 /// of bytes that are no more: only those of a file that was written here count, and only one for each chunk.
-fn sums(metadata: &ParquetMetaData) -> Option<Vec<Vec<String>>> {
+pub(crate) fn sums(metadata: &ParquetMetaData) -> Option<Vec<Vec<String>>> {
     let file = metadata.file_metadata();
     if file.created_by() != Some(CREATED_BY) {
         return None;
