@@ -39,7 +39,7 @@ pub(crate) struct EvalArgs {
 
 pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let candles = candles(args)?;
-    let (graph, columns) = compile(args, candles.interval())?;
+    let (graph, columns) = compile(args, &candles)?;
     let frames: BTreeSet<Interval> = graph.nodes().iter().map(|node| node.frame).collect();
     let n = candles.len();
     let evaluator = Evaluator::new(candles, 0..n, frames);
@@ -105,13 +105,18 @@ fn candles(args: &EvalArgs) -> Result<Candles, Failure> {
             return Err(bad("--interval", format!("is missing: `{symbol}` has {}", all.join(", "))));
         }
     };
-    dataset.read(&symbol, interval, None, None).map_err(|error| Failure::data("--data", error))
+    let columns = dataset.columns(&symbol, interval);
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let read = dataset.read_with(&symbol, interval, None, None, &columns);
+    read.map_err(|error| Failure::data("--data", error))
 }
 
-/// Compiles every expression; one with several outputs gives a column each.
-fn compile(args: &EvalArgs, base: Interval) -> Result<(Graph, Vec<(String, NodeId)>), Failure> {
+/// Compiles every expression, which may name the columns of the candles; one with several outputs gives a column each.
+fn compile(args: &EvalArgs, candles: &Candles) -> Result<(Graph, Vec<(String, NodeId)>), Failure> {
     let (parameters, define) = (BTreeMap::new(), BTreeMap::new());
-    let scope = Scope { parameters: &parameters, define: &define, columns: &[], base, vectorbt: false };
+    let beside: Vec<String> = candles.columns().iter().map(|(name, _)| name.clone()).collect();
+    let base = candles.interval();
+    let scope = Scope { parameters: &parameters, define: &define, columns: &beside, base, vectorbt: false };
     let mut graph = Graph::new();
     let mut columns: Vec<(String, NodeId)> = Vec::new();
     let mut errors = Vec::new();

@@ -164,3 +164,25 @@ fn numbers_at_the_ends_of_their_range_do_no_harm() {
     let empty = Checker::new("X", minute, Thresholds::of(minute)).finish();
     assert_eq!((empty.rows, empty.first, empty.findings), (0, None, vec![]));
 }
+
+#[test]
+fn the_limits_are_those_of_the_page() {
+    let page = include_str!("../../../docs/candles.md");
+    let percent = |share: f64| format!("{}%", share * 100.0);
+    for name in ["1s", "1m", "5m", "1h", "4h", "1d"] {
+        let limits = Thresholds::of(interval(name));
+        let row = [
+            name.to_owned(),
+            limits.gap_bars.to_string(),
+            percent(limits.missing_share),
+            limits.zero_volume_bars.to_string(),
+            limits.frozen_bars.to_string(),
+            limits.outlier_z.to_string(),
+            limits.tick_z.to_string(),
+            percent(limits.tick_move),
+            percent(limits.wick_move),
+        ];
+        let row = format!("| {} |", row.join(" | "));
+        assert!(page.contains(&row), "docs/candles.md lacks {row}");
+    }
+}
