@@ -166,6 +166,7 @@ fn options(args: &ImportArgs) -> Result<ImportOptions, Failure> {
         decimal: args.decimal,
         exact: args.exact,
         all_columns: args.all_columns,
+        keep: None,
         bad_rows: match args.bad_rows {
             BadRowsArg::Refuse => BadRows::Refuse,
             BadRowsArg::Drop => BadRows::Drop,

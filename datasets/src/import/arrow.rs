@@ -29,6 +29,8 @@ pub(crate) struct ArrowTable {
     input: Stream,
     decoder: StreamDecoder,
     schema: Schema,
+    /// The decoder hands out the first batch together with the schema.
+    pending: Option<RecordBatch>,
     rows: usize,
     ended: bool,
 }
@@ -41,10 +43,17 @@ impl ArrowTable {
             read_full(&mut input, &mut magic).map_err(|e| ImportError::io(file, &e))?;
         }
         let decoder = StreamDecoder::new();
-        let mut table =
-            Self { file: file.to_owned(), input, decoder, schema: Schema::empty(), rows: 0, ended: false };
+        let mut table = Self {
+            file: file.to_owned(),
+            input,
+            decoder,
+            schema: Schema::empty(),
+            pending: None,
+            rows: 0,
+            ended: false,
+        };
         while table.decoder.schema().is_none() && !table.ended {
-            table.message()?;
+            table.pending = table.message()?;
         }
         let schema = table.decoder.schema().ok_or_else(|| table.damaged("it has no schema"))?;
         table.schema = schema.as_ref().clone();
@@ -63,6 +72,12 @@ impl ArrowTable {
     fn message(&mut self) -> Result<Option<RecordBatch>, ImportError> {
         let mut prefix = [0; 4];
         let mut read = self.fill(&mut prefix)?;
+        // Before the schema a file is padded with zeros, to 8 bytes or 64.
+        let mut padding = 0;
+        while read == 4 && prefix == [0; 4] && self.decoder.schema().is_none() && padding < 16 {
+            read = self.fill(&mut prefix)?;
+            padding += 1;
+        }
         if read == 4 && prefix == CONTINUATION {
             read = self.fill(&mut prefix)?;
         }
@@ -157,8 +172,12 @@ impl Table for ArrowTable {
     }
 
     fn next(&mut self) -> Result<Option<RecordBatch>, ImportError> {
-        while !self.ended {
-            if let Some(batch) = self.message()? {
+        while self.pending.is_some() || !self.ended {
+            let batch = match self.pending.take() {
+                Some(batch) => Some(batch),
+                None => self.message()?,
+            };
+            if let Some(batch) = batch {
                 self.rows += batch.num_rows();
                 return Ok(Some(batch));
             }

@@ -10,7 +10,7 @@ use super::json::JsonRecords;
 use super::names::{clean_symbol, of_file};
 use super::number::{NumberStyle, StyleGuess, guess, is_missing};
 use super::options::{ImportOptions, Role};
-use super::record::{CsvRecords, Record, Records};
+use super::record::{CsvRecords, MAX_ROW, Record, Records, too_long};
 use super::shape::{Shape, of as shape_of};
 use super::time::{DateOrder, TimeFormat, TimeReader, clock};
 use super::times::{Content, content};
@@ -47,6 +47,10 @@ pub(crate) fn text(
     } else {
         prefix.iter().rposition(|b| *b == b'\n').map_or(prefix.len(), |i| i + 1)
     };
+    if prefix.len() - end > MAX_ROW {
+        let line = prefix[..end].iter().filter(|b| **b == b'\n').count() as u64 + 1;
+        return Err(too_long(file, line));
+    }
     let prefix = &prefix[..end];
     let json = matches!(prefix.trim_ascii_start().first(), Some(b'[' | b'{'));
     let lossy = String::from_utf8_lossy(&prefix[..prefix.len().min(64 * 1024)]);

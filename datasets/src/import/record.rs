@@ -8,7 +8,7 @@ use super::ImportError;
 use crate::error::FileRow;
 
 /// Longer rows are no candles.
-const MAX_ROW: usize = 64 * 1024;
+pub(crate) const MAX_ROW: usize = 64 * 1024;
 
 const MAX_FIELDS: usize = 1024;
 

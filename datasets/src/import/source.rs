@@ -21,7 +21,7 @@ pub(crate) type Stream = Box<dyn Read + Send>;
 const MAX_RATIO: u64 = 200;
 
 /// The ratio is looked at beyond so many bytes.
-const RATIO_FROM: u64 = 64 << 20;
+const RATIO_FROM: u64 = 8 << 20;
 
 const MAX_UNPACKED: u64 = 1 << 40;
 
