@@ -149,14 +149,25 @@ fn page() -> String {
     }
     for family in FAMILIES {
         let _ = writeln!(out, "\n## {}", family.title);
+        let shared = shared_numerics(family.indicators);
+        if let Some(numerics) = shared {
+            let _ = writeln!(out, "\n{numerics}");
+        }
         for indicator in family.indicators {
             let _ =
                 writeln!(out, "\n### {}\n\n`{}`: {}\n", indicator.name, usage(indicator), indicator.summary);
-            for (label, text) in facts(indicator) {
+            let told = |label: &str| label == "numerics" && shared.is_some();
+            for (label, text) in facts(indicator).into_iter().filter(|(label, _)| !told(label)) {
                 let text = if label == "formula" { format!("`{text}`") } else { text };
                 let _ = writeln!(out, "- **{label}**: {text}");
             }
         }
     }
     out
+}
+
+/// The numerics of a family in which all have the same: the page tells them once.
+fn shared_numerics(family: &[&Indicator]) -> Option<&'static str> {
+    let (first, rest) = family.split_first()?;
+    (!rest.is_empty() && rest.iter().all(|other| other.numerics == first.numerics)).then_some(first.numerics)
 }

@@ -116,3 +116,24 @@ fn every_candle_pattern_occurs_in_what_is_expected() {
     let never: Vec<_> = patterns.filter(|name| !occur.contains(*name)).collect();
     assert!(never.is_empty() && occur.len() == 61, "never: {never:?}");
 }
+
+/// In dollars, sizes that are equal often differ by the rounding of the prices; in whole cents nothing is rounded.
+/// Computed from elsewhere, blocks begin elsewhere.
+#[test]
+fn candle_patterns_depend_neither_on_the_unit_of_the_price_nor_on_the_start() {
+    const START: usize = 137;
+    let all_series = series::all();
+    for name in ["mixed", "trend", "jump", "shapes", "long"] {
+        let bars = &all_series[name];
+        let part = |column: &[f64], from: usize| column[from..column.len().min(50_000)].to_vec();
+        let dollars = bars.map(|column| part(column, 0));
+        let cents =
+            bars.map(|column| part(column, START).iter().map(|v| (100.0 * v).round()).collect::<Vec<_>>());
+        for pattern in all().filter(|indicator| indicator.name.starts_with("cdl_")) {
+            let params: Vec<f64> = pattern.params.iter().filter_map(|p| p.default).collect();
+            let (dollars, cents) = (dollars.compute(pattern, &params), cents.compute(pattern, &params));
+            let from = (pattern.lookback)(&params);
+            assert_eq!(dollars[0][START + from..], cents[0][from..], "{} on {name}", pattern.name);
+        }
+    }
+}

@@ -111,6 +111,14 @@ impl Bars {
         }
     }
 
+    /// The same bars with other prices.
+    pub fn map(&self, prices: impl Fn(&[f64]) -> Vec<f64>) -> Self {
+        let [open, high, low, close] = [&self.open, &self.high, &self.low, &self.close].map(|c| prices(c));
+        let (timestamp, volume) =
+            (self.timestamp[..close.len()].to_vec(), self.volume[..close.len()].to_vec());
+        Bars { timestamp, open, high, low, close, volume }
+    }
+
     /// The outputs of an indicator: of one series over the close, of two over high and low.
     pub fn compute(&self, indicator: &Indicator, params: &[f64]) -> Vec<Vec<f64>> {
         let sums = [Sums::default(), Sums::default()];
