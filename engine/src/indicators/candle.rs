@@ -116,8 +116,9 @@ fn scan<const N: usize>(
     rule: impl Fn([Bar<'_>; N]) -> f64,
 ) -> Vec<Vec<f64>> {
     by_block(record, source, |shapes, column, lookback| {
-        for (i, out) in column.iter_mut().enumerate().skip(lookback) {
-            *out = rule(shapes.last(i));
+        let windows = shapes.windows().skip(lookback + 1 - N);
+        for (out, bars) in column[lookback..].iter_mut().zip(windows) {
+            *out = rule(bars);
         }
     })
 }
@@ -152,10 +153,17 @@ fn bearish(found: bool) -> f64 {
 
 /// The sign of a candle where a pattern is found: 100 for a white one, -100 for a black one.
 fn as_coloured(found: bool, bar: &Bar<'_>) -> f64 {
-    if bar.is_white() { bullish(found) } else { bearish(found) }
+    // Most candles are no pattern: their colour, a coin to the processor, is not asked.
+    if !found {
+        0.0
+    } else if bar.is_white() {
+        100.0
+    } else {
+        -100.0
+    }
 }
 
 /// The sign against a candle where a pattern is found: -100 for a white one, 100 for a black one.
 fn against(found: bool, bar: &Bar<'_>) -> f64 {
-    if bar.is_white() { bearish(found) } else { bullish(found) }
+    0.0 - as_coloured(found, bar)
 }

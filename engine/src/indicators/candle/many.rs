@@ -285,8 +285,8 @@ fn scan_confirmed<const N: usize>(
     by_block(record, source, |shapes, column, lookback| {
         // The newest pattern: its sign, its last candle but one, and the last index that may confirm it.
         let mut waiting: Option<(f64, Bar<'_>, usize)> = None;
-        for i in lookback - 3..column.len() {
-            let bars = shapes.last(i);
+        let windows = shapes.windows().enumerate().map(|(start, bars)| (start + N - 1, bars));
+        for (i, bars) in windows.skip(lookback - 3 - (N - 1)) {
             let (inside, close) = (bars[N - 2], bars[N - 1].close);
             let found = pattern(bars);
             let confirms = |(sign, inside, last): &mut (f64, Bar<'_>, usize)| {

@@ -73,16 +73,25 @@ impl<'a> Shapes<'a> {
         Self { candles, bodies, ranges, last_ranges, shadows }
     }
 
-    /// The `N` candles that end at index `i`, oldest first.
+    /// Each `N` candles in a row, oldest first.
     #[inline]
-    pub(super) fn last<const N: usize>(&self, i: usize) -> [Bar<'_>; N] {
-        std::array::from_fn(|k| self.bar(i + 1 + k - N))
-    }
-
-    #[inline]
-    fn bar(&self, i: usize) -> Bar<'_> {
+    pub(super) fn windows<const N: usize>(&self) -> impl Iterator<Item = [Bar<'_>; N]> {
         let CandleColumns { open, high, low, close, .. } = self.candles;
-        Bar { open: open[i], high: high[i], low: low[i], close: close[i], i, shapes: self }
+        let prices = (open.array_windows().zip(high.array_windows()))
+            .zip(low.array_windows().zip(close.array_windows()))
+            .enumerate();
+        prices.map(|(start, ((open, high), (low, close)))| {
+            let [open, high, low, close]: [&[f64; N]; 4] = [open, high, low, close];
+            let bar = |k: usize| Bar {
+                open: open[k],
+                high: high[k],
+                low: low[k],
+                close: close[k],
+                i: start + k,
+                shapes: self,
+            };
+            std::array::from_fn(bar)
+        })
     }
 
     /// The size that a setting stands for at a candle.
@@ -100,7 +109,7 @@ impl<'a> Shapes<'a> {
 
     /// The mean of a part over the `N` candles before each, NaN where there are not as many.
     fn means<const N: usize>(&self, part: impl Fn(&Bar<'_>) -> f64) -> Vec<f64> {
-        let parts: Vec<f64> = (0..self.candles.close.len()).map(|i| part(&self.bar(i))).collect();
+        let parts: Vec<f64> = self.windows().map(|[bar]| part(&bar)).collect();
         let mut means = unknown(parts.len());
         for (mean, window) in means.iter_mut().skip(N).zip(parts.array_windows::<N>()) {
             *mean = window.iter().sum::<f64>() / N as f64;
@@ -135,13 +144,13 @@ impl Bar<'_> {
     /// The upper end of the body.
     #[inline]
     pub(super) fn top(&self) -> f64 {
-        if self.is_white() { self.close } else { self.open }
+        self.open.max(self.close)
     }
 
     /// The lower end of the body.
     #[inline]
     pub(super) fn bottom(&self) -> f64 {
-        if self.is_white() { self.open } else { self.close }
+        self.open.min(self.close)
     }
 
     /// The length of the body.
