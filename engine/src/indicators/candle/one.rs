@@ -19,7 +19,7 @@ pub(super) static DOJI: Indicator = Indicator {
 pub(super) static DRAGONFLY_DOJI: Indicator = Indicator {
     name: "cdl_dragonfly_doji",
     summary: "Dragonfly doji, 100: a doji at the top of its range.",
-    formula: "a doji; upper shadow tiny; lower shadow not tiny",
+    formula: "a doji; upper shadow tiny; lower shadow above tiny",
     source: "TA-Lib CDLDRAGONFLYDOJI.",
     lookback: |_| 10,
     compute: |source, _| {
@@ -34,7 +34,7 @@ pub(super) static DRAGONFLY_DOJI: Indicator = Indicator {
 pub(super) static GRAVESTONE_DOJI: Indicator = Indicator {
     name: "cdl_gravestone_doji",
     summary: "Gravestone doji, 100: a doji at the bottom of its range.",
-    formula: "a doji; lower shadow tiny; upper shadow not tiny",
+    formula: "a doji; lower shadow tiny; upper shadow above tiny",
     source: "TA-Lib CDLGRAVESTONEDOJI.",
     lookback: |_| 10,
     compute: |source, _| {
