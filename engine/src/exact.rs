@@ -18,6 +18,7 @@
 
 mod double;
 mod real;
+mod small;
 #[cfg(test)]
 mod tests;
 mod ticks;
@@ -27,6 +28,7 @@ use std::sync::{Arc, OnceLock};
 
 pub(crate) use double::{Double, mean, two_sum};
 use real::Real;
+use small::Small;
 use ticks::{SMALL_TICKS, Ticks, in_lowest_places, ratio, small_to_f64};
 use wide::Wide;
 
@@ -66,9 +68,9 @@ pub struct ExactSums {
 
 #[derive(Debug)]
 enum Numbers {
-    /// Decimals of a known number of places, 8 bytes a value. Squares and weighted sums (16 bytes a value each) are
-    /// made when a deviation or a weighted mean asks for them.
-    Decimal { ticks: Ticks, squares: OnceLock<Vec<i128>>, weighted: OnceLock<Vec<i128>> },
+    /// Decimals of a known number of places, 8 bytes a value. Squares and weighted sums (8 or 16 bytes a value each)
+    /// are made when a deviation or a weighted mean asks for them.
+    Decimal { ticks: Ticks, small: Small, squares: OnceLock<Vec<i128>>, weighted: OnceLock<Vec<i128>> },
     /// Decimals in part, or too many ticks for 64 bits.
     Wide(Wide),
     /// Calculated values.
@@ -92,25 +94,39 @@ fn finite(values: &[f64]) -> Arc<[f64]> {
     values.iter().map(|&value| if value.is_finite() { value } else { 0.0 }).collect()
 }
 
+/// Whether all of `values` are.
+pub(crate) fn is_finite(values: &[f64]) -> bool {
+    // In lanes: what is not finite, less itself, is not 0.
+    let (parts, rest) = values.as_chunks::<8>();
+    let mut other = [0_u64; 8];
+    for part in parts {
+        for (other, value) in other.iter_mut().zip(part) {
+            *other |= (value - value).to_bits();
+        }
+    }
+    other == [0; 8] && rest.iter().all(|value| value.is_finite())
+}
+
 impl ExactSums {
     /// Prefix sums of `values`, as decimals where they are.
     pub fn new(values: &[f64]) -> Self {
-        let numbers = match Ticks::new(values) {
-            Some(ticks) => Numbers::Decimal { ticks, squares: OnceLock::new(), weighted: OnceLock::new() },
-            None => Numbers::Wide(Wide::new(finite(values))),
+        let Some(ticks) = Ticks::new(values) else {
+            return Self::with(values, Numbers::Wide(Wide::new(finite(values))), is_finite(values));
         };
-        Self::with(values, numbers)
+        let is_finite = ticks.finite;
+        let (squares, weighted) = (OnceLock::new(), OnceLock::new());
+        Self::with(values, Numbers::Decimal { ticks, small: Small::default(), squares, weighted }, is_finite)
     }
 
     /// Prefix sums of `values` in double-double, even if they are decimals.
     pub fn real(values: &[f64]) -> Self {
-        Self::with(values, Numbers::Real(Real::new(finite(values))))
+        let is_finite = is_finite(values);
+        let known = if is_finite { Arc::from(values) } else { finite(values) };
+        Self::with(values, Numbers::Real(Real::new(known)), is_finite)
     }
 
-    fn with(values: &[f64], numbers: Numbers) -> Self {
-        let bad = values
-            .iter()
-            .any(|value| !value.is_finite())
+    fn with(values: &[f64], numbers: Numbers, is_finite: bool) -> Self {
+        let bad = (!is_finite)
             .then(|| prefix(values.len(), 0_u32, |count, i| count + u32::from(!values[i].is_finite())));
         Self { len: values.len(), numbers, bad }
     }
@@ -179,7 +195,7 @@ impl ExactSums {
                 }
             }
             Numbers::Wide(wide) => self.column(window, wide.quotient(divisor)),
-            Numbers::Real(real) => self.column(window, real.quotient(divisor)),
+            Numbers::Real(real) => self.filled(window, |column| real.quotients(window, divisor, column)),
         }
     }
 
@@ -187,6 +203,9 @@ impl ExactSums {
     pub fn weighted_means(&self, window: usize) -> Vec<f64> {
         let weights = window as u128 * (window as u128 + 1) / 2;
         match &self.numbers {
+            Numbers::Decimal { ticks, small, .. } if Small::holds_weighted(ticks, weights) => {
+                self.filled(window, |column| small.weighted_means(ticks, window, weights, column))
+            }
             Numbers::Decimal { ticks, weighted, .. } => {
                 let weighted = weighted.get_or_init(|| {
                     prefix(self.len, 0, |sum, i| sum + i as i128 * i128::from(ticks.tick(i)))
@@ -217,6 +236,9 @@ impl ExactSums {
     /// `finish(n * sum of squares - square of the sum, n)` of windows of `n` values, both in the same unit.
     fn spread(&self, window: usize, finish: impl Fn(f64, f64) -> f64 + Copy) -> Vec<f64> {
         match &self.numbers {
+            Numbers::Decimal { ticks, small, .. } if Small::holds_squares(ticks, window) => {
+                self.filled(window, |column| small.spread(ticks, window, finish, column))
+            }
             Numbers::Decimal { ticks, squares, .. } => {
                 let squares = squares.get_or_init(|| {
                     prefix(self.len, 0, |sum, i| sum + i128::from(ticks.tick(i)) * i128::from(ticks.tick(i)))
@@ -242,12 +264,17 @@ impl ExactSums {
     /// The values of the full windows, oldest first, as a column with NaN before them and wherever a window holds what
     /// is not finite.
     fn masked(&self, window: usize, values: impl Iterator<Item = f64>) -> Vec<f64> {
+        self.filled(window, |column| column.extend(values))
+    }
+
+    /// As [`Self::masked`], of values that `fill` appends.
+    fn filled(&self, window: usize, fill: impl FnOnce(&mut Vec<f64>)) -> Vec<f64> {
         if window == 0 {
             return vec![f64::NAN; self.len];
         }
         let mut column = Vec::with_capacity(self.len);
         column.resize(self.len.min(window - 1), f64::NAN);
-        column.extend(values);
+        fill(&mut column);
         if let Some(bad) = &self.bad {
             let ends = bad.get(window..).unwrap_or_default();
             for (value, _) in column[self.len.min(window - 1)..]

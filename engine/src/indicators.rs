@@ -36,6 +36,7 @@ mod rank;
 mod regression;
 mod sarext;
 mod session;
+mod smoothing;
 mod statistics;
 mod trend;
 mod vectorbt;

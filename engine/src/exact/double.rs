@@ -12,6 +12,7 @@ pub(crate) struct Double {
 }
 
 /// `a + b` and its rounding error.
+#[inline(always)]
 pub(crate) fn two_sum(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;
     let b_part = sum - a;
@@ -19,12 +20,14 @@ pub(crate) fn two_sum(a: f64, b: f64) -> (f64, f64) {
 }
 
 /// `a + b` and its rounding error, when `|a| >= |b|` or `a == 0`.
+#[inline(always)]
 fn fast_two_sum(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;
     (sum, b - (sum - a))
 }
 
 /// Splits a value into two halves of 26 bits.
+#[inline(always)]
 fn split(a: f64) -> (f64, f64) {
     const SPLITTER: f64 = 134_217_729.0; // 2^27 + 1
     let t = SPLITTER * a;
@@ -33,6 +36,7 @@ fn split(a: f64) -> (f64, f64) {
 }
 
 /// `a * b` and its rounding error (Veltkamp and Dekker; no fused multiply-add, which is slow where it is emulated).
+#[inline(always)]
 fn two_prod(a: f64, b: f64) -> (f64, f64) {
     let product = a * b;
     let (a_high, a_low) = split(a);
@@ -94,10 +98,12 @@ impl Double {
     }
 
     /// The quotient by an f64, rounded once.
+    #[inline]
     pub(crate) fn over(self, divisor: f64) -> f64 {
         let quotient = self.hi / divisor;
         let (product, error) = two_prod(quotient, divisor);
-        quotient + (((self.hi - product) - error) + self.lo) / divisor
+        // What is left is some 2^-53 of it all: a product with the reciprocal, which a loop makes once, is as good.
+        quotient + (((self.hi - product) - error) + self.lo) * (1.0 / divisor)
     }
 
     /// The quotient by another double-double, rounded once.

@@ -321,8 +321,7 @@ fn indicate(indicator: &Indicator, params: &[f64], frame: &Frame, inputs: &[Valu
     };
     let first = start + (indicator.lookback)(params);
     let columns = (indicator.compute)(&source, params).into_iter().map(|tail| {
-        let mut values = vec![f64::NAN; start];
-        values.extend(tail);
+        let values = if start == 0 { tail } else { [vec![f64::NAN; start], tail].concat() };
         Arc::new(Column::new(values, first))
     });
     Value::Many(columns.collect())

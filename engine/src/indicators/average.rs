@@ -6,8 +6,9 @@ pub(super) mod kind;
 mod mesa;
 mod weighted;
 
-use super::common::{WINDOW, by_run, ema_alpha, smooth, wilder_alpha};
-use super::{Indicator, Memory, Over, Source, bars_to_forget, window};
+use super::common::{WINDOW, ema_alpha, wilder_alpha};
+use super::smoothing::smoothed;
+use super::{Indicator, Memory, Over, bars_to_forget, window};
 
 /// The family, in the order of the docs.
 pub(super) const FAMILY: &[&Indicator] = &[
@@ -48,13 +49,14 @@ pub(super) static EMA: Indicator = Indicator {
     summary: "Exponential moving average: each value weighs 2 / (window + 1) when it is new, and less with each bar.",
     formula: "ema[i] = ema[i-1] + 2 / (window + 1) * (x[i] - ema[i-1]); the first is the sma of the first window values",
     source: "TA-Lib EMA, with its seed. After an unknown value it is unknown and seeds anew.",
-    numerics: "Written as m += alpha * (x - m), which keeps a flat series exactly flat; the seed is an exact mean.",
+    numerics: "m += alpha * (x - m), four bars a step, from differences of values alone, which keeps a flat series exactly \
+               flat; the seed is an exact mean.",
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],
     lookback: |p| window(p[0]) - 1,
     memory: |p, _| Memory::Recursive(bars_to_forget(ema_alpha(window(p[0])))),
-    compute: |source, p| smoothed(source, window(p[0]), ema_alpha(window(p[0]))),
+    compute: |source, p| vec![smoothed(source.series.values, window(p[0]), ema_alpha(window(p[0])))],
 };
 
 /// Linearly weighted moving average.
@@ -78,15 +80,12 @@ pub(super) static RMA: Indicator = Indicator {
     summary: "Wilder's moving average: each value weighs 1 / window when it is new, and less with each bar.",
     formula: "rma[i] = rma[i-1] + (x[i] - rma[i-1]) / window; the first is the sma of the first window values",
     source: "Wilder 1978; TA-Lib 0.8 RMA, with its seed. After an unknown value it is unknown and seeds anew.",
-    numerics: "Written as m += alpha * (x - m), which keeps a flat series exactly flat; the seed is an exact mean.",
+    numerics: "m += alpha * (x - m), four bars a step, from differences of values alone, which keeps a flat series exactly \
+               flat; the seed is an exact mean.",
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],
     lookback: |p| window(p[0]) - 1,
     memory: |p, _| Memory::Recursive(bars_to_forget(wilder_alpha(window(p[0])))),
-    compute: |source, p| smoothed(source, window(p[0]), wilder_alpha(window(p[0]))),
+    compute: |source, p| vec![smoothed(source.series.values, window(p[0]), wilder_alpha(window(p[0])))],
 };
-
-fn smoothed(source: &Source<'_>, window: usize, alpha: f64) -> Vec<Vec<f64>> {
-    vec![by_run(source.series.values, |run, out| smooth(run, window, alpha, out))]
-}

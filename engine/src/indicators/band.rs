@@ -95,7 +95,10 @@ pub(super) static DONCHIAN: Indicator = Indicator {
 
 /// Lines `factor` widths above and below the middle.
 pub(super) fn around(middle: Vec<f64>, width: &[f64], factor: f64) -> Vec<Vec<f64>> {
-    let line = |sign: f64| middle.iter().zip(width).map(|(m, w)| m + sign * (factor * w)).collect();
-    let (upper, lower) = (line(1.0), line(-1.0));
+    let (mut upper, mut lower) = (Vec::with_capacity(width.len()), Vec::with_capacity(width.len()));
+    for (middle, width) in middle.iter().zip(width) {
+        upper.push(middle + factor * width);
+        lower.push(middle - factor * width);
+    }
     vec![middle, upper, lower]
 }

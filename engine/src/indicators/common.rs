@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
+pub(super) use super::smoothing::smooth;
+use super::smoothing::{PART, Smoother, column, parts};
 use super::{CandleColumns, Domain, Param};
-use crate::exact::mean;
+use crate::exact::{is_finite, mean};
 
 /// The window of an indicator that has one, of at least 1 bar.
 pub(super) const WINDOW: Param = Param { name: "window", domain: Domain::Window(1), default: None };
@@ -38,26 +40,14 @@ pub(super) fn runs(values: &[f64]) -> impl Iterator<Item = Range<usize>> + '_ {
 /// after a value that is not known.
 pub(super) fn by_run(values: &[f64], fill: impl Fn(&[f64], &mut [f64])) -> Vec<f64> {
     let mut column = unknown(values.len());
+    if is_finite(values) {
+        fill(values, &mut column);
+        return column;
+    }
     for run in runs(values) {
         fill(&values[run.clone()], &mut column[run]);
     }
     column
-}
-
-/// `m += alpha * (x - m)`, seeded at `window - 1` with the mean of the first `window` values. `values` are finite;
-/// `out` is as long and keeps what stands before the seed.
-///
-/// In this form, and with a seed rounded once, the average of a flat series is exactly its value.
-pub(super) fn smooth(values: &[f64], window: usize, alpha: f64, out: &mut [f64]) {
-    if values.len() < window {
-        return;
-    }
-    let mut average = mean(&values[..window]);
-    out[window - 1] = average;
-    for (out, &value) in out[window..].iter_mut().zip(&values[window..]) {
-        average += alpha * (value - average);
-        *out = average;
-    }
 }
 
 /// Weight of the newest value in an exponential average over `window` bars.
@@ -118,20 +108,49 @@ pub(super) fn typical_price(candles: &CandleColumns<'_>) -> Vec<f64> {
 /// The largest of high - low, |high - previous close| and |low - previous close|; NaN at the first bar, which has no
 /// previous close.
 pub(super) fn true_range(candles: &CandleColumns<'_>) -> Vec<f64> {
-    let mut column = unknown(candles.close.len());
-    for (i, out) in column.iter_mut().enumerate().skip(1) {
-        *out = true_range_at(candles, i);
-    }
-    column
+    let mut ranges = column(candles.close.len(), 1);
+    ranges.extend(true_ranges(candles, 1..candles.close.len()));
+    ranges
+}
+
+/// The true ranges of some bars, of which the first is not bar 0.
+pub(super) fn true_ranges(candles: &CandleColumns<'_>, bars: Range<usize>) -> impl Iterator<Item = f64> {
+    let previous = candles.close.get(bars.start - 1..).unwrap_or_default();
+    let (high, low) = (candles.high.get(bars.clone()), candles.low.get(bars));
+    let prices = high.unwrap_or_default().iter().zip(low.unwrap_or_default()).zip(previous);
+    prices.map(|((&high, &low), &previous)| true_range_of(high, low, previous))
 }
 
 /// The true range of bar `i >= 1`.
 pub(super) fn true_range_at(candles: &CandleColumns<'_>, i: usize) -> f64 {
-    let (high, low, previous) = (candles.high[i], candles.low[i], candles.close[i - 1]);
-    (high - low).max((high - previous).abs()).max((low - previous).abs())
+    true_range_of(candles.high[i], candles.low[i], candles.close[i - 1])
 }
 
-/// Wilder's average true range, NaN before index `window`.
+fn true_range_of(high: f64, low: f64, previous: f64) -> f64 {
+    let larger = |a: f64, b: f64| if a > b { a } else { b };
+    larger(larger(high - low, (high - previous).abs()), (low - previous).abs())
+}
+
+/// Wilder's average true range, NaN before index `window`. Candles are finite.
 pub(super) fn average_true_range(candles: &CandleColumns<'_>, window: usize) -> Vec<f64> {
-    by_run(&true_range(candles), |run, out| smooth(run, window, wilder_alpha(window), out))
+    let len = candles.close.len();
+    let mut averages = column(len, window);
+    if len <= window {
+        return averages;
+    }
+    let seed = mean(&true_ranges(candles, 1..window + 1).collect::<Vec<_>>());
+    averages.push(seed);
+    let mut smoother = Smoother::new([seed], [wilder_alpha(window)]);
+    let (mut ranges, mut found) = ([[0.0]; PART], [[0.0]; PART]);
+    for part in parts(len - window - 1) {
+        let ranges = &mut ranges[..part.len()];
+        let bars = part.start + window + 1..part.end + window + 1;
+        for (range, bar) in ranges.iter_mut().zip(true_ranges(candles, bars)) {
+            *range = [bar];
+        }
+        let found = &mut found[..part.len()];
+        smoother.feed(ranges, found);
+        averages.extend_from_slice(found.as_flattened());
+    }
+    averages
 }

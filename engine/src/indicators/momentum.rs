@@ -4,9 +4,12 @@ mod change;
 mod convergence;
 mod smoothed;
 
-use super::common::{WINDOW, bars, ema_alpha, runs, smooth, unknown, wilder_alpha};
+use std::ops::Range;
+
+use super::common::{WINDOW, bars, ema_alpha, runs, unknown, wilder_alpha};
+use super::smoothing::{PART, Smoother, column, parts, restarting};
 use super::{Indicator, Memory, Over, Source, bars_to_forget, window};
-use crate::exact::mean;
+use crate::exact::{is_finite, mean};
 
 /// The family, in the order of the docs.
 pub(super) const FAMILY: &[&Indicator] = &[
@@ -45,21 +48,37 @@ pub(super) static RSI: Indicator = Indicator {
 
 fn rsi(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let window = window(params[0]);
-    let alpha = wilder_alpha(window);
-    vec![super::common::by_run(source.series.values, |run, out| {
-        if run.len() <= window {
-            return;
+    vec![restarting(source.series.values, |values| strength(values, window))]
+}
+
+/// The index of a run of values, unless one is not finite.
+fn strength(values: &[f64], window: usize) -> Option<Vec<f64>> {
+    let len = values.len();
+    let mut column = column(len, window);
+    if len <= window {
+        return is_finite(values).then_some(column);
+    }
+    let moves = |range: Range<usize>| values[range].windows(2).map(|pair| gain_and_loss(pair[1] - pair[0]));
+    let seed = [0, 1].map(|side| mean(&moves(0..window + 1).map(|m| m[side]).collect::<Vec<_>>()));
+    column.push(share(seed[0], seed[1]));
+    let mut smoother = Smoother::new(seed, [wilder_alpha(window); 2]);
+    let (mut changes, mut averages) = ([[0.0; 2]; PART], [[0.0; 2]; PART]);
+    for part in parts(len - window - 1) {
+        let changes = &mut changes[..part.len()];
+        for (change, found) in changes.iter_mut().zip(moves(part.start + window..part.end + window + 1)) {
+            *change = found;
         }
-        let moves = || run.windows(2).map(|pair| pair[1] - pair[0]);
-        let mut gain = mean(&moves().take(window).map(|m| m.max(0.0)).collect::<Vec<_>>());
-        let mut loss = mean(&moves().take(window).map(|m| (-m).max(0.0)).collect::<Vec<_>>());
-        out[window] = share(gain, loss);
-        for (out, change) in out[window + 1..].iter_mut().zip(moves().skip(window)) {
-            gain += alpha * (change.max(0.0) - gain);
-            loss += alpha * ((-change).max(0.0) - loss);
-            *out = share(gain, loss);
-        }
-    })]
+        let averages = &mut averages[..part.len()];
+        smoother.feed(changes, averages);
+        column.extend(averages.iter().map(|[gain, loss]| share(*gain, *loss)));
+    }
+    smoother.is_finite().then_some(column)
+}
+
+/// A move as a gain and a loss, of which one is 0. What is not finite stays so in the loss.
+fn gain_and_loss(change: f64) -> [f64; 2] {
+    let gain = if change > 0.0 { change } else { 0.0 };
+    [gain, gain - change]
 }
 
 /// `part` of `part + rest`, in percent; the middle when there is nothing.
@@ -91,31 +110,61 @@ pub(super) static MACD: Indicator = Indicator {
 
 fn macd(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let values = source.series.values;
-    let (fast, slow, signal) = (window(params[0]), window(params[1]), window(params[2]));
-    let longer = fast.max(slow);
+    let windows = [0, 1, 2].map(|nth| window(params[nth]));
+    if let Some(columns) = convergence(values, windows) {
+        return columns.into();
+    }
     let mut columns = vec![unknown(values.len()); 3];
     for run in runs(values) {
-        let start = run.start + longer - 1;
-        if start + signal > run.end {
-            continue;
-        }
-        let average = |size: usize| {
-            let input = &values[run.start + longer - size..run.end];
-            let mut out = unknown(input.len());
-            smooth(input, size, ema_alpha(size), &mut out);
-            out.split_off(size - 1)
-        };
-        let line: Vec<f64> =
-            average(fast).iter().zip(average(slow)).map(|(fast, slow)| fast - slow).collect();
-        let mut signals = unknown(line.len());
-        smooth(&line, signal, ema_alpha(signal), &mut signals);
-        for i in signal - 1..line.len() {
-            columns[0][start + i] = line[i];
-            columns[1][start + i] = signals[i];
-            columns[2][start + i] = line[i] - signals[i];
+        for (whole, part) in
+            columns.iter_mut().zip(convergence(&values[run.clone()], windows).iter().flatten())
+        {
+            whole[run.clone()].copy_from_slice(part);
         }
     }
     columns
+}
+
+/// The columns of a run of values, unless one is not finite.
+fn convergence(values: &[f64], [fast, slow, signal]: [usize; 3]) -> Option<[Vec<f64>; 3]> {
+    let len = values.len();
+    let longer = fast.max(slow);
+    let first = longer + signal - 2;
+    if len <= first {
+        return is_finite(values).then(|| [0; 3].map(|_| unknown(len)));
+    }
+    // Both averages are seeded at one bar, and with them the line between them.
+    let seeds = [fast, slow].map(|window| mean(&values[longer - window..longer]));
+    let mut averages = Smoother::new(seeds, [ema_alpha(fast), ema_alpha(slow)]);
+    let mut line = column(len, longer - 1);
+    line.push(seeds[0] - seeds[1]);
+    let (mut pairs, mut found) = ([[0.0; 2]; PART], [[0.0; 2]; PART]);
+    for part in parts(len - longer) {
+        let pairs = &mut pairs[..part.len()];
+        for (pair, value) in pairs.iter_mut().zip(&values[longer + part.start..]) {
+            *pair = [*value; 2];
+        }
+        let found = &mut found[..part.len()];
+        averages.feed(pairs, found);
+        line.extend(found.iter().map(|[fast, slow]| fast - slow));
+    }
+    if !averages.is_finite() {
+        return None;
+    }
+    let seed = mean(&line[longer - 1..=first]);
+    let mut average = Smoother::new([seed], [ema_alpha(signal)]);
+    let (mut signals, mut histogram) = (column(len, first), column(len, first));
+    signals.push(seed);
+    histogram.push(line[first] - seed);
+    let mut found = [[0.0]; PART];
+    for part in line[first + 1..].chunks(PART) {
+        let found = &mut found[..part.len()];
+        average.feed(part.as_chunks().0, found);
+        signals.extend_from_slice(found.as_flattened());
+        histogram.extend(part.iter().zip(found).map(|(line, [signal])| line - *signal));
+    }
+    line[longer - 1..first].fill(f64::NAN);
+    Some([line, signals, histogram])
 }
 
 /// Rate of change in percent.
@@ -153,11 +202,10 @@ pub(super) static MOM: Indicator = Indicator {
     compute: |source, p| against_past(source, window(p[0]), |now, past| now - past),
 };
 
-fn against_past(source: &Source<'_>, window: usize, change: fn(f64, f64) -> f64) -> Vec<Vec<f64>> {
+fn against_past(source: &Source<'_>, window: usize, change: impl Fn(f64, f64) -> f64) -> Vec<Vec<f64>> {
     let values = source.series.values;
-    let mut column = unknown(values.len());
-    for i in window..values.len() {
-        column[i] = change(values[i], values[i - window]);
-    }
+    let mut column = column(values.len(), window);
+    let now = values.get(window..).unwrap_or_default();
+    column.extend(now.iter().zip(values).map(|(now, past)| change(*now, *past)));
     vec![column]
 }

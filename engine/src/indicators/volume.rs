@@ -4,6 +4,7 @@ use super::common::{WINDOW, typical_price, unknown};
 use super::flow::{AD, ADOSC, CMF, RVOL, anchored_total};
 use super::momentum::share;
 use super::session::{AVWAP, VWAP};
+use super::smoothing::column;
 use super::{Indicator, Memory, Over, Source, window};
 use crate::exact::ExactSums;
 
@@ -30,15 +31,9 @@ pub(super) static OBV: Indicator = Indicator {
 
 fn obv(source: &Source<'_>, _: &[f64]) -> Vec<Vec<f64>> {
     let (close, volume) = (source.candles.close, source.candles.volume);
-    let step = |i: usize| {
-        if close[i] > close[i - 1] {
-            volume[i]
-        } else if close[i] < close[i - 1] {
-            -volume[i]
-        } else {
-            0.0
-        }
-    };
+    // Which way a bar goes cannot be foreseen: factors of 0 or 1 cost less than a branch.
+    let step =
+        |i: usize| volume[i] * (f64::from(close[i] > close[i - 1]) - f64::from(close[i] < close[i - 1]));
     vec![anchored_total(close.len(), source.anchor, |anchor| volume[anchor], step)]
 }
 
@@ -62,17 +57,18 @@ pub(super) static MFI: Indicator = Indicator {
 fn mfi(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let window = window(params[0]);
     let typical = typical_price(&source.candles);
-    let (mut positive, mut negative) = (unknown(typical.len()), unknown(typical.len()));
-    for i in 1..typical.len() {
-        let change = typical[i] - typical[i - 1];
-        let flow =
-            if change.abs() <= 1e-14 * typical[i] { 0.0 } else { typical[i] * source.candles.volume[i] };
-        (positive[i], negative[i]) = if change > 0.0 { (flow, 0.0) } else { (0.0, flow) };
-    }
-    let sums = [&positive, &negative].map(|flow| ExactSums::real(flow).window_sums(window));
-    let mut column = unknown(typical.len());
-    for i in window..typical.len() {
-        column[i] = share(sums[0][i], sums[1][i]);
-    }
+    let flows = |sign: f64| -> Vec<f64> {
+        let moves = typical.windows(2).zip(source.candles.volume.get(1..).unwrap_or_default());
+        moves
+            .map(|(pair, volume)| {
+                let change = sign * (pair[1] - pair[0]);
+                pair[1] * volume * f64::from(change > 1e-14 * pair[1])
+            })
+            .collect()
+    };
+    let sums = [1.0, -1.0].map(|sign| ExactSums::real(&flows(sign)).window_sums(window));
+    let mut column = column(typical.len(), window);
+    let full = sums.each_ref().map(|sums| sums.get(window - 1..).unwrap_or_default());
+    column.extend(full[0].iter().zip(full[1]).map(|(positive, negative)| share(*positive, *negative)));
     vec![column]
 }
