@@ -53,6 +53,12 @@ write-generated: ## Write the generated files anew.
 bench: ## Benchmarks of the engine.
 	$(CARGO) bench -p blockgrid-engine
 
+bench-indicators: ## Time the indicators beside TA-Lib's, in turn (Python and PyPI; never part of check).
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet numpy "TA-Lib==0.8.2"
+	$(CARGO) build --release -p blockgrid-engine --example time_indicators
+	$(VENV)/bin/python bench/indicators/bench.py --program $${CARGO_TARGET_DIR:-target}/release/examples/time_indicators $(BENCH)
+
 sample: ## Write the small sample data set anew (deterministic).
 	$(CARGO) run --release -p blockgrid-datasets --example make_sample -- datasets/sample
 

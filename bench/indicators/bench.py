@@ -111,13 +111,14 @@ def summary(times, per):
 
 def single(ours, name, params, call, c, repetitions):
     calls = [lambda: ours.timed("time", name, *params, calls=CALLS_A_SAMPLE)]
+    calls.append(lambda: ours.timed("again", name, *params, calls=CALLS_A_SAMPLE))
     if call:
         calls.append(lambda: timed(lambda: call(c, *params), CALLS_A_SAMPLE))
     found = in_turn(repetitions, *calls)
-    row = dict(indicator=name, params=params, ours=summary(found[0], ours.bars))
+    row = dict(indicator=name, params=params, ours=summary(found[0], ours.bars), again=summary(found[1], ours.bars))
     if call:
-        row["talib"] = summary(found[1], ours.bars)
-        row["ratio"] = statistics.median(a / b for a, b in zip(*found))
+        row["talib"] = summary(found[2], ours.bars)
+        row["ratio"] = statistics.median(a / b for a, b in zip(found[0], found[2]))
     return row
 
 
@@ -166,10 +167,10 @@ def main():
         if any(wrong):
             sys.exit("not timed, because values differ:\n" + "\n".join(filter(None, wrong)))
         rows = [single(ours, name, params, call, c, args.repetitions) for name, params, call in jobs]
-        print(f"{'indicator':14}{'ours':>9}{'TA-Lib':>9}{'ratio':>8}   ns a bar, median of {args.repetitions}")
+        print(f"{'indicator':14}{'ours':>8}{'again':>8}{'TA-Lib':>8}{'ratio':>8}   ns a bar, median of {args.repetitions}")
         for row in rows:
-            theirs = f"{row['talib']['median']:9.2f}{row['ratio']:8.2f}" if "talib" in row else f"{'-':>9}{'-':>8}"
-            print(f"{row['indicator']:14}{row['ours']['median']:9.2f}{theirs}")
+            theirs = f"{row['talib']['median']:8.2f}{row['ratio']:8.2f}" if "talib" in row else f"{'-':>8}{'-':>8}"
+            print(f"{row['indicator']:14}{row['ours']['median']:8.2f}{row['again']['median']:8.2f}{theirs}")
 
         bars = max(args.bars // 10, 1)
         short = {k: np.ascontiguousarray(v[:bars]) for k, v in c.items()}

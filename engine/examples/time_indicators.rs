@@ -4,6 +4,7 @@
 //!  list                  every indicator:  name output... | default of each parameter (- without one)
 //!  values NAME PARAM...  computes it and writes its columns to DIR/values.f64
 //!  time NAME PARAM...    computes it on columns that nothing is known about yet, and forgets it
+//!  again NAME PARAM...   the same, on columns whose exact sums an earlier call has made
 //!  load EXPRESSION...    compiles expressions for the two commands below
 //!  together              evaluates them through the graph, and forgets them
 //!  family                evaluates them and writes their columns to DIR/values.f64
@@ -30,7 +31,7 @@ fn main() -> Result<()> {
     let folder = std::env::args().nth(1).context("give the folder of candles.f64")?;
     let folder = Path::new(&folder);
     let candles = candles(folder)?;
-    let mut family = Family::default();
+    let (mut family, kept) = (Family::default(), <[[Sums; 2]; 2]>::default());
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let mut words = line.split_whitespace();
@@ -38,13 +39,19 @@ fn main() -> Result<()> {
             (Some("list"), _) => all().map(describe).collect::<Vec<_>>().join(";"),
             (Some("values"), [name, params @ ..]) => {
                 let (indicator, params) = parse(name, params)?;
-                let columns = compute(&candles, indicator, &params);
+                let columns = compute(&candles, indicator, &params, &<[Sums; 2]>::default());
                 write(folder, &columns.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
                 columns.len().to_string()
             }
             (Some("time"), [name, params @ ..]) => {
                 let (indicator, params) = parse(name, params)?;
-                compute(&candles, indicator, &params).len().to_string()
+                compute(&candles, indicator, &params, &<[Sums; 2]>::default()).len().to_string()
+            }
+            (Some("again"), [name, params @ ..]) => {
+                let (indicator, params) = parse(name, params)?;
+                compute(&candles, indicator, &params, &kept[usize::from(indicator.over == Over::Pair)])
+                    .len()
+                    .to_string()
             }
             (Some("load"), expressions) => {
                 family = Family::load(candles.interval(), expressions)?;
@@ -110,8 +117,7 @@ fn number(text: &str, param: &blockgrid_engine::indicators::Param) -> Result<f64
     Ok(text.parse()?)
 }
 
-fn compute(candles: &Candles, indicator: &Indicator, params: &[f64]) -> Vec<Vec<f64>> {
-    let sums = [Sums::default(), Sums::default()];
+fn compute(candles: &Candles, indicator: &Indicator, params: &[f64], sums: &[Sums; 2]) -> Vec<Vec<f64>> {
     let series = match indicator.over {
         Over::Pair => [candles.high(), candles.low()],
         _ => [candles.close(); 2],

@@ -2,15 +2,15 @@
 //!
 //! ```text
 //!  window --all decimals of <= 10 places?--> ticks, prefix sums --> window sum (exact) / (window * 10^d), rounded once
-//!         \-------------otherwise----------> double-double prefix sums (106 bits) --> window sum, rounded once
+//!         \-------------otherwise----------> sums and what they rounded off (90 bits) ---> window sum, rounded once
 //! ```
 //!
-//! Prices that are decimals are summed as ticks and divided once; everything else is summed in double-double and
+//! Prices that are decimals are summed as ticks and divided once; everything else is summed in pairs of f64 and
 //! rounded once. Plain running sums gave 28 wrong crossings on 17,240 bars x 7 pairs of windows of BTC-quoted candles.
 //!
 //! Whether a value is a decimal is decided for it alone, and how a window is summed by its values alone. For decimals
 //! every result is a function of the window's values: the same bits whatever stands before or after it. Other windows
-//! are not changed by what comes after them, and by what stands before them only beyond 106 bits of the sum of all of
+//! are not changed by what comes after them, and by what stands before them only beyond some 90 bits of the sum of all of
 //! it. What is not finite makes the windows that hold it NaN, and no others.
 //!
 //! How many places the column has, or whether its ticks take 64 bits or 128, changes no bit: the quotient that is
@@ -54,7 +54,7 @@ impl Sums {
     }
 }
 
-/// Prefix sums that give the sum of any window exactly, or to 106 bits, rounded once.
+/// Prefix sums that give the sum of any window exactly, or to some 90 bits of the sum before it, rounded once.
 ///
 /// Windows end at an index and count back from it; window 0 does not exist. Columns hold NaN before the first full
 /// window, and for every window that holds a value that is not finite.

@@ -1,4 +1,4 @@
-//! Sums in double-double, of what is not decimal.
+//! Sums in pairs of f64, of what is not decimal.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,8 +9,8 @@ use super::prefix;
 const PART: usize = 16;
 
 /// Prefix sums of terms: a running sum in f64, and beside it the sum of what each addition rounded off (Ogita, Rump and
-/// Oishi 2005, `Sum2`). The rounding of the second is some 2^-100 of the largest prefix sum. In double-double each
-/// addition would wait for the whole of the one before, here only for one f64 of it.
+/// Oishi 2005, `Sum2`). An addition to the second rounds by some 2^-102 of the sum, so 90 bits hold after a million
+/// terms. In double-double each addition would wait for the whole of the one before, here only for one f64 of it.
 ///
 /// Sum `i` follows from the terms before `i` alone, so what comes later changes no bit.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Indicators that weigh moves by volume.
 
-use super::common::{WINDOW, typical_price, unknown};
+use super::common::{WINDOW, typical_price};
 use super::flow::{AD, ADOSC, CMF, RVOL, anchored_total};
 use super::momentum::share;
 use super::session::{AVWAP, VWAP};
