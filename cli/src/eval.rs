@@ -17,7 +17,7 @@ use crate::show;
 
 #[derive(Args)]
 pub(crate) struct EvalArgs {
-    /// Candles: a CSV or Parquet file, or a data set's name or folder.
+    /// Candles: a file (CSV, JSON, Feather, Parquet), or a data set's name or folder.
     #[arg(long, value_name = "FILE")]
     data: String,
     /// The symbol, when the data set has several.

@@ -417,8 +417,8 @@ impl Finder<'_> {
         if self.options.columns.is_some() {
             return;
         }
-        for i in 0..roles.len() {
-            let Role::Other(name) = &roles[i] else { continue };
+        for (i, role) in roles.iter_mut().enumerate() {
+            let Role::Other(name) = &*role else { continue };
             let wanted = self.options.wants(name, vendor.is_some());
             let mut some = false;
             let numeric = self.column(i).all(|text| {
@@ -426,7 +426,7 @@ impl Finder<'_> {
                 numbers.parse(text).is_some()
             });
             if !(numeric && some && wanted) {
-                roles[i] = Role::Skip;
+                *role = Role::Skip;
             }
         }
     }

@@ -55,7 +55,7 @@ impl ParquetTable {
     fn read(source: &Source, input: impl ChunkReader + 'static) -> Result<Self, ImportError> {
         let not_parquet = |message: String| ImportError::NotCandles {
             file: source.name.clone(),
-            message: format!("is not a Parquet file, or one that was cut off: {message}"),
+            message: format!("is not a Parquet file: {message}; check whether it was cut off"),
         };
         let metadata =
             guarded(|| ArrowReaderMetadata::load(&input, ArrowReaderOptions::new())).map_err(not_parquet)?;
