@@ -51,7 +51,7 @@ fn the_sample_is_clean_and_a_day_that_is_missing_is_a_violation() {
     let found =
         run_in(folder.path(), ["data", "check", "x.csv"]).fails(1, &["2 violations in 1 of 1 series"]);
     for part in [
-        "violation: x 1h gap: 2, 26 candles, 1 of them beyond the limit (limit: gaps of more than 12 candles)",
+        "violation: X 1h gap: 2, 26 candles, 1 of them beyond the limit (limit: gaps of more than 12 candles)",
         "2024-01-05T04:00:00Z: 24 candles missing",
         "26 of 400 candles missing (6.50%)",
     ] {
@@ -77,7 +77,7 @@ fn a_check_for_machines_has_every_finding() {
     let series = &found["series"][0];
     assert_eq!(
         (&series["symbol"], &series["interval"], &series["rows"]),
-        (&json!("x"), &json!("1h"), &json!(401))
+        (&json!("X"), &json!("1h"), &json!(401))
     );
     let finding = &series["findings"][0];
     assert_eq!(finding["kind"], "price_not_positive");
@@ -113,7 +113,7 @@ fn strict_refuses_violations_and_says_what_to_do() {
     let ran = run(folder.path(), json!({})).fails(
         2,
         &[
-            "error: the candles have violations: 1 problem\n  spec.data: x 1h has ",
+            "error: the candles have violations: 1 problem\n  spec.data: X 1h has ",
             "1 x gap (24 candles), worst 2024-01-05T04:00:00Z: 24 candles missing (limit: gaps of more than 12 candles)",
             "`blockgrid data check x.csv`",
             "repair the data",
@@ -132,7 +132,7 @@ fn warn_runs_and_every_output_says_on_what() {
     let folder = folder();
     save(folder.path(), &hours(&[(100, 124)]));
     let ran = run(folder.path(), json!({"quality": "warn"})).ok();
-    let told = "x: 1 x gap (24 candles), worst 2024-01-05T04:00:00Z: 24 candles missing";
+    let told = "X: 1 x gap (24 candles), worst 2024-01-05T04:00:00Z: 24 candles missing";
     assert!(ran.stderr.contains(&format!("warning: {told}")), "{}", ran.stderr);
     assert!(ran.stdout.contains(&format!("note: {told}")), "{}", ran.stdout);
     let data = &record(folder.path())["data"];
@@ -142,7 +142,7 @@ fn warn_runs_and_every_output_says_on_what() {
     assert_eq!(symbol["findings"][0]["kind"], "gap");
     let report = std::fs::read_to_string(folder.path().join("out/report.html")).unwrap();
     assert!(report.contains(&format!("<li>{told}")), "the warnings of the report");
-    assert!(report.contains("<th scope=\"row\">x</th><td class=\"n\">376</td><td class=\"n\">24</td>"));
+    assert!(report.contains("<th scope=\"row\">X</th><td class=\"n\">376</td><td class=\"n\">24</td>"));
 }
 
 #[test]
@@ -161,13 +161,13 @@ fn bad_rows_are_refused_with_their_line_or_left_out_and_counted() {
     run(folder.path(), json!({})).fails(
         2,
         &[
-            "`x.csv` line 202: candle of 2024-01-09T08:00:00Z: `close` is NaN",
+            "`x.csv` line 202: candle of 2024-01-09T08:00:00Z: `close` is missing or NaN",
             "`blockgrid data check x.csv`",
             "`quality: warn`",
         ],
     );
     let ran = run(folder.path(), json!({"quality": "warn"})).ok();
-    for told in ["x: 1 x not_a_number, first 2024-01-09T08:00:00Z", "1 x price_not_positive", "1 x duplicate"]
+    for told in ["X: 1 x not_a_number, first 2024-01-09T08:00:00Z", "1 x price_not_positive", "1 x duplicate"]
     {
         assert!(ran.stderr.contains(told), "{}", ran.stderr);
     }
@@ -193,7 +193,7 @@ fn gaps_are_filled_only_as_asked_and_filled_candles_are_marked() {
     assert!(!has_column(&equity, "filled"));
 
     let ran = run(folder.path(), json!({"fill": {"gaps": "forward", "maxBars": 5}})).ok();
-    assert!(ran.stdout.contains("note: x: 3 candles of the run were filled forward"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("note: X: 3 candles of the run were filled forward"), "{}", ran.stdout);
     let filled = record(folder.path())["data"]["symbols"][0].clone();
     assert_eq!((&filled["bars"], &filled["gaps"], &filled["filled"]), (&json!(393), &json!(7), &json!(3)));
     assert_eq!(filled["digest"], plain["digest"], "the digest is of what was read");

@@ -19,10 +19,10 @@ pub(crate) fn open(
     let mut prefix = vec![0; PREFIX];
     let read = read_full(&mut stream, &mut prefix).map_err(|e| ImportError::io(&source.name, &e))?;
     prefix.truncate(read);
-    if prefix.is_empty() {
+    let lower = source.file_name.to_ascii_lowercase();
+    if prefix.is_empty() && !lower.ends_with(".parquet") {
         return Err(ImportError::Empty { file: source.name.clone() });
     }
-    let lower = source.file_name.to_ascii_lowercase();
     let table = if prefix.starts_with(MAGIC) || lower.ends_with(".parquet") {
         let table = ParquetTable::open(source)?;
         TableBatches::open(source, Format::Parquet, Box::new(table), options)?

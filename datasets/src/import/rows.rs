@@ -49,7 +49,7 @@ fn read(source: &Source, options: &ImportOptions, columns: &[&str]) -> Result<Fi
     if let Some(name) = columns.iter().find(|name| at(name).is_none()) {
         let found: Vec<&String> = detected.columns.iter().map(|(name, _)| name).collect();
         let message =
-            format!("it has no column of numbers `{name}` beside the candles: it has {}", list(&found));
+            format!("it has no column `{name}` of numbers beside the candles: it has {}", list(&found));
         return Err(ImportError::Interval { file: source.name.clone(), message }.into());
     }
     let mut checker = Checker::new(detected.newest_first);
