@@ -228,5 +228,5 @@ fn columns_beside_the_candles_are_read_and_named() {
     manifest["spec"]["strategy"] = json!({"long": {"enter": "open_interest < 0"}});
     write(&folder.path().join("job.yaml"), &manifest);
     run_in(folder.path(), ["run", "job.yaml"])
-        .fails(2, &["`x.parquet`", "no column `open_interest`", "`funding_rate`"]);
+        .fails(2, &["`x.parquet`", "no column of numbers `open_interest`", "`funding_rate`"]);
 }

@@ -40,7 +40,7 @@ pub use error::{BadRowList, ImportError};
 pub use merge::{Change, Imported, ImportedSeries, Progress, import};
 pub use number::NumberStyle;
 pub use options::{BadRows, Columns, ImportOptions, Role};
-pub use rows::{FileRows, file_rows};
+pub use rows::{FileRows, file_batches, file_rows};
 pub use time::{DateOrder, TimeFormat, TimeUnit};
 
 use std::path::Path;

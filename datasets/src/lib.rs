@@ -41,7 +41,7 @@ pub use dataset::{Batch, Batches, Coverage, Dataset, Gap, Month, ReadCounts};
 pub use digest::digest;
 pub use error::{DatasetError, FileRow};
 pub use file::write_columns;
-pub use import::{FileCandles, FileRows, file_rows, read_file};
+pub use import::{FileCandles, FileRows, file_batches, file_rows, read_file};
 pub use manifest::{FileEntry, Generator, MANIFEST, Manifest};
 pub use sample::{SAMPLE_FILES, sample};
 pub use write::{About, Series, encode_dataset};

@@ -113,8 +113,11 @@ fn failed(spec: &DataSpec, field: &str, error: DatasetError) -> Failure {
     if !row || spec.quality == Quality::Warn {
         return Failure::data(field, error);
     }
+    let error = error.to_string();
+    // A list of rows has lines of its own.
+    let end = if error.contains('\n') { "\n    " } else { ". " };
     let message = format!(
-        "{error}. `blockgrid data check {}` shows every such row; `quality: warn` under spec.data leaves them out",
+        "{error}{end}`blockgrid data check {}` shows every such row; `quality: warn` under spec.data leaves them out",
         source(spec)
     );
     Failure::input("cannot use the data", field, message)

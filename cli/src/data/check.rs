@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use blockgrid_datasets::quality::{Checker, Finding, Report, Severity, Thresholds, add_stale};
-use blockgrid_datasets::{Batch, Dataset, DatasetError, file_rows};
+use blockgrid_datasets::{Batch, Dataset, DatasetError, file_batches};
 use blockgrid_engine::Interval;
 use blockgrid_job::instant_ms;
 use blockgrid_job::quote::grouped;
@@ -134,10 +134,22 @@ fn failed(error: DatasetError) -> Failure {
 
 /// Checks a file.
 fn file(args: &CheckArgs, path: &Path) -> Result<Report, Failure> {
-    let rows = file_rows(path, args.interval, &[]).map_err(failed)?;
-    let symbol = args.symbol.clone().unwrap_or(rows.symbol);
-    let mut checker = Checker::new(symbol, rows.interval, args.limits.of(rows.interval));
-    rows.batches.into_iter().for_each(|batch| checker.push(&batch.within(args.from, args.to).raw, |_| {}));
+    let progress = progress();
+    let mut checker: Option<Checker> = None;
+    let read = file_batches(path, args.interval, |symbol, interval, batch| {
+        let checker = checker.get_or_insert_with(|| {
+            let symbol = args.symbol.as_deref().unwrap_or(symbol);
+            Checker::new(symbol, interval, args.limits.of(interval))
+        });
+        progress.inc(batch.raw.timestamp.len() as u64);
+        match (args.from, args.to) {
+            (None, None) => checker.push(&batch.raw, |_| {}),
+            (from, to) => checker.push(&batch.clone().within(from, to).raw, |_| {}),
+        }
+    });
+    progress.finish_and_clear();
+    read.map_err(failed)?;
+    let checker = checker.ok_or_else(|| Failure::input("cannot use the data", "", "the file has no rows"))?;
     Ok(checker.finish())
 }
 

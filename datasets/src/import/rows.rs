@@ -6,6 +6,7 @@ use blockgrid_engine::interval::Interval;
 
 use super::batch::Batch as Raw;
 use super::check::Checker;
+use super::detected::Detected;
 use super::open::open;
 use super::options::ImportOptions;
 use super::source::Source;
@@ -34,15 +35,72 @@ pub fn file_rows(
     interval: Option<Interval>,
     columns: &[&str],
 ) -> Result<FileRows, DatasetError> {
-    let keep = Some(columns.iter().map(|name| (*name).to_owned()).collect());
-    let options = ImportOptions { interval, keep, exact: true, ..ImportOptions::default() };
-    let source = one(Source::at(path)?, &path.display().to_string())?;
-    let found = read(&source, &options, columns);
+    let (source, options) = prepared(path, interval, columns)?;
+    let mut batches = Vec::new();
+    let (detected, checker) = each(&source, &options, columns, |batch| batches.push(batch))?;
+    if detected.newest_first {
+        batches.reverse();
+    }
     source.check_unchanged()?;
-    found
+    let interval = interval_of(&source, &options, &detected, &checker)?;
+    Ok(FileRows { symbol: symbol_of(&source, &detected), interval, batches })
 }
 
-fn read(source: &Source, options: &ImportOptions, columns: &[&str]) -> Result<FileRows, DatasetError> {
+/// Hands out the rows that [`file_rows`] reads, a batch at a time, so that memory does not grow with the file: the file
+/// is read once to learn its interval, and once more for its rows. Only a file with the newest first is held whole.
+///
+/// `each` hears symbol and interval with every batch.
+///
+/// # Errors
+/// As [`file_rows`].
+pub fn file_batches(
+    path: &Path,
+    interval: Option<Interval>,
+    mut each_batch: impl FnMut(&str, Interval, &Batch),
+) -> Result<(), DatasetError> {
+    let (source, options) = prepared(path, interval, &[])?;
+    let (detected, checker) = each(&source, &options, &[], |_| {})?;
+    let symbol = symbol_of(&source, &detected);
+    let interval = interval_of(&source, &options, &detected, &checker)?;
+    if detected.newest_first {
+        let rows = file_rows(path, Some(interval), &[])?;
+        rows.batches.iter().for_each(|batch| each_batch(&symbol, interval, batch));
+    } else {
+        each(&source, &options, &[], |batch| each_batch(&symbol, interval, &batch))?;
+    }
+    Ok(source.check_unchanged()?)
+}
+
+fn prepared(
+    path: &Path,
+    interval: Option<Interval>,
+    columns: &[&str],
+) -> Result<(Source, ImportOptions), DatasetError> {
+    let keep = Some(columns.iter().map(|name| (*name).to_owned()).collect());
+    let source = one(Source::at(path)?, &path.display().to_string())?;
+    Ok((source, ImportOptions { interval, keep, exact: true, ..ImportOptions::default() }))
+}
+
+fn symbol_of(source: &Source, detected: &Detected) -> String {
+    detected.symbol.clone().unwrap_or_else(|| stem(&source.file_name))
+}
+
+fn interval_of(
+    source: &Source,
+    options: &ImportOptions,
+    detected: &Detected,
+    checker: &Checker,
+) -> Result<Interval, DatasetError> {
+    Ok(checker.interval(&source.name, options.interval, detected.named_interval)?)
+}
+
+/// Every batch of a file in its order; in a file with the newest first each one is turned round.
+fn each(
+    source: &Source,
+    options: &ImportOptions,
+    columns: &[&str],
+    mut emit: impl FnMut(Batch),
+) -> Result<(Detected, Checker), DatasetError> {
     let (detected, mut rows) = open(source, options)?;
     let others: Vec<String> = detected.others().into_iter().map(|(name, _)| name).collect();
     let at = |name: &&str| others.iter().position(|other| other.eq_ignore_ascii_case(name));
@@ -54,8 +112,9 @@ fn read(source: &Source, options: &ImportOptions, columns: &[&str]) -> Result<Fi
     }
     let mut checker = Checker::new(detected.newest_first);
     let mut batch = Raw::new(others.len());
-    let mut batches = Vec::new();
+    let mut empty = true;
     while rows.next(&mut batch)? {
+        empty = false;
         checker.check(&mut batch.clone());
         if detected.newest_first {
             batch.reverse();
@@ -65,14 +124,10 @@ fn read(source: &Source, options: &ImportOptions, columns: &[&str]) -> Result<Fi
             let values = beside.get_mut(at(name)?)?;
             Some(((*name).to_owned(), std::mem::take(&mut values.1)))
         });
-        batches.push(Batch { raw, columns: asked.collect() });
+        emit(Batch { raw, columns: asked.collect() });
     }
-    if detected.newest_first {
-        batches.reverse();
-    }
-    if batches.is_empty() {
+    if empty {
         return Err(ImportError::Empty { file: source.name.clone() }.into());
     }
-    let interval = checker.interval(&source.name, options.interval, detected.named_interval)?;
-    Ok(FileRows { symbol: detected.symbol.unwrap_or_else(|| stem(&source.file_name)), interval, batches })
+    Ok((detected, checker))
 }
