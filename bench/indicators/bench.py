@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import talib
 
-from talib_calls import CALLS, FAMILIES
+from talib_calls import CALLS, FAMILIES, WITHIN
 
 ROOT = Path(__file__).resolve().parents[2]
 # Both keep the memory of earlier calls: otherwise the time is that of the kernel, which clears pages.
@@ -83,7 +83,8 @@ def check(name, ours, theirs):
         if b.dtype == float and int(np.argmax(np.isfinite(b))) != first:
             return f"{name}: the first value is not at {first}"
         a, b = a[first:], b[first:]
-        far = ~(np.abs(a - b) <= np.maximum(1e-9 * np.abs(b), 1e-11 * np.nanmax(np.abs(b))))
+        within = WITHIN.get(name, 1e-11) * np.nanmax(np.abs(b))
+        far = ~(np.abs(a - b) <= np.maximum(1e-9 * np.abs(b), within))
         if far.any():
             at = int(np.argmax(far))
             return f"{name}: {far.sum()} values differ, the first is {a[at]} for {b[at]}"
@@ -113,7 +114,7 @@ def single(ours, name, params, call, c, repetitions):
     calls = [lambda: ours.timed("time", name, *params, calls=CALLS_A_SAMPLE)]
     calls.append(lambda: ours.timed("again", name, *params, calls=CALLS_A_SAMPLE))
     if call:
-        calls.append(lambda: timed(lambda: call(c, *params), CALLS_A_SAMPLE))
+        calls.append(lambda: timed(lambda: call(c), CALLS_A_SAMPLE))
     found = in_turn(repetitions, *calls)
     row = dict(indicator=name, params=params, ours=summary(found[0], ours.bars), again=summary(found[1], ours.bars))
     if call:
@@ -154,16 +155,12 @@ def main():
         jobs, wrong = [], []
         for name, defaults in known.items():
             params, call = CALLS.get(name, (defaults, None))
-            if len(params) != len(defaults):
-                params = params + defaults[len(params):]
-                # A parameter that TA-Lib's call has not keeps our default.
+            # A parameter that TA-Lib's call has not keeps our default.
+            full = [*params, *defaults[len(params):]]
             if call:
-                ours.ask("values", name, *params)
-                try:
-                    wrong.append(check(name, ours.columns(), call(c, *CALLS[name][0])))
-                except Exception as error:  # noqa: BLE001
-                    wrong.append(f"{name}: {error}")
-            jobs.append((name, params, call))
+                ours.ask("values", name, *full)
+                wrong.append(check(name, ours.columns(), call(c, *params)))
+            jobs.append((name, full, call and (lambda c, call=call, params=params: call(c, *params))))
         if any(wrong):
             sys.exit("not timed, because values differ:\n" + "\n".join(filter(None, wrong)))
         rows = [single(ours, name, params, call, c, args.repetitions) for name, params, call in jobs]

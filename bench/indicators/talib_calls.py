@@ -47,6 +47,9 @@ CALLS = {
     "tema": ([20], close(talib.TEMA)),
     "trima": ([20], close(talib.TRIMA)),
     "kama": ([20], close(talib.KAMA)),
+    "t3": ([20], close(talib.T3)),
+    "mama": ([0.5, 0.05], lambda c, *p: list(talib.MAMA(c["close"], *p))),
+    "vwma": ([20], lambda c, w: [talib.VWMA(c["close"], c["volume"], w)]),
     "hma": ([20], close(name("HMA"))),
     "zlema": ([20], close(name("ZLEMA"))),
     "midpoint": ([14], close(talib.MIDPOINT)),
@@ -55,6 +58,10 @@ CALLS = {
     "cmo": ([14], close(talib.CMO)),
     "trix": ([15], close(talib.TRIX)),
     "macd": ([12, 26, 9], lambda c, *p: list(talib.MACD(c["close"], *p))),
+    "apo": ([12, 26], close(talib.APO)),
+    "ppo": ([12, 26], close(talib.PPO)),
+    "tsi": ([25, 13], close(name("TSI"))),
+    "coppock": ([10, 14, 11], close(name("COPPOCK"))),
     "roc": ([10], close(talib.ROC)),
     "rocp": ([10], close(talib.ROCP)),
     "rocr": ([10], close(talib.ROCR)),
@@ -64,6 +71,8 @@ CALLS = {
     "bop": ([], ohlc(talib.BOP)),
     "aroonosc": ([14], range_(talib.AROONOSC)),
     "stoch": ([14, 3, 3], lambda c, k, s, d: list(talib.STOCH(c["high"], c["low"], c["close"], k, s, 0, d, 0))),
+    "stochf": ([14, 3], lambda c, k, d: list(talib.STOCHF(c["high"], c["low"], c["close"], k, d, 0))),
+    "stochrsi": ([14, 5, 3], lambda c, *p: list(talib.STOCHRSI(c["close"], *p, 0))),
     "cci": ([20], candle(talib.CCI)),
     "stddev": ([20], close(talib.STDDEV)),
     "var": ([20], close(talib.VAR)),
@@ -89,6 +98,7 @@ CALLS = {
     "adosc": ([3, 10], flow(talib.ADOSC)),
     "mfi": ([14], flow(talib.MFI)),
     "cmf": ([20], flow(name("CMF"))),
+    "vortex": ([14], lambda c, w: list(talib.VORTEX(c["high"], c["low"], c["close"], w))),
     "adx": ([14], candle(talib.ADX)),
     "adxr": ([14], candle(talib.ADXR)),
     "dx": ([14], candle(talib.DX)),
@@ -102,6 +112,9 @@ CALLS = {
         lambda c, *p: list(talib.SUPERTREND(c["high"], c["low"], c["close"], *p)),
     ),
 }
+
+# How far values may be from TA-Lib's, as a share of the largest, where 1e-11 is not enough: its sums round.
+WITHIN = {"linreg_slope": 1e-9, "linreg_angle": 1e-7}
 
 # Families: the expression of a window, and its TA-Lib call.
 FAMILIES = {
