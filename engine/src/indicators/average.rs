@@ -49,7 +49,7 @@ pub(super) static EMA: Indicator = Indicator {
     summary: "Exponential moving average: each value weighs 2 / (window + 1) when it is new, and less with each bar.",
     formula: "ema[i] = ema[i-1] + 2 / (window + 1) * (x[i] - ema[i-1]); the first is the sma of the first window values",
     source: "TA-Lib EMA, with its seed. After an unknown value it is unknown and seeds anew.",
-    numerics: "m += alpha * (x - m), four bars a step, from differences of values alone, which keeps a flat series exactly \
+    numerics: "m += alpha * (x - m), eight bars a step, from differences of values alone, which keeps a flat series exactly \
                flat; the seed is an exact mean.",
     over: Over::Series,
     params: &[WINDOW],
@@ -80,7 +80,7 @@ pub(super) static RMA: Indicator = Indicator {
     summary: "Wilder's moving average: each value weighs 1 / window when it is new, and less with each bar.",
     formula: "rma[i] = rma[i-1] + (x[i] - rma[i-1]) / window; the first is the sma of the first window values",
     source: "Wilder 1978; TA-Lib 0.8 RMA, with its seed. After an unknown value it is unknown and seeds anew.",
-    numerics: "m += alpha * (x - m), four bars a step, from differences of values alone, which keeps a flat series exactly \
+    numerics: "m += alpha * (x - m), eight bars a step, from differences of values alone, which keeps a flat series exactly \
                flat; the seed is an exact mean.",
     over: Over::Series,
     params: &[WINDOW],
