@@ -87,7 +87,6 @@ fn candles(folder: &Path) -> Result<Candles> {
         low: column(2),
         close: column(3),
         volume: column(4),
-        ..RawCandles::default()
     };
     Ok(Candles::new(Interval::from_millis(HOUR).context("an hour is an interval")?, raw)?)
 }

@@ -96,12 +96,12 @@ fn finite(values: &[f64]) -> Arc<[f64]> {
 
 /// Whether all of `values` are.
 pub(crate) fn is_finite(values: &[f64]) -> bool {
-    // In lanes: what is not finite, less itself, is not 0.
+    // In lanes: what is not finite, times 0, is not 0.
     let (parts, rest) = values.as_chunks::<8>();
     let mut other = [0_u64; 8];
     for part in parts {
         for (other, value) in other.iter_mut().zip(part) {
-            *other |= (value - value).to_bits();
+            *other |= (value.abs() * 0.0).to_bits();
         }
     }
     other == [0; 8] && rest.iter().all(|value| value.is_finite())

@@ -84,7 +84,7 @@ fn all_ticks(values: &[f64; PART], places: u32, ticks: &mut [i64; PART]) -> Opti
             let scaled = values[k] * scale;
             let shifted = scaled + WHOLE;
             other[k] |= ((shifted - WHOLE) / scale).to_bits() ^ values[k].to_bits();
-            other[k] |= (values[k] - values[k]).to_bits(); // not 0 if it is not finite
+            other[k] |= (scaled.abs() * 0.0).to_bits(); // not 0 if it is not finite
             largest[k] = if scaled.abs() > largest[k] { scaled.abs() } else { largest[k] };
             ticks[k] = shifted.to_bits().wrapping_sub(WHOLE.to_bits()).cast_signed();
         }
