@@ -50,8 +50,9 @@ write-generated: ## Write the generated files anew.
 	$(CARGO) run --release --quiet -- indicators --markdown > docs/indicators.md
 	$(CARGO) run --release --quiet -- metrics --markdown > docs/metrics.md
 
-bench: ## Benchmarks of the engine.
+bench: ## Benchmarks of the engine and of candles at rest.
 	$(CARGO) bench -p blockgrid-engine
+	$(CARGO) bench -p blockgrid-datasets
 
 bench-indicators: ## Time the indicators beside TA-Lib's, in turn (Python and PyPI; never part of check).
 	python3 -m venv $(VENV)

@@ -6,12 +6,14 @@ mod describe;
 mod import;
 mod ls;
 mod remove;
+mod synth;
 mod verify;
 
 use std::path::{Path, PathBuf};
 
 use blockgrid_datasets::{Catalogue, DatasetError};
 use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Output;
 use crate::failure::Failure;
@@ -33,6 +35,8 @@ pub(crate) enum DataCommand {
     Add(add::AddArgs),
     /// Forget a registered data set; its files stay.
     Remove(remove::RemoveArgs),
+    /// Make candles from a seed: regimes, clustered volatility, correlated symbols, gaps and jumps on request.
+    Synth(synth::SynthArgs),
 }
 
 impl DataCommand {
@@ -42,7 +46,9 @@ impl DataCommand {
             Self::Ls(args) => args.output,
             Self::Describe(args) => args.output,
             Self::Check(args) => args.output,
-            Self::Import(_) | Self::Verify(_) | Self::Add(_) | Self::Remove(_) => Output::Text,
+            Self::Import(_) | Self::Verify(_) | Self::Add(_) | Self::Remove(_) | Self::Synth(_) => {
+                Output::Text
+            }
         };
         output == Output::Json
     }
@@ -57,6 +63,7 @@ pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
         DataCommand::Verify(args) => verify::verify(args),
         DataCommand::Add(args) => add::add(args),
         DataCommand::Remove(args) => remove::remove(args),
+        DataCommand::Synth(args) => synth::synth(args),
     }
 }
 
@@ -78,4 +85,14 @@ fn failed(error: DatasetError) -> Failure {
 /// Whether a registered folder is there; of what is not a folder nothing is known.
 fn is_there(location: &str) -> bool {
     location.contains("://") || Path::new(location).is_dir()
+}
+
+/// A bar over `total` of something, on the terminal's standard error alone.
+fn progress(total: u64, unit: &str) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    let template = format!("{{bar:40}} {{human_pos}}/{{human_len}} {unit}  {{per_sec}}  (left: {{eta}})");
+    match ProgressStyle::with_template(&template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
 }

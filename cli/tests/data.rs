@@ -34,7 +34,7 @@ fn candles(hours: impl IntoIterator<Item = i64>) -> Candles {
 fn put(root: &Path, series: &[(&str, &Candles)]) {
     let about =
         About { name: "made".into(), source: "a test".into(), licence: "CC0-1.0".into(), generator: None };
-    let mut writer = DatasetWriter::open(root, &about).unwrap();
+    let writer = DatasetWriter::open(root, &about).unwrap();
     for (symbol, candles) in series {
         let mut series = writer.series(symbol, candles.interval()).unwrap();
         series.push(candles).unwrap();

@@ -20,8 +20,8 @@ pub(crate) const SUMS_KEY: &str = "blockgrid.chunk_sha256";
 /// Who a file says has written it, when it was written here.
 pub(crate) const CREATED_BY: &str = "blockgrid";
 
-/// Candles in a row group. Fixed, because it shapes the bytes: a year of minutes has five.
-pub(crate) const ROW_GROUP: usize = 131_072;
+/// Candles in a row group. Fixed, because it shapes the bytes: a year of minutes has nine.
+pub(crate) const ROW_GROUP: usize = 65_536;
 
 /// Which of `names` are the six columns, or the one that is missing.
 pub(crate) fn find_columns<S: AsRef<str>>(names: &[S]) -> Result<[usize; 6], &'static str> {

@@ -7,6 +7,7 @@
 //! and volumes are rounded to decimals. It looks like a market; it is none, and proves nothing about any.
 
 mod rng;
+mod walk;
 
 use blockgrid_engine::candles::{CandleError, Candles, RawCandles};
 use blockgrid_engine::interval::{DAY_MS, Interval};
@@ -15,6 +16,7 @@ use crate::DatasetError;
 use crate::manifest::Generator;
 use crate::write::{About, Series, encode_dataset};
 use rng::Rng;
+pub use walk::{Asset, Climate, WALK_VERSION, Walk};
 
 /// Raised whenever the same seed gives other candles than before.
 pub const VERSION: u32 = 1;

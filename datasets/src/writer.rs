@@ -12,6 +12,8 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use blockgrid_engine::interval::Interval;
 
@@ -33,7 +35,8 @@ pub struct DatasetWriter {
     keeps: bool,
     /// Partitions that do not stay, whether or not new files take their place.
     given_up: Vec<(String, Interval, Partition)>,
-    new: Vec<NewFile>,
+    written: Mutex<Vec<NewFile>>,
+    numbers: AtomicUsize,
 }
 
 /// A file that is written, but not in its place.
@@ -56,7 +59,15 @@ impl DatasetWriter {
         let folder = Folder::lock(root)?;
         let before = folder.manifest()?;
         folder.sweep(before.as_ref())?;
-        Ok(Self { folder, about: about.clone(), before, keeps: true, given_up: Vec::new(), new: Vec::new() })
+        Ok(Self {
+            folder,
+            about: about.clone(),
+            before,
+            keeps: true,
+            given_up: Vec::new(),
+            written: Mutex::default(),
+            numbers: AtomicUsize::new(0),
+        })
     }
 
     /// The manifest that was there.
@@ -75,11 +86,12 @@ impl DatasetWriter {
     }
 
     /// Starts writing a symbol at an interval. Each partition that gets candles (a UTC year; a UTC month where a candle
-    /// is shorter than a minute) is replaced as a whole at commit; the others stay.
+    /// is shorter than a minute) is replaced as a whole at commit; the others stay. Several series may be written at
+    /// once, from as many threads.
     ///
     /// # Errors
     /// When the symbol cannot be the name of a folder: letters, digits, `.`, `_` and `-` can.
-    pub fn series(&mut self, symbol: &str, interval: Interval) -> Result<SeriesWriter<'_>, DatasetError> {
+    pub fn series(&self, symbol: &str, interval: Interval) -> Result<SeriesWriter<'_>, DatasetError> {
         check_symbol(symbol)?;
         Ok(SeriesWriter::new(self, symbol, interval))
     }
@@ -90,8 +102,9 @@ impl DatasetWriter {
     /// When candles that stay are of another kind (synthetic or not, of another seed) or share a file with some that are
     /// replaced; when a file cannot be written, which leaves the old state.
     pub fn commit(self) -> Result<Manifest, DatasetError> {
-        let kept = self.kept()?;
-        let mut entries: Vec<FileEntry> = self.new.iter().map(|new| new.entry.clone()).chain(kept).collect();
+        let new = self.new_files();
+        let kept = self.kept(&new)?;
+        let mut entries: Vec<FileEntry> = new.iter().map(|new| new.entry.clone()).chain(kept).collect();
         if entries.is_empty() {
             let message = format!("`{}` would have no candles: write some first", self.folder.shown());
             return Err(DatasetError::Unwritable { message });
@@ -99,8 +112,7 @@ impl DatasetWriter {
         entries.sort_by(|a, b| (a.interval, &a.symbol, &a.path).cmp(&(b.interval, &b.symbol, &b.path)));
         let About { name, source, licence, generator } = self.about.clone();
         let manifest = Manifest::new(name, source, licence, generator, entries);
-        let moves: Vec<_> =
-            self.new.iter().filter_map(|new| Some((new.at.as_deref()?, &new.entry))).collect();
+        let moves: Vec<_> = new.iter().filter_map(|new| Some((new.at.as_deref()?, &new.entry))).collect();
         if moves.is_empty() && self.before.as_ref() == Some(&manifest) {
             return Ok(manifest);
         }
@@ -134,15 +146,14 @@ impl DatasetWriter {
     }
 
     /// The entries that stay.
-    fn kept(&self) -> Result<Vec<FileEntry>, DatasetError> {
+    fn kept(&self, new: &[NewFile]) -> Result<Vec<FileEntry>, DatasetError> {
         let Some(before) = self.before.as_ref().filter(|_| self.keeps) else { return Ok(Vec::new()) };
         let mut kept = Vec::new();
         for entry in &before.files {
             let (first, last) =
                 (Partition::of(entry.interval, entry.first), Partition::of(entry.interval, entry.last));
-            let replaced = self.new.iter().any(|new| {
-                (new.entry.interval, &new.entry.symbol) == (entry.interval, &entry.symbol)
-                    && (first..=last).contains(&new.partition)
+            let replaced = new.iter().any(|new| {
+                new.is_of(&entry.symbol, entry.interval) && (first..=last).contains(&new.partition)
             });
             let given_up = self.given_up.iter().any(|(symbol, interval, partition)| {
                 (*interval, symbol) == (entry.interval, &entry.symbol) && (first..=last).contains(partition)
@@ -176,13 +187,7 @@ impl DatasetWriter {
     }
 
     /// Takes a file of candles in, unless the same is in its place.
-    fn stage(
-        &self,
-        partition: Partition,
-        entry: FileEntry,
-        bytes: &[u8],
-        number: usize,
-    ) -> Result<NewFile, DatasetError> {
+    fn stage(&self, partition: Partition, entry: FileEntry, bytes: &[u8]) -> Result<NewFile, DatasetError> {
         let listed = self.before.as_ref().is_some_and(|before| before.files.contains(&entry));
         let is_there = || {
             // Read, not believed: writing the same candles again mends a damaged file.
@@ -191,14 +196,25 @@ impl DatasetWriter {
         let at = if listed && is_there() {
             None
         } else {
+            let number = self.numbers.fetch_add(1, Ordering::Relaxed);
             Some(self.folder.stage(&format!("{number:06}.parquet"), bytes)?)
         };
         Ok(NewFile { partition, entry, at })
     }
 
+    /// The files of the series that are finished.
+    fn new_files(&self) -> MutexGuard<'_, Vec<NewFile>> {
+        // A thread that panicked has added all of its files or none.
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn has(&self, symbol: &str, interval: Interval, partition: Partition) -> bool {
-        self.new.iter().any(|new| {
-            new.partition == partition && new.entry.interval == interval && new.entry.symbol == symbol
-        })
+        self.new_files().iter().any(|new| new.partition == partition && new.is_of(symbol, interval))
+    }
+}
+
+impl NewFile {
+    fn is_of(&self, symbol: &str, interval: Interval) -> bool {
+        self.entry.interval == interval && self.entry.symbol == symbol
     }
 }

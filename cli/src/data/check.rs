@@ -97,7 +97,7 @@ impl Limits {
     }
 }
 
-fn time(text: &str) -> Result<i64, String> {
+pub(super) fn time(text: &str) -> Result<i64, String> {
     instant_ms(text).ok_or_else(|| {
         "write an instant such as 2024-01-01T00:00:00Z, or a date such as 2024-01-01 (midnight UTC)"
             .to_owned()

@@ -31,6 +31,17 @@ impl Table {
         self.raw.timestamp.len()
     }
 
+    /// Makes room for `rows` more candles, so that growing copies nothing.
+    pub(crate) fn reserve(&mut self, rows: usize) {
+        self.raw.timestamp.reserve(rows);
+        for column in self.ohlcv_mut() {
+            column.reserve(rows);
+        }
+        for (_, column) in &mut self.columns {
+            column.reserve(rows);
+        }
+    }
+
     /// Appends candles that have the same columns.
     pub(crate) fn append(&mut self, candles: &Candles, range: std::ops::Range<usize>) {
         self.raw.timestamp.extend_from_slice(&candles.timestamp()[range.clone()]);

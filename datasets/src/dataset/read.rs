@@ -31,6 +31,8 @@ pub(crate) async fn read_object(
     counts: &mut ReadCounts,
 ) -> Result<(), DatasetError> {
     let mut first_row = 0;
+    let wanted = |group: &usize| footer.overlaps(*group, from, to);
+    table.reserve((0..footer.row_groups()).filter(wanted).map(|group| footer.group_rows(group)).sum());
     for group in 0..footer.row_groups() {
         if footer.overlaps(group, from, to) {
             places.0.push((table.len(), object.file.clone(), first_row));

@@ -78,3 +78,69 @@ fn it_looks_like_a_market() {
         assert!((0..n).filter(|&i| wick(i)).count() * 3 > n);
     }
 }
+
+fn climate(gaps: f64) -> Climate {
+    let interval = "1m".parse().unwrap();
+    Climate { interval, from_ms: FROM, seed: 7, gaps, jumps: 0.0, correlation: 0.6 }
+}
+
+#[test]
+fn a_walk_is_its_seed_and_begins_as_a_shorter_one() {
+    let asset = Asset::of("X", 7);
+    // A jump a day or so.
+    let climate = Climate { jumps: 365.0, ..climate(0.02) };
+    let whole = Walk::new(&asset, &climate).next(5000).unwrap();
+    let mut walk = Walk::new(&asset, &climate);
+    let (first, second) = (walk.next(1200).unwrap(), walk.next(3800).unwrap());
+    assert_eq!((first.clone(), second), (whole.slice(0..first.len()), whole.slice(first.len()..whole.len())));
+    let other = Climate { seed: 8, ..climate };
+    assert_ne!(Walk::new(&asset, &other).next(5000).unwrap(), whole);
+    // The bits of another day and machine: raise `WALK_VERSION` with them.
+    assert_eq!(
+        crate::digest("X", &whole),
+        "0919bce21b9e692ed576fde1c5faf8a691e9a0915dfb0d445aaea3f37185a9be"
+    );
+}
+
+#[test]
+fn a_walk_looks_like_a_market() {
+    const N: usize = 200_000;
+    let walk = |name: &str, gaps: f64| Walk::new(&Asset::of(name, 7), &climate(gaps)).next(N).unwrap();
+    let returns = |candles: &Candles| -> Vec<f64> {
+        candles.close().windows(2).map(|pair| pair[1] / pair[0] - 1.0).collect()
+    };
+    let (a, b) = (walk("A", 0.0), walk("B", 0.0));
+    assert_eq!(a.gaps(), 0);
+    let (ra, rb) = (returns(&a), returns(&b));
+    let together = correlation(&ra, &rb);
+    assert!((together - 0.6).abs() < 0.1, "{together}");
+    let size: Vec<f64> = ra.iter().map(|r| r.abs()).collect();
+    for lag in [1, 60, 1440] {
+        let clustering = correlation(&size[lag..], &size[..size.len() - lag]);
+        assert!(clustering > 0.03, "lag {lag}: {clustering}");
+    }
+    assert!(correlation(&size, &a.volume()[1..]) > 0.3);
+    // A year has its volatility, about: 139 days were made.
+    let deviation = (mean(&ra.iter().map(|r| r * r).collect::<Vec<_>>())).sqrt() * (525_600_f64).sqrt();
+    let asset = Asset::of("A", 7);
+    assert!((0.6..1.8).contains(&(deviation / asset.volatility)), "{deviation} {}", asset.volatility);
+    for value in a.close().iter().chain(b.high()).take(1000).chain(a.low()) {
+        let text = format!("{value:.*}", 6);
+        assert_eq!(text.parse::<f64>().unwrap(), *value);
+    }
+    let holes = walk("A", 0.05);
+    let share = 1.0 - holes.len() as f64 / N as f64;
+    assert!((share - 0.05).abs() < 0.02, "{share}");
+}
+
+#[test]
+fn a_walk_of_centuries_keeps_to_its_price() {
+    let day = Climate { interval: Interval::DAY, ..climate(0.0) };
+    for name in ["A", "B", "C"] {
+        let asset = Asset::of(name, 7);
+        let candles = Walk::new(&asset, &day).next(100_000).unwrap();
+        let far = candles.close().iter().map(|close| (close / asset.price).max(asset.price / close));
+        let far = far.fold(0.0, f64::max);
+        assert!(far < 200.0, "{name}: {far}");
+    }
+}

@@ -14,7 +14,7 @@ use crate::write::encode_file;
 /// [`SeriesWriter::finish`] was called.
 #[derive(Debug)]
 pub struct SeriesWriter<'a> {
-    writer: &'a mut DatasetWriter,
+    writer: &'a DatasetWriter,
     symbol: String,
     interval: Interval,
     /// `None` before the first candle.
@@ -26,7 +26,7 @@ pub struct SeriesWriter<'a> {
 }
 
 impl<'a> SeriesWriter<'a> {
-    pub(super) fn new(writer: &'a mut DatasetWriter, symbol: &str, interval: Interval) -> Self {
+    pub(super) fn new(writer: &'a DatasetWriter, symbol: &str, interval: Interval) -> Self {
         let (symbol, table) = (symbol.to_owned(), Table::default());
         Self { writer, symbol, interval, columns: None, open: None, table, last: None, new: Vec::new() }
     }
@@ -56,10 +56,20 @@ impl<'a> SeriesWriter<'a> {
     /// Ends the series. Without candles, nothing is written and nothing replaced.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// When a file cannot be written, or another series has written one of its partitions.
     pub fn finish(mut self) -> Result<(), DatasetError> {
         self.flush()?;
-        self.writer.new.append(&mut self.new);
+        let mut written = self.writer.new_files();
+        let twice = |new: &NewFile| {
+            let same = |other: &&NewFile| {
+                other.partition == new.partition && other.is_of(&self.symbol, self.interval)
+            };
+            written.iter().find(same).map(|other| other.partition)
+        };
+        if let Some(part) = self.new.iter().find_map(twice) {
+            return Err(self.refuse(format!("candles of {part} were written before: join them")));
+        }
+        written.append(&mut self.new);
         Ok(())
     }
 
@@ -105,8 +115,7 @@ impl<'a> SeriesWriter<'a> {
         let path = |sha256: &str| format!("{folder}/part-{:.16}.parquet", sha256);
         let (entry, bytes) = encode_file(&self.table, &self.symbol, self.interval, ROW_GROUP, path)?;
         self.table.clear();
-        let number = self.writer.new.len() + self.new.len();
-        self.new.push(self.writer.stage(part, entry, &bytes, number)?);
+        self.new.push(self.writer.stage(part, entry, &bytes)?);
         Ok(())
     }
 }

@@ -32,7 +32,7 @@ fn candles(interval: &str, range: std::ops::Range<i64>, level: f64) -> Candles {
 }
 
 fn write(root: &Path, parts: &[(&str, &[&Candles])]) -> Result<Manifest, DatasetError> {
-    let mut writer = DatasetWriter::open(root, &about())?;
+    let writer = DatasetWriter::open(root, &about())?;
     for (symbol, batches) in parts {
         let mut series = writer.series(symbol, batches[0].interval())?;
         for batch in *batches {
@@ -137,7 +137,7 @@ fn what_is_broken_off_leaves_the_old_state() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("made");
     // A folder that was made for it goes too.
-    let mut writer = DatasetWriter::open(&root, &about()).unwrap();
+    let writer = DatasetWriter::open(&root, &about()).unwrap();
     let mut series = writer.series("X", at("1h")).unwrap();
     series.push(&candles("1h", 0..1500, 1.0)).unwrap();
     series.finish().unwrap();
@@ -148,7 +148,7 @@ fn what_is_broken_off_leaves_the_old_state() {
 
     write(&root, &[("X", &[&candles("1h", 0..1500, 1.0)])]).unwrap();
     let before = files(&root);
-    let mut writer = DatasetWriter::open(&root, &about()).unwrap();
+    let writer = DatasetWriter::open(&root, &about()).unwrap();
     let mut series = writer.series("X", at("1h")).unwrap();
     series.push(&candles("1h", 0..1500, 2.0)).unwrap();
     series.finish().unwrap();
@@ -198,7 +198,7 @@ fn a_folder_of_candles_without_a_manifest_is_left_alone() {
 #[test]
 fn candles_that_do_not_fit_are_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = DatasetWriter::open(dir.path(), &about()).unwrap();
+    let writer = DatasetWriter::open(dir.path(), &about()).unwrap();
     assert!(writer.series("BTC/USD", at("1h")).unwrap_err().to_string().contains("as in BTC-USD"));
     let all = candles("1h", 0..1500, 1.0);
     let mut series = writer.series("X", at("1h")).unwrap();
@@ -236,7 +236,7 @@ fn candles_that_do_not_fit_are_refused() {
 
     // What stays beside the new candles must be of their kind.
     let seed = |seed| About { generator: Some(Generator { name: "g".into(), version: 1, seed }), ..about() };
-    let mut writer = DatasetWriter::open(dir.path(), &seed(1)).unwrap();
+    let writer = DatasetWriter::open(dir.path(), &seed(1)).unwrap();
     let mut series = writer.series("Z", at("1h")).unwrap();
     series.push(&all).unwrap();
     series.finish().unwrap();
