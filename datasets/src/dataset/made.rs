@@ -146,7 +146,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let text = || "test".to_owned();
         let about = About { name: text(), source: text(), licence: text(), generator: None };
-        let mut writer = DatasetWriter::open(dir.path(), &about).unwrap();
+        let writer = DatasetWriter::open(dir.path(), &about).unwrap();
         for candles in all {
             let mut series = writer.series("X", candles.interval()).unwrap();
             series.push(candles).unwrap();
