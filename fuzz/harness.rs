@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use blockgrid_datasets::import::{ImportOptions, detect, read_bytes};
+use blockgrid_datasets::import::{BadRows, ImportOptions};
 use blockgrid_engine::candles::{Candles, RawCandles};
 use blockgrid_engine::expr;
 use blockgrid_engine::graph::{Compiler, Evaluator, Graph, NodeId, Scope, Value};
@@ -62,14 +62,44 @@ pub(crate) fn manifest(data: &[u8]) {
     }
 }
 
-/// Bytes are candles or are refused with a message.
+/// Bytes are candles or are refused with a message; candles read back the same from a plain CSV.
 pub(crate) fn candles(data: &[u8]) {
-    for name in ["btc_usd_1h.csv", "x.parquet"] {
-        let _ = detect(data, name);
-        if let Ok(found) = read_bytes(data, name, &ImportOptions::default()) {
-            assert!(found.candles.timestamp().is_sorted(), "candles come oldest first");
-        }
+    // No error may be a disk's: everything here is in memory.
+    let name = "BTCUSDT-1h-2024-01.csv";
+    if let Err(error) = blockgrid_datasets::import::detect(data, name) {
+        assert!(error.is_input_error(), "{error}");
     }
+    let read = |bytes: &[u8], bad_rows| {
+        let options = ImportOptions { bad_rows, exact: true, ..ImportOptions::default() };
+        blockgrid_datasets::import::read_bytes(bytes, name, &options)
+    };
+    let strict = read(data, BadRows::Refuse);
+    let lenient = read(data, BadRows::Drop);
+    let Ok(file) = strict else { return };
+    assert_eq!(
+        lenient.map(|lenient| lenient.candles).ok().as_ref(),
+        Some(&file.candles),
+        "rows were dropped"
+    );
+    // Whole milliseconds are told from seconds by their size.
+    let sure = 1_000_000_000_000..4_000_000_000_000;
+    if file.candles.timestamp().iter().all(|at| sure.contains(at)) && file.candles.len() > 1 {
+        let again = read(csv(&file.candles).as_bytes(), BadRows::Refuse);
+        let again = again.unwrap_or_else(|error| panic!("what was read is refused: {error}"));
+        assert_eq!(again.candles.close(), file.candles.close());
+        assert_eq!(again.candles.timestamp(), file.candles.timestamp());
+    }
+}
+
+fn csv(candles: &Candles) -> String {
+    let columns = [candles.open(), candles.high(), candles.low(), candles.close(), candles.volume()];
+    let mut text = "timestamp,open,high,low,close,volume\n".to_owned();
+    for (i, at) in candles.timestamp().iter().enumerate() {
+        text.push_str(&at.to_string());
+        columns.iter().for_each(|column| text.push_str(&format!(",{:?}", column[i])));
+        text.push('\n');
+    }
+    text
 }
 
 fn hour() -> Interval {
