@@ -161,7 +161,8 @@ fn bad_rows_are_refused_with_their_line_or_left_out_and_counted() {
     run(folder.path(), json!({})).fails(
         2,
         &[
-            "`x.csv` line 202: candle of 2024-01-09T08:00:00Z: `close` is missing or NaN",
+            "`x.csv` has 3 bad rows",
+            "line 202: candle of 2024-01-09T08:00:00Z: `close` is missing or NaN",
             "`blockgrid data check x.csv`",
             "`quality: warn`",
         ],
@@ -228,5 +229,5 @@ fn columns_beside_the_candles_are_read_and_named() {
     manifest["spec"]["strategy"] = json!({"long": {"enter": "open_interest < 0"}});
     write(&folder.path().join("job.yaml"), &manifest);
     run_in(folder.path(), ["run", "job.yaml"])
-        .fails(2, &["`x.parquet`", "no column of numbers `open_interest`", "`funding_rate`"]);
+        .fails(2, &["`x.parquet`", "no column `open_interest` of numbers", "`funding_rate`"]);
 }
