@@ -303,7 +303,7 @@ fn a_file_of_candles_is_found_beside_the_manifest() {
     let manifest = folder.path().join("job.yaml");
     let ran = run_in(elsewhere.path(), ["run", manifest.to_str().unwrap(), "-o", "out"]).ok();
     let table = trials(&elsewhere.path().join("out"));
-    assert_eq!((table.len(), &*table.symbol[0]), (4, "mine"));
+    assert_eq!((table.len(), &*table.symbol[0]), (4, "MINE"));
     let report = std::fs::read_to_string(elsewhere.path().join("out/report.html")).unwrap();
     assert!(
         !report.contains("synthetic data") && !ran.stderr.contains("synthetic"),
