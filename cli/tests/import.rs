@@ -77,7 +77,7 @@ fn bad_files_are_refused_by_file_line_and_remedy_and_change_nothing() {
     for (name, content, parts) in [
         (
             "garbage.csv",
-            (0..50_000_u32).map(|i| (i * 7919 >> 3) as u8).collect(),
+            (0..50_000_u32).map(|i| ((i * 7919) >> 3) as u8).collect(),
             &["`garbage.csv` line", "is binary"][..],
         ),
         ("text.csv", bytes(&text), &["`text.csv` line", "column `volume`: `eleven` is not a number"]),
