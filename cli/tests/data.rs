@@ -109,7 +109,8 @@ fn a_data_set_is_added_listed_used_by_name_and_removed() {
     // From another folder the name leads to the candles; a path would not.
     let elsewhere = folder.path().join("jobs");
     std::fs::create_dir(&elsewhere).unwrap();
-    let job = json!({"dataset": "made", "symbols": ["B"], "interval": "1h"});
+    // B has gaps of weeks.
+    let job = json!({"dataset": "made", "symbols": ["B"], "interval": "1h", "quality": "warn"});
     write(&elsewhere.join("job.yaml"), &with(small(), "/spec/data", job));
     run_in(folder.path(), ["validate", "jobs/job.yaml"]).ok();
     let eval =

@@ -43,7 +43,7 @@ fn named() -> BTreeSet<String> {
 #[test]
 fn every_test_that_the_page_names_exists() {
     let mut known = BTreeSet::new();
-    for folder in ["engine", "job", "results"] {
+    for folder in ["engine", "job", "results", "cli"] {
         functions(&root().join(folder), &mut known, false);
     }
     let named = named();
