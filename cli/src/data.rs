@@ -3,6 +3,7 @@
 mod add;
 mod check;
 mod describe;
+mod export;
 mod import;
 mod ls;
 mod remove;
@@ -35,6 +36,8 @@ pub(crate) enum DataCommand {
     Add(add::AddArgs),
     /// Forget a registered data set; its files stay.
     Remove(remove::RemoveArgs),
+    /// Write the candles of a symbol to a CSV or Parquet file.
+    Export(export::ExportArgs),
     /// Make candles from a seed: regimes, clustered volatility, correlated symbols, gaps and jumps on request.
     Synth(synth::SynthArgs),
 }
@@ -46,9 +49,12 @@ impl DataCommand {
             Self::Ls(args) => args.output,
             Self::Describe(args) => args.output,
             Self::Check(args) => args.output,
-            Self::Import(_) | Self::Verify(_) | Self::Add(_) | Self::Remove(_) | Self::Synth(_) => {
-                Output::Text
-            }
+            Self::Import(_)
+            | Self::Export(_)
+            | Self::Verify(_)
+            | Self::Add(_)
+            | Self::Remove(_)
+            | Self::Synth(_) => Output::Text,
         };
         output == Output::Json
     }
@@ -63,6 +69,7 @@ pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
         DataCommand::Verify(args) => verify::verify(args),
         DataCommand::Add(args) => add::add(args),
         DataCommand::Remove(args) => remove::remove(args),
+        DataCommand::Export(args) => export::export(args),
         DataCommand::Synth(args) => synth::synth(args),
     }
 }

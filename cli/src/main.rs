@@ -51,7 +51,7 @@ enum Command {
         #[command(flatten)]
         manifest: ManifestArgs,
     },
-    /// Candles at rest: import, list, describe, check, verify.
+    /// Candles at rest: import, export, list, describe, check, verify.
     #[command(subcommand)]
     Data(data::DataCommand),
     /// Evaluate expressions over candles: blockgrid eval --data candles.csv "rsi(close, 14)".

@@ -5,7 +5,7 @@ mod encode;
 mod table;
 
 pub(crate) use decode::{Footer, Object, is_built_in, sums};
-pub(crate) use encode::{Series, chunk_sum, parquet_bytes};
+pub(crate) use encode::{ParquetWriter, Series, chunk_sum, parquet_bytes};
 pub(crate) use table::Table;
 
 /// The columns of a file of candles, in order; readers take them in any order and ignore others.

@@ -5,6 +5,7 @@ mod checked;
 mod coverage;
 mod index;
 mod made;
+mod parts;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 pub use batches::{Batch, Batches};
+pub use parts::CandleParts;
 
 use crate::DatasetError;
 use crate::codec::{Footer, Object, Table, list};
@@ -188,17 +190,21 @@ impl Dataset {
             self.read_made(symbol, (stored, interval), (from_ms, to_ms), columns)?
         };
         if candles.is_empty() {
-            let range = self.range(symbol, interval).or_else(|| self.range(symbol, stored));
-            let (first, last) = range.unwrap_or_default();
-            return Err(DatasetError::NoCandles {
-                symbol: symbol.to_owned(),
-                interval,
-                dataset: self.location.clone(),
-                first: iso(first),
-                last: iso(last),
-            });
+            return Err(self.no_candles(symbol, (stored, interval)));
         }
         Ok((candles, counts))
+    }
+
+    fn no_candles(&self, symbol: &str, (stored, interval): (Interval, Interval)) -> DatasetError {
+        let range = self.range(symbol, interval).or_else(|| self.range(symbol, stored));
+        let (first, last) = range.unwrap_or_default();
+        DatasetError::NoCandles {
+            symbol: symbol.to_owned(),
+            interval,
+            dataset: self.location.clone(),
+            first: iso(first),
+            last: iso(last),
+        }
     }
 
     /// Stored candles of a range, which may be none.

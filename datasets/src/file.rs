@@ -2,14 +2,16 @@
 
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::fmt::Write;
 use std::path::Path;
 
 use crate::DatasetError;
-use crate::codec::{ROW_GROUP, Series, parquet_bytes};
+use crate::codec::Series;
 use crate::error::iso;
-use crate::write::write_file;
+pub use writer::CandlesWriter;
+use writer::FileWriter;
 
 fn extension(path: &Path) -> String {
     path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()
@@ -27,7 +29,6 @@ pub fn write_columns(
     columns: &[(&str, &[f64])],
 ) -> Result<(), DatasetError> {
     let unwritable = |message| DatasetError::Unwritable { message };
-    check_target(path).map_err(unwritable)?;
     for (i, (name, values)) in columns.iter().enumerate() {
         if values.len() != timestamps.len() {
             let (found, expected) = (values.len(), timestamps.len());
@@ -42,16 +43,11 @@ pub fn write_columns(
             )));
         }
     }
-    let bytes = match extension(path).as_str() {
-        "parquet" => {
-            let columns: Vec<_> =
-                columns.iter().map(|&(name, values)| Series { name, values, nullable: true }).collect();
-            parquet_bytes(timestamps, &columns, ROW_GROUP)
-                .map_err(|e| DatasetError::Io { file: path.display().to_string(), message: e.to_string() })?
-        }
-        _ => csv_text(timestamps, columns).into_bytes(),
-    };
-    write_file(path, &bytes)
+    let columns: Vec<_> =
+        columns.iter().map(|&(name, values)| Series { name, values, nullable: true }).collect();
+    let mut writer = FileWriter::create(path, &columns, true)?;
+    writer.write(timestamps, &columns)?;
+    writer.finish()
 }
 
 /// Whether `path` can name a file of columns: its extension is known, its folder is there, it is no folder itself.
@@ -88,9 +84,9 @@ fn check_target(path: &Path) -> Result<(), String> {
     }
 }
 
-fn csv_text(timestamps: &[i64], columns: &[(&str, &[f64])]) -> String {
+fn csv_header(columns: &[Series<'_>]) -> String {
     let mut text = "timestamp".to_owned();
-    for (name, _) in columns {
+    for Series { name, .. } in columns {
         text.push(',');
         if name.contains([',', '"', '\n', '\r']) {
             text += &format!("\"{}\"", name.replace('"', "\"\""));
@@ -99,9 +95,14 @@ fn csv_text(timestamps: &[i64], columns: &[(&str, &[f64])]) -> String {
         }
     }
     text.push('\n');
+    text
+}
+
+fn csv_rows(timestamps: &[i64], columns: &[Series<'_>]) -> String {
+    let mut text = String::new();
     for (row, &at) in timestamps.iter().enumerate() {
         text += &iso(at);
-        for (_, values) in columns {
+        for Series { values, .. } in columns {
             text.push(',');
             if !values[row].is_nan() {
                 // Writing to a `String` cannot fail.

@@ -11,7 +11,8 @@
 //! - [`Dataset`] opens one and reads [`Candles`](blockgrid_engine::candles::Candles) of a symbol and a range of time.
 //! - [`sample`] is the data set of synthetic candles that every build carries.
 //! - [`Catalogue`] knows data sets by name and where they are.
-//! - [`import`] reads candles of other programs, [`read_file`] those of a single file; [`write_columns`] writes one.
+//! - [`import`] reads candles of other programs, [`read_file`] those of a single file; [`write_columns`] and
+//!   [`CandlesWriter`] write one.
 //! - [`DatasetWriter`] writes a data set, byte for byte the same for the same candles, all of it or nothing.
 //! - [`digest`] names candles by their values, wherever they came from.
 //! - [`synthetic`] makes candles from a seed.
@@ -37,10 +38,10 @@ mod writer;
 
 pub use catalogue::{Catalogue, CatalogueEntry, CatalogueSeries};
 pub use codec::COLUMNS;
-pub use dataset::{Batch, Batches, Coverage, Dataset, Gap, Month, ReadCounts};
+pub use dataset::{Batch, Batches, CandleParts, Coverage, Dataset, Gap, Month, ReadCounts};
 pub use digest::digest;
 pub use error::{DatasetError, FileRow};
-pub use file::write_columns;
+pub use file::{CandlesWriter, write_columns};
 pub use import::{FileCandles, FileRows, file_batches, file_rows, read_file};
 pub use manifest::{FileEntry, Generator, MANIFEST, Manifest};
 pub use sample::{SAMPLE_FILES, sample};

@@ -1,7 +1,5 @@
 //! The files of a data set as bytes. The same candles give the same bytes.
 
-use std::path::Path;
-
 use blockgrid_engine::candles::Candles;
 use blockgrid_engine::interval::Interval;
 
@@ -100,15 +98,4 @@ pub(crate) fn encode_file(
         columns: table.columns.iter().map(|(name, _)| name.clone()).collect(),
     };
     Ok((entry, bytes))
-}
-
-/// Writes a file as a whole or not at all: beside its place first, then moved. Its folder must be there.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), DatasetError> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path)).map_err(|error| {
-        // The first error is the one to report; half a file is of no use.
-        let _ = std::fs::remove_file(&partial);
-        DatasetError::write(path, &error)
-    })
 }

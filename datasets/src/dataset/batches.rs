@@ -4,7 +4,7 @@ use blockgrid_engine::candles::RawCandles;
 use blockgrid_engine::interval::Interval;
 
 use super::Dataset;
-use super::read::in_range;
+use super::read::{Places, in_range};
 use crate::DatasetError;
 use crate::codec::{Footer, Object, Table};
 use crate::manifest::FileEntry;
@@ -45,6 +45,7 @@ pub struct Batches<'a> {
     columns: Vec<String>,
     open: Option<Open>,
     rows: u64,
+    passed: u64,
 }
 
 /// The file that is being read, and its next row group.
@@ -85,6 +86,7 @@ impl Dataset {
             columns: columns.iter().map(|name| (*name).to_owned()).collect(),
             open: None,
             rows,
+            passed: 0,
         })
     }
 }
@@ -100,7 +102,22 @@ impl Batches<'_> {
         self.interval
     }
 
+    /// How many of [`Batches::rows`] were read or left out so far.
+    pub(super) fn passed(&self) -> u64 {
+        self.passed
+    }
+
     fn read(&mut self) -> Result<Option<Batch>, DatasetError> {
+        let group = self.next_group(true)?;
+        Ok(group.map(|(table, _)| {
+            let batch = Batch { raw: table.raw, columns: table.columns };
+            batch.within(self.range.0, self.range.1)
+        }))
+    }
+
+    /// The next row group that may have candles in the range, whole, and where it stands. With `nulls`, a price that is
+    /// null is NaN, else it is an error.
+    pub(super) fn next_group(&mut self, nulls: bool) -> Result<Option<(Table, Places)>, DatasetError> {
         loop {
             let Some(open) = &mut self.open else {
                 let Some(entry) = self.files.next() else { return Ok(None) };
@@ -115,17 +132,24 @@ impl Batches<'_> {
             }
             let Open { object, footer, group, first_row } = open;
             let wanted = footer.overlaps(*group, self.range.0, self.range.1);
-            let mut table = Table { nulls: true, ..Table::new(&self.columns) };
+            let mut table = Table { nulls, ..Table::new(&self.columns) };
+            let place = Places::of(&object.file, *first_row);
             if wanted {
                 block_on(footer.read_group(object, *group, *first_row, &mut table))?;
             }
-            *first_row += footer.group_rows(*group);
+            let rows = footer.group_rows(*group);
+            *first_row += rows;
             *group += 1;
+            self.passed += rows as u64;
             if wanted {
-                let batch = Batch { raw: table.raw, columns: table.columns };
-                return Ok(Some(batch.within(self.range.0, self.range.1)));
+                return Ok(Some((table, place)));
             }
         }
+    }
+
+    /// The range of the rows: that of the candles, widened to whole periods of what is made of them.
+    pub(super) fn range(&self) -> (Option<i64>, Option<i64>) {
+        self.range
     }
 }
 

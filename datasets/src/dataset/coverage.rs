@@ -249,7 +249,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::write::{About, Series, encode, write_file};
+    use crate::write::{About, Series, encode};
 
     const HOUR: i64 = 3_600_000;
     // 2024-01-31T20:00Z.
@@ -277,7 +277,7 @@ mod tests {
         for (path, bytes) in encode(&about, &[Series { symbol: "X", candles: &candles }], group).unwrap() {
             let path = dir.path().join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            write_file(&path, &bytes).unwrap();
+            std::fs::write(&path, &bytes).unwrap();
         }
         let dataset = Dataset::open(dir.path().to_str().unwrap()).unwrap();
         (dir, dataset)

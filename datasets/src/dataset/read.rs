@@ -1,6 +1,6 @@
 //! From files to candles: the row groups of a range, and the place of each candle for messages.
 
-use blockgrid_engine::candles::Candles;
+use blockgrid_engine::candles::{CandleError, Candles};
 use blockgrid_engine::interval::Interval;
 
 use super::ReadCounts;
@@ -49,19 +49,28 @@ pub(crate) async fn read_object(
 pub(crate) struct Places(Vec<(usize, String, usize)>);
 
 impl Places {
+    /// All of it from one file, from a row (from 0) on.
+    pub(super) fn of(file: &str, first_row: usize) -> Self {
+        Self(vec![(0, file.to_owned(), first_row)])
+    }
+
     /// Makes candles, or names the file and row of the one that is none.
     pub(crate) fn check(&self, interval: Interval, table: Table) -> Result<Candles, DatasetError> {
         let Table { raw, columns, .. } = table;
-        Candles::new(interval, raw).and_then(|candles| candles.with_columns(columns)).map_err(|error| {
-            let (row, message) = split(&error);
-            let row = row.unwrap_or(0);
-            let place = self.0.iter().rev().find(|(start, ..)| *start <= row);
-            let (file, place) = place.map_or_else(
-                || (String::new(), FileRow::Whole),
-                |(start, file, first_row)| (file.clone(), FileRow::Row(first_row + row - start + 1)),
-            );
-            DatasetError::BadCandle { file, place, message }
-        })
+        let candles = Candles::new(interval, raw).and_then(|candles| candles.with_columns(columns));
+        candles.map_err(|error| self.error(&error))
+    }
+
+    /// An error of a candle, with the file and row of that candle.
+    pub(super) fn error(&self, error: &CandleError) -> DatasetError {
+        let (row, message) = split(error);
+        let row = row.unwrap_or(0);
+        let place = self.0.iter().rev().find(|(start, ..)| *start <= row);
+        let (file, place) = place.map_or_else(
+            || (String::new(), FileRow::Whole),
+            |(start, file, first_row)| (file.clone(), FileRow::Row(first_row + row - start + 1)),
+        );
+        DatasetError::BadCandle { file, place, message }
     }
 }
 

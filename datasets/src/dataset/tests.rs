@@ -46,7 +46,7 @@ fn folder() -> (tempfile::TempDir, Candles) {
 
 fn put(path: &std::path::Path, bytes: &[u8]) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    crate::write::write_file(path, bytes).unwrap();
+    std::fs::write(path, bytes).unwrap();
 }
 
 fn open(dir: &tempfile::TempDir) -> Dataset {
