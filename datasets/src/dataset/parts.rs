@@ -139,7 +139,6 @@ impl Iterator for CandleParts<'_> {
 
 #[cfg(test)]
 mod tests {
-    use blockgrid_engine::candles::RawCandles;
     use proptest::prelude::*;
 
     use super::*;
