@@ -133,8 +133,8 @@ fn what_cannot_be_exported_is_refused_and_leaves_nothing() {
         &["--columns: ", "no column `oi`", "it has `funding_rate`"],
     );
     ours(
-        &["--interval", "1m", "--columns", "funding_rate,funding_rate", "-o", "x.csv"],
-        &["--columns: `funding_rate` is named twice"],
+        &["--interval", "1m", "--columns", "funding_rate,Funding_Rate", "-o", "x.csv"],
+        &["--columns: `Funding_Rate` is named twice"],
     );
     ours(
         &["--interval", "1m", "--from", "2024-02-01", "--to", "2024-01-01", "-o", "x.csv"],

@@ -66,7 +66,8 @@ pub(crate) fn export(args: &ExportArgs) -> Result<(), Failure> {
         None => dataset.columns(&args.symbol, args.interval),
     };
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-    if let Some(name) = columns.iter().enumerate().find_map(|(i, n)| columns[..i].contains(n).then_some(n)) {
+    let twice = |(i, name): (usize, &&str)| columns[..i].iter().any(|other| other.eq_ignore_ascii_case(name));
+    if let Some((_, name)) = columns.iter().enumerate().find(|&column| twice(column)) {
         return Err(bad("--columns", format!("`{name}` is named twice: name each column once")));
     }
     let mut parts = dataset

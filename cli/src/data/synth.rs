@@ -84,7 +84,7 @@ pub(crate) fn synth(args: &SynthArgs) -> Result<(), Failure> {
     }
     let candles: u64 = manifest.files.iter().map(|file| file.rows).sum();
     let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
-    let (shown, used) = (root.display(), name.map_or_else(|| root.display().to_string(), |name| name));
+    let (shown, used) = (root.display(), name.unwrap_or_else(|| root.display().to_string()));
     show::print(&format!(
         "{} candles of {} symbols at {}, {}, in {shown}: use it as `dataset: {used}`\n",
         grouped(u128::from(candles)),

@@ -148,6 +148,8 @@ mod tests {
     const START: i64 = 1_703_721_600_000;
     const HOUR: i64 = 3_600_000;
 
+    type Edit = fn(&mut Table);
+
     fn hours(steps: &[i64]) -> Table {
         let mut table = Table::new(&["funding"]);
         let mut at = START;
@@ -216,7 +218,7 @@ mod tests {
 
     #[test]
     fn what_is_no_candle_is_named_as_in_the_whole() {
-        let edits: [(&str, fn(&mut Table)); 4] = [
+        let edits: [(&str, Edit); 4] = [
             ("row 51: timestamp", |table| table.raw.timestamp[50] = table.raw.timestamp[49]),
             ("row 51: timestamp", |table| table.raw.timestamp[50] = table.raw.timestamp[48]),
             ("row 77: candle of", |table| table.raw.high[76] = 1.0),
