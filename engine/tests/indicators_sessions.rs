@@ -159,10 +159,10 @@ fn an_anchored_average_begins_with_the_candle_that_holds_the_moment() {
     assert_eq!(bits(&found), bits(&from(bars.timestamp[100] + HOUR - 1)));
     assert!(found[..100].iter().all(|v| v.is_nan()));
     let (mut value, mut volume) = (0.0, 0.0);
-    for i in 100..bars.close.len() {
+    for (i, &found) in found.iter().enumerate().skip(100) {
         value += (bars.high[i] + bars.low[i] + bars.close[i]) / 3.0 * bars.volume[i];
         volume += bars.volume[i];
-        assert!(same(found[i], value / volume), "{i}");
+        assert!(same(found, value / volume), "{i}");
     }
     // In the gap before candle 701: the next candle there is.
     assert_eq!(from(bars.timestamp[701] - 5 * HOUR).iter().position(|v| !v.is_nan()), Some(701));
