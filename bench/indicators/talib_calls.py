@@ -98,6 +98,8 @@ CALLS = {
     "adosc": ([3, 10], flow(talib.ADOSC)),
     "mfi": ([14], flow(talib.MFI)),
     "cmf": ([20], flow(name("CMF"))),
+    "rvol": ([20], lambda c, w: [talib.RVOL(c["volume"], w)]),
+    "percent_rank": ([14], close(name("PERCENTRANK"))),
     "vortex": ([14], lambda c, w: list(talib.VORTEX(c["high"], c["low"], c["close"], w))),
     "adx": ([14], candle(talib.ADX)),
     "adxr": ([14], candle(talib.ADXR)),

@@ -23,6 +23,7 @@ mod band;
 mod candle;
 mod common;
 mod directional;
+mod extremes;
 mod flow;
 mod fractal;
 mod heikin_ashi;
@@ -42,6 +43,7 @@ mod trend;
 mod vectorbt;
 mod volatility;
 mod volume;
+mod windows;
 
 use crate::exact::Sums;
 use crate::interval::Interval;

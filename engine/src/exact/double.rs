@@ -90,13 +90,6 @@ impl Double {
         Self { hi, lo }
     }
 
-    /// Multiplies by another double-double.
-    pub(crate) fn by(self, other: Self) -> Self {
-        let (product, error) = two_prod(self.hi, other.hi);
-        let (hi, lo) = fast_two_sum(product, error + (self.hi * other.lo + self.lo * other.hi));
-        Self { hi, lo }
-    }
-
     /// The quotient by an f64, rounded once.
     #[inline]
     pub(crate) fn over(self, divisor: f64) -> f64 {

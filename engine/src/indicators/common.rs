@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::extremes::{High, Low, extremes};
 pub(super) use super::smoothing::smooth;
 use super::smoothing::{PART, Smoother, column, parts};
 use super::{CandleColumns, Domain, Param};
@@ -62,40 +63,12 @@ pub(super) fn wilder_alpha(window: usize) -> f64 {
 
 /// The highest value of each window, in a time that does not grow with the window.
 pub(super) fn highest(values: &[f64], window: usize) -> Vec<f64> {
-    extreme(values, window, |a, b| if a > b { a } else { b })
+    extremes::<High>(values, window)
 }
 
 /// The lowest value of each window.
 pub(super) fn lowest(values: &[f64], window: usize) -> Vec<f64> {
-    extreme(values, window, |a, b| if a < b { a } else { b })
-}
-
-/// Van Herk and Gil-Werman: cut the series in blocks as long as the window; a window is then the end of one block and
-/// the start of the next, whose extremes are running ones.
-fn extreme(values: &[f64], window: usize, better: impl Fn(f64, f64) -> f64) -> Vec<f64> {
-    by_run(values, |run, out| {
-        if run.len() < window {
-            return;
-        }
-        // best[k]: of the block before, from its value k on.
-        let mut best = vec![0.0; window];
-        for (nth, (block, out)) in run.chunks(window).zip(out.chunks_mut(window)).enumerate() {
-            let mut so_far = block[0];
-            for (k, (out, &value)) in out.iter_mut().zip(block).enumerate() {
-                so_far = better(so_far, value);
-                if k + 1 == window {
-                    *out = so_far + 0.0; // never -0
-                } else if nth > 0 {
-                    *out = better(so_far, best[k + 1]) + 0.0;
-                }
-            }
-            let mut so_far = block[block.len() - 1];
-            for (best, &value) in best.iter_mut().zip(block).rev() {
-                so_far = better(so_far, value);
-                *best = so_far;
-            }
-        }
-    })
+    extremes::<Low>(values, window)
 }
 
 /// `(high + low + close) / 3`, written so that a bar of one price gives exactly that price: the rounded sum of three

@@ -1,9 +1,10 @@
 //! Directional movement, and the vortex: which way the candles reach.
 
-use super::common::{WINDOW, true_range, unknown, wilder_alpha};
-use super::trend::{adx, directional, movement};
+use super::common::{WINDOW, true_range_at, wilder_alpha};
+use super::smoothing::{PART, Smoother, column, parts};
+use super::trend::{Directional, adx, directional_column, movement};
+use super::windows::sums;
 use super::{Indicator, Memory, Over, Source, bars_to_forget, window};
-use crate::exact::ExactSums;
 
 /// Directional index.
 pub(super) static DX: Indicator = Indicator {
@@ -18,14 +19,7 @@ pub(super) static DX: Indicator = Indicator {
     outputs: &["value"],
     lookback: |p| window(p[0]),
     memory: |p, _| Memory::Recursive(bars_to_forget(wilder_alpha(window(p[0])))),
-    compute: |source, p| {
-        let window = window(p[0]);
-        let mut column = unknown(source.candles.close.len());
-        for (out, at) in column.iter_mut().skip(window).zip(directional(&source.candles, window)) {
-            *out = at.index();
-        }
-        vec![column]
-    },
+    compute: |source, p| vec![directional_column(&source.candles, window(p[0]), Directional::index)],
 };
 
 /// Average directional index rating.
@@ -62,7 +56,7 @@ pub(super) static PLUS_DM: Indicator = Indicator {
     formula: "plus_dm[i] = plus_dm[i-1] - plus_dm[i-1] / window + DM; the first is the sum of the first window - 1. DM = high - \
               high[1] where that is positive and more than low[1] - low, else 0",
     source: "Wilder 1978; TA-Lib PLUS_DM, with its seed. A window of 1 gives DM itself.",
-    numerics: "A sum that forgets; nothing accumulates.",
+    numerics: "`window` times an average of rma; nothing accumulates.",
     over: Over::Candle,
     params: &[WINDOW],
     outputs: &["value"],
@@ -78,7 +72,7 @@ pub(super) static MINUS_DM: Indicator = Indicator {
     formula: "minus_dm[i] = minus_dm[i-1] - minus_dm[i-1] / window + DM; the first is the sum of the first window - 1. DM = \
               low[1] - low where that is positive and more than high - high[1], else 0",
     source: "Wilder 1978; TA-Lib MINUS_DM, with its seed. A window of 1 gives DM itself.",
-    numerics: "A sum that forgets; nothing accumulates.",
+    numerics: "`window` times an average of rma; nothing accumulates.",
     over: Over::Candle,
     params: &[WINDOW],
     outputs: &["value"],
@@ -87,18 +81,30 @@ pub(super) static MINUS_DM: Indicator = Indicator {
     compute: |source, p| wilder_sum(source, p, |(_, minus)| minus),
 };
 
-fn wilder_sum(source: &Source<'_>, params: &[f64], pick: fn((f64, f64)) -> f64) -> Vec<Vec<f64>> {
+fn wilder_sum(source: &Source<'_>, params: &[f64], pick: impl Fn((f64, f64)) -> f64) -> Vec<Vec<f64>> {
     let window = window(params[0]);
-    let mut column = unknown(source.candles.close.len());
-    let mut sum = 0.0;
-    for (i, out) in column.iter_mut().enumerate().skip(1) {
-        if i >= window {
-            sum -= sum / window as f64;
+    let len = source.candles.close.len();
+    let first = window.max(2) - 1;
+    let mut column = column(len, first);
+    let moves = |i: usize| pick(movement(&source.candles, i));
+    if len <= first {
+        return vec![column];
+    }
+    // The sum is `window` times Wilder's average.
+    let size = window as f64;
+    let seed = (1..window).map(moves).sum::<f64>();
+    if window > 1 {
+        column.push(seed);
+    }
+    let mut smoother = Smoother::new([seed / size], [wilder_alpha(window)]);
+    let (mut fresh, mut averages) = ([[0.0]; PART], [[0.0]; PART]);
+    for part in parts(len - window) {
+        let (fresh, averages) = (&mut fresh[..part.len()], &mut averages[..part.len()]);
+        for (fresh, i) in fresh.iter_mut().zip(window + part.start..) {
+            *fresh = [moves(i)];
         }
-        sum += pick(movement(&source.candles, i));
-        if i + 1 >= window {
-            *out = sum;
-        }
+        smoother.feed(fresh, averages);
+        column.extend(averages.iter().map(|[average]| size * average));
     }
     vec![column]
 }
@@ -110,7 +116,7 @@ pub(super) static VORTEX: Indicator = Indicator {
               the true range over `window` bars.",
     formula: "plus = sum(|high - low[1]|, window) / sum(tr, window); minus = sum(|low - high[1]|, window) / sum(tr, window)",
     source: "Botes and Siepman 2010; TA-Lib 0.8 VORTEX. Without a true range both are 0, as there.",
-    numerics: "Window sums in double-double, divided once.",
+    numerics: "Sums of the window's own values, in pairs, so that no rounding stays behind when a jump leaves it; divided once.",
     over: Over::Candle,
     params: &[WINDOW],
     outputs: &["plus", "minus"],
@@ -121,19 +127,13 @@ pub(super) static VORTEX: Indicator = Indicator {
 
 fn vortex(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let candles = &source.candles;
-    let reach = |from: &[f64], to: &[f64]| {
-        let mut column = unknown(to.len());
-        for (out, (to, from)) in column.iter_mut().skip(1).zip(to.iter().skip(1).zip(from)) {
-            *out = (to - from).abs();
-        }
-        column
-    };
-    let window_sums = |column: &[f64]| ExactSums::real(column).window_sums(window(params[0]));
-    let ranges = window_sums(&true_range(candles));
-    let lines = [reach(candles.low, candles.high), reach(candles.high, candles.low)];
-    let share = |line: Vec<f64>| {
-        let sums = window_sums(&line).into_iter().zip(&ranges);
-        sums.map(|(sum, &range)| if range == 0.0 { 0.0 } else { sum / range }).collect()
-    };
-    lines.map(share).into()
+    let (len, window) = (candles.close.len(), window(params[0]));
+    let (high, low) = (&candles.high[..len], &candles.low[..len]);
+    let term =
+        |i: usize| [(high[i] - low[i - 1]).abs(), (low[i] - high[i - 1]).abs(), true_range_at(candles, i)];
+    let shares = sums(1..len, window, term, |[plus, minus, range], _| {
+        let share = |sum: f64| if range == 0.0 { 0.0 } else { sum / range };
+        [share(plus), share(minus)]
+    });
+    shares.into()
 }

@@ -1,6 +1,7 @@
 //! Money flow: volume weighed by where the candle closed in its range.
 
 use super::common::{WINDOW, bars, ema_alpha, unknown};
+use super::windows::sums;
 use super::{CandleColumns, Indicator, Memory, Over, Source, bars_to_forget, window};
 use crate::exact::{ExactSums, two_sum};
 
@@ -71,7 +72,7 @@ pub(super) static CMF: Indicator = Indicator {
               ranges, over all their volume.",
     formula: "cmf = sum(flow, window) / sum(volume, window); flow as in ad",
     source: "Chaikin; TA-Lib 0.8 CMF, also for a window of 1. A window without volume gives 0, as there.",
-    numerics: "Window sums, of the flows in double-double and of the volumes exactly.",
+    numerics: "Sums of the window's own values, in pairs, so that no rounding stays behind when a jump leaves it; divided once.",
     over: Over::Candle,
     params: &[WINDOW],
     outputs: &["value"],
@@ -82,13 +83,9 @@ pub(super) static CMF: Indicator = Indicator {
 
 fn cmf(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let candles = &source.candles;
-    let flows: Vec<f64> = (0..candles.close.len()).map(|i| flow(candles, i)).collect();
-    let mut column = ExactSums::real(&flows).window_sums(window(params[0]));
-    let volumes = ExactSums::new(candles.volume).window_sums(window(params[0]));
-    for (flow, volume) in column.iter_mut().zip(volumes) {
-        *flow = if volume == 0.0 { 0.0 } else { *flow / volume };
-    }
-    vec![column]
+    let (len, window) = (candles.close.len(), window(params[0]));
+    let value = |[flow, volume]: [f64; 2], _| [if volume == 0.0 { 0.0 } else { flow / volume }];
+    sums(0..len, window, |i| [flow(candles, i), candles.volume[i]], value).into()
 }
 
 /// Relative volume.

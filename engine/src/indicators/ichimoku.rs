@@ -1,6 +1,7 @@
 //! Ichimoku: the middles of three ranges, and the cloud that they draw ahead.
 
-use super::common::{bars, highest, lowest, unknown};
+use super::common::{bars, unknown};
+use super::extremes::of_range;
 use super::{Indicator, Memory, Over, Source, window};
 
 /// Ichimoku.
@@ -28,10 +29,7 @@ fn lookback(params: &[f64]) -> usize {
 
 fn ichimoku(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let (high, low) = (source.candles.high, source.candles.low);
-    let middle = |window: usize| -> Vec<f64> {
-        let (top, bottom) = (highest(high, window), lowest(low, window));
-        top.iter().zip(&bottom).map(|(top, bottom)| (top + bottom) / 2.0).collect()
-    };
+    let middle = |window: usize| of_range(high, low, window, |top, bottom, _| (top + bottom) / 2.0);
     let lines = [0, 1, 2].map(|nth| middle(window(params[nth])));
     let displacement = window(params[3]);
     let mut columns = vec![unknown(high.len()); 4];

@@ -6,8 +6,8 @@ mod stochastic;
 
 use super::average::kind::{Average, SIMPLE};
 use super::common::{bars, typical_price, unknown};
+use super::windows::means;
 use super::{Domain, Indicator, Memory, Over, Param, Source, window};
-use crate::exact::ExactSums;
 
 /// The family, in the order of the docs.
 pub(super) const FAMILY: &[&Indicator] = &[
@@ -34,7 +34,7 @@ pub(super) static STOCH: Indicator = Indicator {
               d = sma(k, d)",
     source: "Lane; TA-Lib STOCH with simple averages (kdj takes others); both outputs begin together. A range of zero gives a \
              raw 50 (TA-Lib: 0).",
-    numerics: "Extremes are values of the series; the averages are exact window means.",
+    numerics: "Extremes are values of the series; the averages are means merged in halves.",
     over: Over::Candle,
     params: &[bars("k", 14.0), bars("slowing", 3.0), bars("d", 3.0)],
     outputs: &["k", "d"],
@@ -54,7 +54,7 @@ pub(super) static CCI: Indicator = Indicator {
     formula: "t = (high + low + close) / 3; cci = (t - sma(t, window)) / (0.015 * mean(|t - sma(t, window)[i]| over the \
               window))",
     source: "Lambert; TA-Lib CCI. A window without deviation gives 0, as there. The time grows with the window.",
-    numerics: "An exact window mean; the deviations are summed anew for each window.",
+    numerics: "The mean, merged in halves; the deviations are summed anew for each window.",
     over: Over::Candle,
     params: &[Param { name: "window", domain: Domain::Window(2), default: None }],
     outputs: &["value"],
@@ -66,7 +66,7 @@ pub(super) static CCI: Indicator = Indicator {
 fn cci(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let window = window(params[0]);
     let typical = typical_price(&source.candles);
-    let means = ExactSums::real(&typical).means(window);
+    let means = means(&typical, window);
     let mut column = unknown(typical.len());
     for i in window - 1..typical.len().max(window - 1) {
         let mean = means[i];

@@ -1,6 +1,7 @@
 //! Extremes and totals of a window of a series.
 
 use super::common::{WINDOW, highest, lowest};
+use super::extremes::of_range;
 use super::{Indicator, Memory, Over, window};
 
 /// The family, in the order of the docs.
@@ -82,6 +83,5 @@ pub(super) static MIDPRICE: Indicator = Indicator {
 };
 
 fn middle(above: &[f64], below: &[f64], window: usize) -> Vec<Vec<f64>> {
-    let (top, bottom) = (highest(above, window), lowest(below, window));
-    vec![top.iter().zip(&bottom).map(|(top, bottom)| (top + bottom) / 2.0).collect()]
+    vec![of_range(above, below, window, |top, bottom, _| (top + bottom) / 2.0)]
 }

@@ -45,6 +45,13 @@ impl<const L: usize> Smoother<L> {
     /// The averages after each of the next bars. Every call but the last is for whole steps, as a [`PART`] is.
     #[inline]
     pub(super) fn feed(&mut self, values: &[[f64; L]], averages: &mut [[f64; L]]) {
+        if self.keep == [0.0; L] {
+            // Nothing of the bar before is kept, and so no rounding of it.
+            averages.copy_from_slice(values);
+            let known = self.is_finite() && is_finite(values.as_flattened());
+            self.average = if known { values.last().copied().unwrap_or(self.average) } else { [f64::NAN; L] };
+            return;
+        }
         let (steps, rest) = values.as_chunks::<STEP>();
         let (whole, out) = averages.as_chunks_mut::<STEP>();
         // Two loops, so that the compiler does not tie what a step can do early to what has to wait for the last one.
@@ -88,6 +95,11 @@ impl<const L: usize> Smoother<L> {
             }
         }
         self.average = sums[STEP - 1];
+    }
+
+    /// The averages at the last bar.
+    pub(super) fn average(&self) -> [f64; L] {
+        self.average
     }
 
     /// Whether every value so far was finite: what is not makes the average NaN or infinite for good.

@@ -1,8 +1,7 @@
 //! How the values of a window are spread, and where the newest stands among them.
 
-use std::collections::VecDeque;
-
-use super::common::{WINDOW, by_run, unknown};
+use super::common::{WINDOW, by_run};
+use super::extremes::newest_extremes;
 use super::oscillator::total_deviation;
 use super::rank::ranks;
 use super::{Indicator, Memory, Over, Source, window};
@@ -114,7 +113,9 @@ pub(super) static ARGMAX: Indicator = Indicator {
     outputs: &["value"],
     lookback: |p| window(p[0]) - 1,
     memory: |_, _| Memory::Finite,
-    compute: |source, p| vec![bars_since(source.series.values, window(p[0]), |new, old| new >= old)],
+    compute: |source, p| {
+        vec![bars_since(source.series.values, window(p[0]), f64::NEG_INFINITY, |old, new| old <= new)]
+    },
 };
 
 /// Bars since the lowest value.
@@ -130,34 +131,20 @@ pub(super) static ARGMIN: Indicator = Indicator {
     outputs: &["value"],
     lookback: |p| window(p[0]) - 1,
     memory: |_, _| Memory::Finite,
-    compute: |source, p| vec![bars_since(source.series.values, window(p[0]), |new, old| new <= old)],
+    compute: |source, p| {
+        vec![bars_since(source.series.values, window(p[0]), f64::INFINITY, |old, new| old >= new)]
+    },
 };
 
-/// Bars since the best value of each window; `beats(new, old)` where a newer value takes the place of an older one.
-fn bars_since(values: &[f64], window: usize, beats: impl Fn(f64, f64) -> bool) -> Vec<f64> {
-    let mut column = unknown(values.len());
-    // Bars that are the best of all from them on, the best of the window first.
-    let mut best: VecDeque<usize> = VecDeque::new();
-    let mut known = 0;
-    for (i, &value) in values.iter().enumerate() {
-        if !value.is_finite() {
-            best.clear();
-            known = 0;
-            continue;
-        }
-        known += 1;
-        while best.back().is_some_and(|&old| beats(value, values[old])) {
-            best.pop_back();
-        }
-        best.push_back(i);
-        while best.front().is_some_and(|&old| old + window <= i) {
-            best.pop_front();
-        }
-        if let Some(&first) = best.front()
-            && known >= window
-        {
-            column[i] = (i - first) as f64;
-        }
-    }
-    column
+/// Bars since the best value of each window, of which none is as bad as `worst`; `gives_way(old, new)` where a newer value
+/// takes the place of an older one.
+fn bars_since(values: &[f64], window: usize, worst: f64, gives_way: impl Fn(f64, f64) -> bool) -> Vec<f64> {
+    by_run(values, |run, out| {
+        let mut full = out.iter_mut().skip(window - 1);
+        newest_extremes(run, window, worst, &gives_way, |bars| {
+            if let Some(out) = full.next() {
+                *out = bars;
+            }
+        });
+    })
 }

@@ -1,6 +1,8 @@
 //! Direction and strength of a trend, and stops that follow it.
 
 use super::common::{WINDOW, average_true_range, positive, true_range_at, unknown, wilder_alpha};
+use super::smoothing::{PART, Smoother, column, parts, smoothed};
+use super::windows::plus;
 use super::{CandleColumns, Indicator, Memory, Over, Source, bars_to_forget, window};
 
 /// The family, in the order of the docs.
@@ -52,7 +54,7 @@ pub(super) static PLUS_DI: Indicator = Indicator {
     outputs: &["value"],
     lookback: |p| window(p[0]),
     memory: |p, _| Memory::Recursive(bars_to_forget(wilder_alpha(window(p[0])))),
-    compute: |source, p| directional_indicator(source, p, |d| d.plus_di),
+    compute: |source, p| vec![directional_column(&source.candles, window(p[0]), |at| at.plus_di)],
 };
 
 /// Negative directional indicator.
@@ -68,10 +70,11 @@ pub(super) static MINUS_DI: Indicator = Indicator {
     outputs: &["value"],
     lookback: |p| window(p[0]),
     memory: |p, _| Memory::Recursive(bars_to_forget(wilder_alpha(window(p[0])))),
-    compute: |source, p| directional_indicator(source, p, |d| d.minus_di),
+    compute: |source, p| vec![directional_column(&source.candles, window(p[0]), |at| at.minus_di)],
 };
 
 /// The directional indicators at a bar.
+#[derive(Clone, Copy)]
 pub(super) struct Directional {
     plus_di: f64,
     minus_di: f64,
@@ -93,47 +96,54 @@ pub(super) fn movement(candles: &CandleColumns<'_>, i: usize) -> (f64, f64) {
     (up * f64::from((up > down) & (up > 0.0)), down * f64::from((down > up) & (down > 0.0)))
 }
 
-/// The directional indicators of bars `window` and after: Wilder's sums, seeded with the plain sums of the first
-/// `window - 1` moves.
-pub(super) fn directional(candles: &CandleColumns<'_>, window: usize) -> impl Iterator<Item = Directional> {
-    let (mut plus, mut minus, mut range) = (0.0, 0.0, 0.0);
-    let forgotten = 1.0 / window as f64;
-    (1..candles.close.len()).filter_map(move |i| {
+/// Hands the directional indicators of bars `window` and after to `each`, some at a time: Wilder's sums, seeded with the
+/// plain sums of the first `window - 1` moves.
+pub(super) fn directional(candles: &CandleColumns<'_>, window: usize, mut each: impl FnMut(&[Directional])) {
+    let len = candles.close.len();
+    if len <= window {
+        return;
+    }
+    let moves = |i: usize| {
         let (up, down) = movement(candles, i);
-        if i >= window {
-            plus -= plus * forgotten;
-            minus -= minus * forgotten;
-            range -= range * forgotten;
+        [up, down, true_range_at(candles, i), 0.0]
+    };
+    // A sum that forgets is `window` times Wilder's average, and shares of sums are those of averages.
+    let sums = (1..window).map(moves).fold([0.0; 4], plus);
+    let mut smoother = Smoother::new(sums.map(|sum| sum / window as f64), [wilder_alpha(window); 4]);
+    let (mut fresh, mut averages) = ([[0.0; 4]; PART], [[0.0; 4]; PART]);
+    let mut found = [Directional { plus_di: 0.0, minus_di: 0.0 }; PART];
+    for part in parts(len - window) {
+        let (fresh, averages) = (&mut fresh[..part.len()], &mut averages[..part.len()]);
+        for (fresh, i) in fresh.iter_mut().zip(window + part.start..) {
+            *fresh = moves(i);
         }
-        plus += up;
-        minus += down;
-        range += true_range_at(candles, i);
-        let indicator = |movement: f64| if range > 0.0 { 100.0 * (movement / range) } else { 0.0 };
-        (i >= window).then(|| Directional { plus_di: indicator(plus), minus_di: indicator(minus) })
-    })
+        smoother.feed(fresh, averages);
+        for (found, [plus, minus, range, _]) in found.iter_mut().zip(&*averages) {
+            let indicator = |movement: f64| if *range > 0.0 { 100.0 * (movement / range) } else { 0.0 };
+            *found = Directional { plus_di: indicator(*plus), minus_di: indicator(*minus) };
+        }
+        each(&found[..part.len()]);
+    }
 }
 
-fn directional_indicator(
-    source: &Source<'_>,
-    params: &[f64],
-    pick: fn(&Directional) -> f64,
-) -> Vec<Vec<f64>> {
-    let window = window(params[0]);
-    let mut column = unknown(source.candles.close.len());
-    for (out, at) in column.iter_mut().skip(window).zip(directional(&source.candles, window)) {
-        *out = pick(&at);
-    }
-    vec![column]
+/// What `pick` takes of the directional indicators.
+pub(super) fn directional_column(
+    candles: &CandleColumns<'_>,
+    window: usize,
+    pick: impl Fn(&Directional) -> f64,
+) -> Vec<f64> {
+    let mut column = column(candles.close.len(), window);
+    directional(candles, window, |found| column.extend(found.iter().map(&pick)));
+    column
 }
 
 pub(super) fn adx(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let window = window(params[0]);
-    let index: Vec<f64> = directional(&source.candles, window).map(|at| at.index()).collect();
-    let mut column = unknown(source.candles.close.len());
-    if index.len() >= window {
-        // The first index belongs to bar `window`.
-        super::common::smooth(&index, window, wilder_alpha(window), &mut column[window..]);
-    }
+    let index = directional_column(&source.candles, window, Directional::index);
+    // The first index belongs to bar `window`.
+    let known = index.get(window..).unwrap_or_default();
+    let mut column = column(index.len(), window);
+    column.extend(smoothed(known, window, wilder_alpha(window)));
     vec![column]
 }
 
@@ -155,7 +165,11 @@ pub(super) static SAR: Indicator = Indicator {
 };
 
 fn sar(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
-    let (high, low) = (source.candles.high, source.candles.low);
+    let high = source.candles.high;
+    let low = &source.candles.low[..high.len()];
+    // Unlike those of f64 without a look at NaN, which a candle does not hold.
+    let higher = |a: f64, b: f64| if a > b { a } else { b };
+    let lower = |a: f64, b: f64| if a < b { a } else { b };
     let maximum = params[1];
     let acceleration = params[0].min(maximum);
     let mut column = unknown(high.len());
@@ -169,12 +183,12 @@ fn sar(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     for i in 1..high.len() {
         // The first bar has no bar before it in the trend.
         let before = if i == 1 { 1 } else { i - 1 };
-        let top = high[before].max(high[i]);
-        let bottom = low[before].min(low[i]);
+        let top = higher(high[before], high[i]);
+        let bottom = lower(low[before], low[i]);
         let hit = if long { low[i] <= stop } else { high[i] >= stop };
         if hit {
             long = !long;
-            stop = if long { extreme.min(bottom) } else { extreme.max(top) };
+            stop = if long { lower(extreme, bottom) } else { higher(extreme, top) };
             step = acceleration;
             extreme = if long { high[i] } else { low[i] };
             column[i] = stop;
@@ -187,7 +201,7 @@ fn sar(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
             }
         }
         stop += step * (extreme - stop);
-        stop = if long { stop.min(bottom) } else { stop.max(top) };
+        stop = if long { lower(stop, bottom) } else { higher(stop, top) };
     }
     vec![column]
 }

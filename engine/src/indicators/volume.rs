@@ -4,9 +4,8 @@ use super::common::{WINDOW, typical_price};
 use super::flow::{AD, ADOSC, CMF, RVOL, anchored_total};
 use super::momentum::share;
 use super::session::{AVWAP, VWAP};
-use super::smoothing::column;
+use super::windows::sums;
 use super::{Indicator, Memory, Over, Source, window};
-use crate::exact::ExactSums;
 
 /// The family, in the order of the docs.
 pub(super) const FAMILY: &[&Indicator] = &[&OBV, &AD, &ADOSC, &CMF, &MFI, &RVOL, &VWAP, &AVWAP];
@@ -45,7 +44,7 @@ pub(super) static MFI: Indicator = Indicator {
               mfi = 100 * positive / (positive + negative)",
     source: "Quong and Soudack; TA-Lib MFI. A window without flow gives 50 (TA-Lib: 0). Typical prices that differ by \
              rounding only are equal.",
-    numerics: "Window sums of the flows in double-double.",
+    numerics: "Sums of the window's own values, in pairs, so that no rounding stays behind when a jump leaves it; divided once.",
     over: Over::Candle,
     params: &[WINDOW],
     outputs: &["value"],
@@ -57,18 +56,11 @@ pub(super) static MFI: Indicator = Indicator {
 fn mfi(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let window = window(params[0]);
     let typical = typical_price(&source.candles);
-    let flows = |sign: f64| -> Vec<f64> {
-        let moves = typical.windows(2).zip(source.candles.volume.get(1..).unwrap_or_default());
-        moves
-            .map(|(pair, volume)| {
-                let change = sign * (pair[1] - pair[0]);
-                pair[1] * volume * f64::from(change > 1e-14 * pair[1])
-            })
-            .collect()
+    let (len, volume) = (typical.len(), &source.candles.volume[..typical.len()]);
+    let flows = |i: usize| {
+        let (past, now) = (typical[i - 1], typical[i]);
+        let (change, flow, least) = (now - past, now * volume[i], 1e-14 * now);
+        [flow * f64::from(change > least), flow * f64::from(-change > least)]
     };
-    let sums = [1.0, -1.0].map(|sign| ExactSums::real(&flows(sign)).window_sums(window));
-    let mut column = column(typical.len(), window);
-    let full = sums.each_ref().map(|sums| sums.get(window - 1..).unwrap_or_default());
-    column.extend(full[0].iter().zip(full[1]).map(|(positive, negative)| share(*positive, *negative)));
-    vec![column]
+    sums(1..len, window, flows, |[positive, negative], _| [share(positive, negative)]).into()
 }

@@ -50,7 +50,6 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference { indicator: "avgdev", series: "flat", within: 1.0, why: FLAT },
     Difference { indicator: "linreg_slope", series: "jump", within: 3e-8, why: SUMS },
     Difference { indicator: "linreg_angle", series: "jump", within: 6e-8, why: SUMS },
-    Difference { indicator: "beta", series: "jump", within: 2e-9, why: SUMS },
     Difference {
         indicator: "stochf",
         series: "flat",

@@ -1,7 +1,9 @@
 //! Averages made of exponential averages of exponential averages.
 
-use super::super::common::{WINDOW, by_run, ema_alpha, smooth};
+use super::super::common::{WINDOW, ema_alpha};
+use super::super::smoothing::{PART, Smoother, column, restarting};
 use super::super::{Domain, Indicator, Memory, Over, Param, Source, bars_to_forget, window};
+use crate::exact::{is_finite, mean};
 
 /// Weight of the correction in T3 when none is given, as in TA-Lib.
 pub(super) const T3_FACTOR: f64 = 0.7;
@@ -66,33 +68,41 @@ fn of_series<const N: usize>(
     windows: [usize; N],
     value: impl Fn([f64; N]) -> f64,
 ) -> Vec<Vec<f64>> {
-    vec![by_run(source.series.values, |run, out| fill(run, windows, out, &value))]
+    vec![of_values(source.series.values, windows, value)]
 }
 
-/// `value` of the averages of each bar of `run`, from the first on at which all of them are there; `out` is as long.
-pub(in crate::indicators) fn fill<const N: usize>(
-    run: &[f64],
+/// `value` of the averages of each bar, from the first on at which all of them are there. It starts anew after a value
+/// that is not finite.
+pub(in crate::indicators) fn of_values<const N: usize>(
+    values: &[f64],
     windows: [usize; N],
-    out: &mut [f64],
     value: impl Fn([f64; N]) -> f64,
-) {
-    let Some(mut cascade) = Cascade::seeded(run, windows) else { return };
-    let first = Cascade::lookback(&windows);
-    out[first] = value(cascade.averages);
-    for (out, &x) in out[first + 1..].iter_mut().zip(&run[first + 1..]) {
-        *out = value(cascade.next(x));
-    }
+) -> Vec<f64> {
+    restarting(values, |values| {
+        let first = Cascade::<N, 1>::lookback(&windows);
+        let (lanes, _) = values.as_chunks();
+        let mut column = column(values.len(), first);
+        let Some(mut cascade) = Cascade::seeded(lanes, windows) else {
+            return is_finite(values).then_some(column);
+        };
+        column.push(value(cascade.averages().map(|[average]| average)));
+        for part in lanes[first + 1..].chunks(PART) {
+            let averages = cascade.feed(part);
+            let bars = 0..part.len();
+            column.extend(bars.map(|k| value(std::array::from_fn(|nth| averages[nth][k][0]))));
+        }
+        cascade.is_finite().then_some(column)
+    })
 }
 
-/// Exponential averages, each of the one before, in one pass: a bar's second average needs nothing but its first, so a
-/// processor works on several of them at a time.
-pub(in crate::indicators) struct Cascade<const N: usize> {
-    alphas: [f64; N],
-    /// The averages at the last bar.
-    pub(in crate::indicators) averages: [f64; N],
+/// Exponential averages, each of the one before, of `L` series.
+pub(in crate::indicators) struct Cascade<const N: usize, const L: usize> {
+    averages: [Smoother<L>; N],
+    /// The averages of a part.
+    found: [[[f64; L]; PART]; N],
 }
 
-impl<const N: usize> Cascade<N> {
+impl<const N: usize, const L: usize> Cascade<N, L> {
     /// Bars before the last of the averages has its first value.
     pub(in crate::indicators) fn lookback(windows: &[usize; N]) -> usize {
         windows.iter().map(|window| window - 1).sum()
@@ -100,25 +110,40 @@ impl<const N: usize> Cascade<N> {
 
     /// The averages at the first bar where all of them are there, each seeded as `ema` is; `None` if there is no such
     /// bar.
-    pub(in crate::indicators) fn seeded(values: &[f64], windows: [usize; N]) -> Option<Self> {
+    pub(in crate::indicators) fn seeded(values: &[[f64; L]], windows: [usize; N]) -> Option<Self> {
         let mut level = values.get(..=Self::lookback(&windows))?.to_vec();
-        let mut averages = [0.0; N];
-        for (average, window) in averages.iter_mut().zip(windows) {
-            let mut next = level.clone();
-            smooth(&level, window, ema_alpha(window), &mut next);
-            level = next.split_off(window - 1);
-            *average = *level.last()?;
-        }
-        Some(Self { alphas: windows.map(ema_alpha), averages })
+        let averages = windows.map(|window| {
+            let lane = |lane: usize| level[..window].iter().map(move |value| value[lane]);
+            let seed = std::array::from_fn(|nth| mean(&lane(nth).collect::<Vec<_>>()));
+            let mut average = Smoother::new(seed, [ema_alpha(window); L]);
+            let mut next = vec![seed; level.len() + 1 - window];
+            average.feed(&level[window..], &mut next[1..]);
+            level = next;
+            average
+        });
+        Some(Self { averages, found: [[[0.0; L]; PART]; N] })
     }
 
-    /// Adds the value of the next bar.
-    pub(in crate::indicators) fn next(&mut self, value: f64) -> [f64; N] {
-        let mut below = value;
-        for (average, alpha) in self.averages.iter_mut().zip(self.alphas) {
-            *average += alpha * (below - *average);
-            below = *average;
+    /// The averages at the last bar.
+    pub(in crate::indicators) fn averages(&self) -> [[f64; L]; N] {
+        std::array::from_fn(|nth| self.averages[nth].average())
+    }
+
+    /// The averages after each of the next bars, of which there are up to [`PART`]; fewer only in the last call.
+    pub(in crate::indicators) fn feed(&mut self, values: &[[f64; L]]) -> &[[[f64; L]; PART]; N] {
+        let bars = values.len();
+        for (nth, average) in self.averages.iter_mut().enumerate() {
+            match self.found[..=nth].split_last_mut() {
+                Some((found, [.., before])) => average.feed(&before[..bars], &mut found[..bars]),
+                Some((found, _)) => average.feed(values, &mut found[..bars]),
+                None => {}
+            }
         }
-        self.averages
+        &self.found
+    }
+
+    /// Whether every value so far was finite.
+    pub(in crate::indicators) fn is_finite(&self) -> bool {
+        self.averages.iter().all(Smoother::is_finite)
     }
 }

@@ -1,7 +1,7 @@
 //! A moving average of a kind that a word names, and what other indicators make of one.
 
 use super::super::common::{WINDOW, runs, unknown};
-use super::super::{Domain, Indicator, Memory, Over, Param, Series, Source};
+use super::super::{Domain, Indicator, Memory, Over, Param, Series, Source, window, windows};
 use super::adaptive::KAMA;
 use super::cascade::{DEMA, T3, T3_FACTOR, TEMA};
 use super::weighted::{HMA, TRIMA, ZLEMA};
@@ -81,6 +81,13 @@ impl Average {
 
     /// The average of calculated values, of which the first may be unknown.
     pub(in crate::indicators) fn of(&self, values: &[f64], source: &Source<'_>) -> Vec<f64> {
+        // Averages of a window need no sums of the whole column, which nobody else will ask for.
+        if std::ptr::eq(self.indicator, &SMA) {
+            return windows::means(values, window(self.params[0]));
+        }
+        if std::ptr::eq(self.indicator, &WMA) {
+            return windows::weighted_means(values, window(self.params[0]));
+        }
         let sums = Sums::real();
         let series = Series { values, sums: &sums };
         self.compute(&Source { series, other: series, ..*source })

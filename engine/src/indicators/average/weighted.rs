@@ -1,8 +1,8 @@
 //! Averages of a finite window whose values weigh differently, and an ema without its lag.
 
-use super::super::common::{WINDOW, by_run, ema_alpha, runs, smooth, unknown};
+use super::super::common::{WINDOW, by_run, ema_alpha, smooth};
+use super::super::windows::{Spread, means, spreads, weighted_means};
 use super::super::{Indicator, Memory, Over, Source, bars_to_forget, window};
-use crate::exact::{Double, ExactSums};
 
 /// Triangular moving average.
 pub(super) static TRIMA: Indicator = Indicator {
@@ -10,7 +10,7 @@ pub(super) static TRIMA: Indicator = Indicator {
     summary: "Triangular moving average: the values in the middle of the last `window` weigh most.",
     formula: "trima = sma(sma(x, (window + 1) / 2), window / 2 + 1), both divisions rounded down",
     source: "TA-Lib TRIMA.",
-    numerics: "Two exact window means, the first of decimals where there are, each rounded once.",
+    numerics: "An exact window mean; the mean of those merged in halves, so that a flat series stays exactly flat.",
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],
@@ -18,8 +18,8 @@ pub(super) static TRIMA: Indicator = Indicator {
     memory: |_, _| Memory::Finite,
     compute: |source, p| {
         let window = window(p[0]);
-        let means = source.series.sums.of(source.series.values).means(window.div_ceil(2));
-        vec![ExactSums::real(&means).means(window / 2 + 1)]
+        let inner = source.series.sums.of(source.series.values).means(window.div_ceil(2));
+        vec![means(&inner, window / 2 + 1)]
     },
 };
 
@@ -29,7 +29,8 @@ pub(super) static HMA: Indicator = Indicator {
     summary: "Hull moving average: twice a wma of half the window less one of all of it, smoothed by a short wma.",
     formula: "hma = wma(2 * wma(x, window / 2) - wma(x, window), sqrt(window)), both windows rounded down, 1 at least",
     source: "Hull 2005; TA-Lib 0.8 HMA.",
-    numerics: "Exact weighted sums, each divided and rounded once.",
+    numerics: "Exact weighted sums; the weighted mean of those merged in halves, so that a flat series stays \
+               exactly flat.",
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],
@@ -43,7 +44,7 @@ fn hma(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let sums = source.series.sums.of(source.series.values);
     let (half, full) = (sums.weighted_means((window / 2).max(1)), sums.weighted_means(window));
     let ahead: Vec<f64> = half.iter().zip(&full).map(|(half, full)| half + (half - full)).collect();
-    vec![ExactSums::real(&ahead).weighted_means(window.isqrt())]
+    vec![weighted_means(&ahead, window.isqrt())]
 }
 
 /// Zero-lag exponential moving average.
@@ -82,7 +83,8 @@ pub(super) static VWMA: Indicator = Indicator {
     summary: "Volume-weighted moving average: the mean of the last `window` values, each weighed by the volume of its bar.",
     formula: "vwma = sum(x * volume, window) / sum(volume, window)",
     source: "TA-Lib 0.8 VWMA. A window without volume gives its plain mean (TA-Lib: unknown).",
-    numerics: "Both sums in double-double, products included, divided once: a flat series stays exactly flat.",
+    numerics: "The plain mean, moved by the covariance of values and volumes over the mean volume: nothing cancels, and a flat \
+               series stays exactly flat.",
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],
@@ -92,33 +94,13 @@ pub(super) static VWMA: Indicator = Indicator {
 };
 
 fn vwma(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
-    let (values, volumes) = (source.series.values, source.candles.volume);
-    let window = window(params[0]);
-    let mut column = unknown(values.len());
-    let mut plain = None;
-    for run in runs(values).filter(|run| run.len() >= window) {
-        let bars = || values[run.clone()].iter().zip(&volumes[run.clone()]);
-        let value = prefix(bars().map(|(&value, &volume)| Double::product(value, volume)));
-        let volume = prefix(bars().map(|(_, &volume)| Double::ZERO.plus(volume)));
-        for i in window - 1..run.len() {
-            let over = |sums: &[Double]| sums[i + 1].sub(sums[i + 1 - window]);
-            let total = over(&volume);
-            column[run.start + i] = if total.value() > 0.0 {
-                over(&value).ratio(total)
-            } else {
-                plain.get_or_insert_with(|| source.series.sums.of(values).means(window))[run.start + i]
-            };
-        }
-    }
-    vec![column]
-}
-
-/// The sums of the terms before each, and of all of them.
-fn prefix(terms: impl Iterator<Item = Double>) -> Vec<Double> {
-    let mut sum = Double::ZERO;
-    let sums = terms.map(|term| {
-        sum = sum.add(term);
-        sum
-    });
-    std::iter::once(Double::ZERO).chain(sums).collect()
+    let values = source.series.values;
+    let (volumes, window) = (&source.candles.volume[..values.len()], window(params[0]));
+    let size = window as f64;
+    let value = |spread: Spread, _: usize| {
+        let volume = spread.mean_y * size;
+        // The mean, moved by how the values go with their volumes.
+        if volume > 0.0 { spread.mean_x + spread.xy / volume } else { spread.mean_x }
+    };
+    vec![spreads(0..values.len(), window, |i| [values[i], volumes[i]], value)]
 }

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::ops::Range;
 
 use crate::indicators::CandleColumns;
-use crate::indicators::common::unknown;
+use crate::indicators::smoothing::column;
 
 /// Sizes of the same candles differ by this share of the price through the rounding of their prices alone.
 const ROUNDING: f64 = 1e-14;
@@ -110,9 +110,18 @@ impl<'a> Shapes<'a> {
     /// The mean of a part over the `N` candles before each, NaN where there are not as many.
     fn means<const N: usize>(&self, part: impl Fn(&Bar<'_>) -> f64) -> Vec<f64> {
         let parts: Vec<f64> = self.windows().map(|[bar]| part(&bar)).collect();
-        let mut means = unknown(parts.len());
-        for (mean, window) in means.iter_mut().skip(N).zip(parts.array_windows::<N>()) {
-            *mean = window.iter().sum::<f64>() / N as f64;
+        let mut means = column(parts.len(), N);
+        // Value by value for many windows at a time, which is vector code and adds in the order of the candles.
+        let mut sums = [0.0; 256];
+        for start in (0..parts.len().saturating_sub(N)).step_by(sums.len()) {
+            let sums = &mut sums[..256.min(parts.len() - N - start)];
+            sums.fill(0.0);
+            for k in start..start + N {
+                for (sum, part) in sums.iter_mut().zip(&parts[k..]) {
+                    *sum += part;
+                }
+            }
+            means.extend(sums.iter().map(|sum| sum / N as f64));
         }
         means
     }

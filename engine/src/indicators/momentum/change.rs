@@ -1,9 +1,9 @@
 //! Changes of a series, and the share of gains in them.
 
 use super::super::common::{WINDOW, by_run};
+use super::super::windows::sums;
 use super::super::{Indicator, Memory, Over, Source, window};
 use super::{RSI, against_past};
-use crate::exact::ExactSums;
 
 /// Rate of change as a fraction.
 pub(super) static ROCP: Indicator = Indicator {
@@ -51,7 +51,7 @@ pub(super) static RSI_CUTLER: Indicator = Indicator {
               the window",
     source: "Cutler; TA-Lib's CMOU is twice it less 100. A window without a move gives 50. Unlike rsi it does not depend on \
              where the history began.",
-    numerics: "gain - loss is x[i] - x[i-window]; gain + loss a window sum in double-double.",
+    numerics: "gain - loss is x[i] - x[i-window]; gain + loss a sum of the window's own moves.",
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],
@@ -66,13 +66,13 @@ fn rsi_cutler(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
         if run.len() <= window {
             return;
         }
-        let moves: Vec<f64> = run.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
-        let travelled = ExactSums::real(&moves).window_sums(window);
-        for i in window..run.len() {
-            let (net, travelled) = (run[i] - run[i - window], travelled[i - 1]);
+        let share = |[travelled]: [f64; 1], i: usize| {
             // The rounding of single moves must not lead beyond the ends.
-            out[i] = if travelled > 0.0 { 50.0 + 50.0 * (net / travelled).clamp(-1.0, 1.0) } else { 50.0 };
-        }
+            let share = ((run[i] - run[i - window]) / travelled).clamp(-1.0, 1.0);
+            [if travelled > 0.0 { 50.0 + 50.0 * share } else { 50.0 }]
+        };
+        let [shares] = sums(1..run.len(), window, |i| [(run[i] - run[i - 1]).abs()], share);
+        out.copy_from_slice(&shares);
     })]
 }
 

@@ -1,10 +1,12 @@
 //! Momentum, smoothed more than once.
 
-use super::super::average::cascade::{Cascade, fill};
-use super::super::common::{WINDOW, bars, by_run, ema_alpha};
+use super::super::average::cascade::{Cascade, of_values};
+use super::super::common::{WINDOW, bars, ema_alpha};
+use super::super::smoothing::{PART, column, parts, restarting};
+use super::super::windows::weighted_means;
 use super::super::{Indicator, Memory, Over, Source, bars_to_forget, window};
 use super::ROC;
-use crate::exact::ExactSums;
+use crate::exact::is_finite;
 
 /// Rate of change of a triple ema.
 pub(super) static TRIX: Indicator = Indicator {
@@ -24,15 +26,14 @@ pub(super) static TRIX: Indicator = Indicator {
 
 fn trix(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let windows = [window(params[0]); 3];
-    vec![by_run(source.series.values, |run, out| {
-        fill(run, windows, out, |averages| averages[2]);
-        let mut before = f64::NAN;
-        for out in out.iter_mut() {
-            let now = *out;
-            *out = if before == 0.0 { f64::NAN } else { 100.0 * ((now - before) / before) };
-            before = now;
-        }
-    })]
+    let mut column = of_values(source.series.values, windows, |averages| averages[2]);
+    let mut past = f64::NAN;
+    for out in &mut column {
+        let now = *out;
+        *out = if past == 0.0 { f64::NAN } else { 100.0 * ((now - past) / past) };
+        past = now;
+    }
+    vec![column]
 }
 
 /// True strength index.
@@ -56,22 +57,31 @@ pub(super) static TSI: Indicator = Indicator {
 
 fn tsi(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let windows = [window(params[0]), window(params[1])];
-    let first = 1 + Cascade::lookback(&windows);
+    let first = 1 + Cascade::<2, 2>::lookback(&windows);
     let strength = |moved: f64, size: f64| if size > 0.0 { 100.0 * (moved / size) } else { 0.0 };
-    vec![by_run(source.series.values, |run, out| {
-        let Some(head) = run.get(..=first) else { return };
-        let moves: Vec<f64> = head.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        let sizes: Vec<f64> = moves.iter().map(|change| change.abs()).collect();
-        let (Some(mut moved), Some(mut size)) =
-            (Cascade::seeded(&moves, windows), Cascade::seeded(&sizes, windows))
-        else {
-            return;
+    vec![restarting(source.series.values, |values| {
+        let mut column = column(values.len(), first);
+        // A move and its size.
+        let moves = |bars: &[f64]| -> Vec<[f64; 2]> {
+            bars.array_windows().map(|[past, now]| [now - past, (now - past).abs()]).collect()
         };
-        out[first] = strength(moved.averages[1], size.averages[1]);
-        for (out, pair) in out[first + 1..].iter_mut().zip(run[first..].windows(2)) {
-            let change = pair[1] - pair[0];
-            *out = strength(moved.next(change)[1], size.next(change.abs())[1]);
+        let Some(mut cascade) = values.get(..=first).and_then(|head| Cascade::seeded(&moves(head), windows))
+        else {
+            return is_finite(values).then_some(column);
+        };
+        let [_, [moved, size]] = cascade.averages();
+        column.push(strength(moved, size));
+        for part in parts(values.len() - first - 1) {
+            let mut room = [[0.0; 2]; PART];
+            let room = &mut room[..part.len()];
+            let bars = values[first + part.start..=first + part.end].array_windows();
+            for (room, [past, now]) in room.iter_mut().zip(bars) {
+                *room = [now - past, (now - past).abs()];
+            }
+            let averages = cascade.feed(room)[1][..part.len()].iter();
+            column.extend(averages.map(|[moved, size]| strength(*moved, *size)));
         }
+        cascade.is_finite().then_some(column)
     })]
 }
 
@@ -81,7 +91,7 @@ pub(super) static COPPOCK: Indicator = Indicator {
     summary: "Coppock curve: a weighted average of the changes over two windows, in percent.",
     formula: "coppock = wma(roc(x, roc1) + roc(x, roc2), window)",
     source: "Coppock 1962; TA-Lib 0.8 COPPOCK. Unknown when a past value is 0 (TA-Lib: 0).",
-    numerics: "The weighted sum in double-double, divided once.",
+    numerics: "Weighted means of halves of the window are merged, so that nothing cancels.",
     over: Over::Series,
     params: &[bars("window", 10.0), bars("roc1", 11.0), bars("roc2", 14.0)],
     outputs: &["value"],
@@ -90,6 +100,6 @@ pub(super) static COPPOCK: Indicator = Indicator {
     compute: |source, p| {
         let [one, other] = [p[1], p[2]].map(|window| (ROC.compute)(source, &[window]).swap_remove(0));
         let both: Vec<f64> = one.iter().zip(&other).map(|(one, other)| one + other).collect();
-        vec![ExactSums::real(&both).weighted_means(window(p[0]))]
+        vec![weighted_means(&both, window(p[0]))]
     },
 };

@@ -1,8 +1,8 @@
 //! How long ago the extremes of a window were.
 
-use std::collections::VecDeque;
-
-use super::super::common::{WINDOW, unknown};
+use super::super::common::WINDOW;
+use super::super::extremes::newest_extremes;
+use super::super::smoothing::column;
 use super::super::{Indicator, Memory, Over, Source, window};
 
 /// Aroon.
@@ -42,24 +42,18 @@ pub(super) static AROONOSC: Indicator = Indicator {
 /// Up and down.
 fn aroon(source: &Source<'_>, window: usize) -> [Vec<f64>; 2] {
     let (high, low) = (source.candles.high, source.candles.low);
-    [recency(high, window, |old, new| old <= new), recency(low, window, |old, new| old >= new)]
+    [
+        recency(high, window, f64::NEG_INFINITY, |old, new| old <= new),
+        recency(low, window, f64::INFINITY, |old, new| old >= new),
+    ]
 }
 
 /// 100 where the extreme of the last `window + 1` values is the newest of them, 0 where it is the oldest. `gives_way`
 /// says whether an older value is no longer the extreme once the newer one is there.
-fn recency(values: &[f64], window: usize, gives_way: fn(f64, f64) -> bool) -> Vec<f64> {
-    let mut column = unknown(values.len());
-    // Candidates: each is the extreme of what comes after the one before it.
-    let mut open: VecDeque<usize> = VecDeque::new();
-    for (i, out) in column.iter_mut().enumerate() {
-        while open.pop_back_if(|&mut last| gives_way(values[last], values[i])).is_some() {}
-        open.push_back(i);
-        if open[0] + window < i {
-            open.pop_front();
-        }
-        if i >= window {
-            *out = 100.0 * ((window - (i - open[0])) as f64 / window as f64);
-        }
-    }
+fn recency(values: &[f64], window: usize, worst: f64, gives_way: impl Fn(f64, f64) -> bool) -> Vec<f64> {
+    let mut column = column(values.len(), window);
+    newest_extremes(values, window + 1, worst, gives_way, |bars| {
+        column.push(100.0 * ((window as f64 - bars) / window as f64));
+    });
     column
 }

@@ -1,8 +1,8 @@
 //! Where in its range a bar closes: who pressed harder.
 
-use super::super::common::{bars, unknown};
+use super::super::common::bars;
+use super::super::windows::sums;
 use super::super::{Indicator, Memory, Over, Source, window};
-use crate::exact::ExactSums;
 
 /// Ultimate oscillator.
 pub(super) static ULTOSC: Indicator = Indicator {
@@ -12,7 +12,7 @@ pub(super) static ULTOSC: Indicator = Indicator {
               / sum(range, n); ultosc = 100 * (4 * a(shortest) + 2 * a(middle) + a(longest)) / 7",
     source: "Williams 1985; TA-Lib ULTOSC; the windows may stand in any order, as there. A window without a range counts as \
              one half (TA-Lib: 0).",
-    numerics: "Window sums in double-double.",
+    numerics: "Sums of the window's own values, in pairs, so that no rounding stays behind when a jump leaves it; divided once.",
     over: Over::Candle,
     params: &[bars("short", 7.0), bars("middle", 14.0), bars("long", 28.0)],
     outputs: &["value"],
@@ -24,22 +24,25 @@ pub(super) static ULTOSC: Indicator = Indicator {
 fn ultosc(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let candles = &source.candles;
     let len = candles.close.len();
-    let (mut pressure, mut range) = (unknown(len), unknown(len));
-    for i in 1..len {
-        let (close, previous) = (candles.close[i], candles.close[i - 1]);
-        let bottom = candles.low[i].min(previous);
-        pressure[i] = close - bottom;
-        range[i] = candles.high[i].max(previous) - bottom;
-    }
-    let mut windows = [window(params[0]), window(params[1]), window(params[2])];
+    let mut windows = [0, 1, 2].map(|nth| window(params[nth]));
     windows.sort_unstable();
-    let (pressure, range) = (ExactSums::real(&pressure), ExactSums::real(&range));
-    let [short, middle, long] = windows.map(|window| {
-        let sums = pressure.window_sums(window).into_iter().zip(range.window_sums(window));
-        sums.map(|(pressure, range)| if range == 0.0 { 0.5 } else { pressure / range }).collect::<Vec<_>>()
-    });
-    let shares = short.iter().zip(&middle).zip(&long);
-    vec![shares.map(|((short, middle), long)| 100.0 * ((4.0 * short + 2.0 * middle + long) / 7.0)).collect()]
+    let close = candles.close;
+    let (high, low) = (&candles.high[..len], &candles.low[..len]);
+    // Pressure and range.
+    let term = |i: usize| {
+        let (close, previous) = (close[i], close[i - 1]);
+        let bottom = if low[i] < previous { low[i] } else { previous };
+        let top = if high[i] > previous { high[i] } else { previous };
+        [close - bottom, top - bottom]
+    };
+    let share = |[pressure, range]: [f64; 2]| if range == 0.0 { 0.5 } else { pressure / range };
+    let of = |window: usize| {
+        let [shares] = sums(1..len, window, term, |sums, _| [share(sums)]);
+        shares
+    };
+    let (middle, long) = (of(windows[1]), of(windows[2]));
+    let weighed = |short: f64, i: usize| 100.0 * ((4.0 * short + 2.0 * middle[i] + long[i]) / 7.0);
+    sums(1..len, windows[0], term, |sums, i| [weighed(share(sums), i)]).into()
 }
 
 /// Balance of power.

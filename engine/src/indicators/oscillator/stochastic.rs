@@ -1,7 +1,8 @@
 //! Where a value stands in its recent range, unsmoothed and of other kinds.
 
 use super::super::average::kind::{Average, SIMPLE, WILDER, chain, kind};
-use super::super::common::{WINDOW, bars, highest, lowest};
+use super::super::common::{WINDOW, bars};
+use super::super::extremes::of_range;
 use super::super::momentum::RSI;
 use super::super::{Indicator, Memory, Over, Source, window};
 
@@ -14,7 +15,7 @@ pub(super) static STOCHF: Indicator = Indicator {
     summary: "Fast stochastic oscillator, 0 to 100: where the close stands in the range of the last `k` bars, and its average.",
     formula: "k = 100 * (close - lowest(low, k)) / (highest(high, k) - lowest(low, k)); d = ma(k, d, d_type)",
     source: "Lane; TA-Lib STOCHF; both outputs begin together. A range of zero gives 50 (TA-Lib: 0).",
-    numerics: "Extremes are values of the series; a simple average is an exact window mean.",
+    numerics: "Extremes are values of the series; a simple average is merged in halves.",
     over: Over::Candle,
     params: &[bars("k", 5.0), bars("d", 3.0), kind("d_type", SIMPLE)],
     outputs: &["k", "d"],
@@ -30,7 +31,7 @@ pub(super) static STOCHRSI: Indicator = Indicator {
     formula: "r = rsi(x, window); k = 100 * (r - lowest(r, k)) / (highest(r, k) - lowest(r, k)); d = ma(k, d, d_type)",
     source: "Chande and Kroll 1994; TA-Lib STOCHRSI, with the seed of its rsi; both outputs begin together. A range of zero, \
              or of rounding (1e-10), gives 50 (TA-Lib: 0, or a share of the rounding).",
-    numerics: "That of rsi; a simple average is an exact window mean.",
+    numerics: "That of rsi; a simple average is merged in halves.",
     over: Over::Series,
     params: &[bars("window", 14.0), bars("k", 5.0), bars("d", 3.0), kind("d_type", SIMPLE)],
     outputs: &["k", "d"],
@@ -40,8 +41,7 @@ pub(super) static STOCHRSI: Indicator = Indicator {
     },
     compute: |source, p| {
         let rsi = (RSI.compute)(source, &p[..1]).swap_remove(0);
-        let (top, bottom) = (highest(&rsi, window(p[1])), lowest(&rsi, window(p[1])));
-        smoothed(places(&rsi, &top, &bottom, RSI_ROUNDING), Average::new(p[2], p[3]), source)
+        smoothed(places(&rsi, &rsi, &rsi, window(p[1]), RSI_ROUNDING), Average::new(p[2], p[3]), source)
     },
 };
 
@@ -93,28 +93,26 @@ pub(super) static WILLR: Indicator = Indicator {
 
 fn willr(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let candles = &source.candles;
-    let top = highest(candles.high, window(params[0]));
-    let bottom = lowest(candles.low, window(params[0]));
-    let below = candles.close.iter().zip(top.iter().zip(&bottom)).map(|(close, (top, bottom))| {
+    let below = |top: f64, bottom: f64, bar: usize| {
         let range = top - bottom;
-        if range == 0.0 { -50.0 } else { -100.0 * ((top - close) / range) }
-    });
-    vec![below.collect()]
+        if range == 0.0 { -50.0 } else { -100.0 * ((top - candles.close[bar]) / range) }
+    };
+    vec![of_range(candles.high, candles.low, window(params[0]), below)]
 }
 
 /// Where the close stands in the range of the last `window` bars, in percent; the middle of no range.
 pub(super) fn raw(source: &Source<'_>, window: usize) -> Vec<f64> {
     let candles = &source.candles;
-    places(candles.close, &highest(candles.high, window), &lowest(candles.low, window), 0.0)
+    places(candles.close, candles.high, candles.low, window, 0.0)
 }
 
-/// Where values stand between two lines, in percent; the middle where those are no more than `least` apart.
-fn places(values: &[f64], top: &[f64], bottom: &[f64], least: f64) -> Vec<f64> {
-    let place = |(value, (top, bottom)): (&f64, (&f64, &f64))| {
+/// Where values stand between the highest and the lowest of a window, in percent; the middle where those are no more than
+/// `least` apart.
+fn places(values: &[f64], above: &[f64], below: &[f64], window: usize, least: f64) -> Vec<f64> {
+    of_range(above, below, window, |top, bottom, bar| {
         let range = top - bottom;
-        if range <= least { 50.0 } else { 100.0 * ((value - bottom) / range) }
-    };
-    values.iter().zip(top.iter().zip(bottom)).map(place).collect()
+        if range <= least { 50.0 } else { 100.0 * ((values[bar] - bottom) / range) }
+    })
 }
 
 /// A line and its average, which begin together.
