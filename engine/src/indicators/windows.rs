@@ -73,6 +73,7 @@ pub(super) fn merged<const L: usize, const M: usize>(
 }
 
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "the bar indexes each of the lanes")]
 fn fill<const L: usize>(out: &mut [Vec<f64>; L], count: usize, value: impl Fn(usize) -> [f64; L]) {
     let out = out.each_mut().map(|lane| &mut lane[..count]);
     for i in 0..count {
