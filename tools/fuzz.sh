@@ -19,7 +19,9 @@ export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
 -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing"
 host=$(rustc -vV | sed -n 's/^host: //p')
 target_dir=${CARGO_TARGET_DIR:-$PWD/target}/fuzz
-cargo build --quiet --release --locked --manifest-path fuzz/Cargo.toml --target "$host" --target-dir "$target_dir"
+# The versions that everything else is built with.
+cp Cargo.lock fuzz/Cargo.lock
+cargo build --quiet --release --manifest-path fuzz/Cargo.toml --target "$host" --target-dir "$target_dir"
 
 for target in "${targets[@]}"; do
     # What CI finds new it does not keep: a scratch folder takes it unless the run is long enough to be meant for the corpus.

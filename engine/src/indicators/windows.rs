@@ -180,3 +180,55 @@ pub(super) fn spreads(
     let [column] = merged(bars, window, term, merge, value);
     column
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values between 0 and 1, the same on every machine.
+    fn values(seed: u64, len: usize) -> Vec<f64> {
+        let mut state = seed;
+        let next = |_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 11) as f64 / (1_u64 << 53) as f64
+        };
+        (0..len).map(next).collect()
+    }
+
+    fn near(found: f64, expected: f64) -> bool {
+        (found - expected).abs() <= 1e-12 * expected.abs().max(1.0)
+    }
+
+    #[test]
+    fn merged_windows_are_those_of_plain_loops() {
+        let (x, y) = (values(1, 1700), values(2, 1700));
+        for window in [1, 2, 3, 7, 64, 65, 511, 512, 513, 1000, 1700] {
+            let (mean, weighted) = (means(&x, window), weighted_means(&x, window));
+            let [sum] = sums(0..x.len(), window, |i| [x[i]], |sum, _| sum);
+            let covariance = spreads(0..x.len(), window, |i| [x[i], y[i]], |spread, _| spread.xy);
+            assert!(mean[..window - 1].iter().chain(&sum[..window - 1]).all(|v| v.is_nan()), "{window}");
+            for end in (window..=x.len()).step_by(37) {
+                let (i, n) = (end - 1, window as f64);
+                let (x, y) = (&x[end - window..end], &y[end - window..end]);
+                let total: f64 = x.iter().sum();
+                assert!(near(sum[i], total) && near(mean[i], total / n), "{window} at {i}");
+                let levers: f64 = x.iter().enumerate().map(|(k, x)| (k + 1) as f64 * x).sum();
+                assert!(near(weighted[i], levers / (n * (n + 1.0) / 2.0)), "{window} at {i}");
+                let (mean_x, mean_y) = (total / n, y.iter().sum::<f64>() / n);
+                let products: f64 = x.iter().zip(y).map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
+                assert!((covariance[i] - products).abs() <= 1e-11 * n, "{window} at {i}");
+            }
+        }
+    }
+
+    #[test]
+    fn equal_values_have_exactly_their_value_as_mean_and_no_spread() {
+        let flat = vec![0.1; 900];
+        for window in [1, 3, 100, 777] {
+            assert!(means(&flat, window)[window - 1..].iter().all(|&mean| mean == 0.1));
+            assert!(weighted_means(&flat, window)[window - 1..].iter().all(|&mean| mean == 0.1));
+            let spread = spreads(0..900, window, |i| [flat[i], flat[i]], |s, _| s.xx + s.yy + s.xy);
+            assert!(spread[window - 1..].iter().all(|&spread| spread == 0.0));
+        }
+    }
+}
