@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use blockgrid_datasets::{DatasetError, read_file, write_columns};
+use blockgrid_datasets::import::{ImportOptions, read_file_with};
+use blockgrid_datasets::{DatasetError, write_columns};
 use blockgrid_engine::expr;
 use blockgrid_engine::graph::{Compiler, Evaluator, Graph, NodeId, Op, Scope, TRUE, Type, UNKNOWN};
 use blockgrid_engine::{Candles, Interval};
@@ -79,8 +80,15 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
 fn candles(args: &EvalArgs) -> Result<Candles, Failure> {
     let path = Path::new(&args.data);
     if path.is_file() || path.extension().is_some() {
-        let file =
-            read_file(path, args.interval).map_err(|error: DatasetError| Failure::data("--data", error))?;
+        // With every bit, and with all the columns that expressions may name.
+        let options = ImportOptions {
+            interval: args.interval,
+            exact: true,
+            all_columns: true,
+            ..ImportOptions::default()
+        };
+        let file = read_file_with(path, &options)
+            .map_err(|error| Failure::data("--data", DatasetError::from(error)))?;
         return Ok(file.candles);
     }
     let bad = |field: &str, message: String| Failure::input("cannot use the data", field, message);

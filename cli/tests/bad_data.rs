@@ -139,7 +139,15 @@ fn files_that_do_not_fit_what_is_asked() {
     );
     on(
         json!({"file": "x.csv", "interval": "1d"}),
-        &["spec.data.file: `x.csv` has 191 bad rows", "line 3: ", "1d candle (UTC): check the interval"],
+        &["spec.data.file: `x.csv`: it holds candles of 1h, not of 1d: `blockgrid data import`", "or ask 1h"],
+    );
+    on(
+        json!({"file": "x.csv", "interval": "1d", "quality": "warn"}),
+        &["spec.data.file: `x.csv`: it holds candles of 1h, not of 1d"],
+    );
+    on(
+        json!({"file": "x.csv", "interval": "1m"}),
+        &["spec.data.file: `x.csv`: it holds candles of 1h, and no two of them are 1m apart: ask 1h"],
     );
     on(
         json!({"file": "x.csv", "from": "2030-01-01"}),

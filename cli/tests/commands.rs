@@ -119,6 +119,17 @@ fn eval_prints_the_last_rows_of_every_expression() {
 }
 
 #[test]
+fn eval_reads_the_columns_beside_the_candles() {
+    let folder = candles();
+    let lines = csv_lines(5);
+    let with: Vec<String> = lines.iter().enumerate().map(|(i, line)| format!("{line},{}", i + 1)).collect();
+    let text = format!("timestamp,open,high,low,close,volume,Open Interest\n{}\n", with.join("\n"));
+    std::fs::write(folder.path().join("x.csv"), text).unwrap();
+    let ran = eval(folder.path(), &["sma(open_interest, 5)", "--tail", "1"]).ok();
+    assert!(ran.stdout.contains(" 3 "), "{}", ran.stdout);
+}
+
+#[test]
 fn eval_gives_a_column_for_each_output_and_other_intervals() {
     let folder = candles();
     let all = [

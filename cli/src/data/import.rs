@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use blockgrid_datasets::import::{
-    BadRows, Columns, Detected, ImportOptions, Imported, ImportedSeries, Progress, TimeUnit, import,
+    BadRows, Columns, Detected, ImportError, ImportOptions, Imported, ImportedSeries, Progress, TimeUnit,
+    import,
 };
-use blockgrid_datasets::{About, Catalogue, Manifest};
+use blockgrid_datasets::{About, Catalogue, DatasetError, Manifest};
 use blockgrid_engine::Interval;
 use blockgrid_results::format::{decimal, instant};
 use clap::{Args, ValueEnum, ValueHint};
@@ -134,7 +135,12 @@ pub(crate) fn import_files(args: &ImportArgs) -> Result<(), Failure> {
     bar.finish_and_clear();
     let imported = imported.map_err(|error| {
         if error.is_input_error() {
-            Failure::input("cannot import", "FILE", error.to_string())
+            let mut message = error.to_string();
+            if matches!(error, DatasetError::Import(ImportError::BadRows(_))) {
+                message +=
+                    "\n    mend the file, or leave such rows out with --bad-rows drop (they become gaps)";
+            }
+            Failure::input("cannot import", "FILE", message)
         } else {
             Failure::Failed(anyhow::Error::new(error).context("failed to import; the data set is as it was"))
         }

@@ -210,11 +210,25 @@ impl Checker {
         asked: Option<Interval>,
         named: Option<Interval>,
     ) -> Result<Interval, ImportError> {
-        if let Some(asked) = asked {
-            return Ok(asked);
-        }
+        /// Rows of which one distance at least is the interval, however sparse the market.
+        const TELLING: u64 = 100;
         let error = |message| ImportError::Interval { file: file.to_owned(), message };
         let most = self.distances.iter().max_by_key(|(ms, count)| (**count, -**ms));
+        if let Some(asked) = asked {
+            let held = most.and_then(|(ms, _)| Interval::from_millis(*ms));
+            return match held {
+                // Its candles would be those at the full hour alone, as if they were hours.
+                Some(held) if held < asked && asked.is_multiple_of(held) => Err(error(format!(
+                    "it holds candles of {held}, not of {asked}: `blockgrid data import` makes a data set of it, which serves {asked} too; or ask {held}"
+                ))),
+                Some(held) if self.rows >= TELLING && !self.distances.contains_key(&asked.millis()) => {
+                    Err(error(format!(
+                        "it holds candles of {held}, and no two of them are {asked} apart: ask {held}"
+                    )))
+                }
+                _ => Ok(asked),
+            };
+        }
         let Some((&ms, &count)) = most else {
             return named.ok_or_else(|| {
                 error(format!("the interval cannot be told from {} candle(s): give it, as in `interval: 1h` or --interval 1h", self.rows))

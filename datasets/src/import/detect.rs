@@ -219,10 +219,16 @@ impl Finder<'_> {
             return Err(ImportError::Empty { file: self.file.to_owned() });
         }
         let (time, day_or_month) = self.time(&header, &mut roles)?;
-        let numbers = self.numbers(&roles)?;
+        let numbers = self.numbers(&roles, delimiter)?;
         self.keep_numbers(&mut roles, numbers, vendor);
         let reader = TimeReader { format: time.clone(), zone: None, by_magnitude: false };
         let times = self.times(&roles, &reader);
+        let assumes_utc = self.options.time_zone.is_none()
+            && matches!(time, TimeFormat::Civil { .. })
+            && roles
+                .iter()
+                .position(|role| *role == Role::Time)
+                .is_some_and(|at| self.column(at).any(is_local));
         let symbol = self.options.symbol.clone().or(in_column).or(named.symbol);
         let detected = Detected {
             file: self.file.to_owned(),
@@ -233,6 +239,7 @@ impl Finder<'_> {
             skipped: self.skipped,
             columns: names.into_iter().zip(roles).collect(),
             numbers,
+            assumes_utc,
             time,
             newest_first: newest_first(&times),
             spacing: spacing(&times),
@@ -399,16 +406,22 @@ impl Finder<'_> {
         }
     }
 
-    fn numbers(&self, roles: &[Role]) -> Result<NumberStyle, ImportError> {
+    fn numbers(&self, roles: &[Role], delimiter: u8) -> Result<NumberStyle, ImportError> {
         let candle = [Role::Open, Role::High, Role::Low, Role::Close, Role::Volume];
         let columns: Vec<usize> = (0..roles.len()).filter(|i| candle.contains(&roles[*i])).collect();
         let samples = columns.iter().flat_map(|i| self.column(*i));
-        match guess(samples, self.options.decimal) {
+        match guess(samples, self.options.decimal, delimiter == b';') {
             StyleGuess::Style(style) => Ok(style),
-            StyleGuess::Ambiguous => Err(ImportError::Ambiguous {
-                file: self.file.to_owned(),
-                message: "numbers such as `1,234` may have a decimal comma or a comma between thousands: say which with --decimal , or --decimal .".to_owned(),
-            }),
+            StyleGuess::Ambiguous(sign) => {
+                let name = if sign == b',' { "comma" } else { "point" };
+                Err(ImportError::Ambiguous {
+                    file: self.file.to_owned(),
+                    message: format!(
+                        "numbers such as `1{}234` may have a decimal {name} or a {name} between thousands: say which with --decimal , or --decimal .",
+                        char::from(sign)
+                    ),
+                })
+            }
         }
     }
 
@@ -448,6 +461,15 @@ impl Finder<'_> {
 }
 
 /// Whether more candles come before the one above them than after it.
+/// Whether a time says neither a zone nor an offset: nothing after the time of day but its fraction or AM and PM.
+fn is_local(text: &str) -> bool {
+    let text = text.trim();
+    let of_day = text.rfind(':').map_or("", |at| &text[at..]);
+    !(text.ends_with(['Z', 'z']) || text.ends_with("UTC") || text.ends_with("GMT"))
+        && !text.get(10..).is_some_and(|rest| rest.contains(['+', '-']))
+        && !of_day.is_empty()
+}
+
 pub(crate) fn newest_first(times: &[i64]) -> bool {
     let down = times.windows(2).filter(|pair| pair[1] < pair[0]).count();
     let up = times.windows(2).filter(|pair| pair[1] > pair[0]).count();

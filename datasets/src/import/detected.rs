@@ -57,6 +57,8 @@ pub struct Detected {
     pub numbers: NumberStyle,
     /// The format of times.
     pub time: TimeFormat,
+    /// Whether times have no zone and none was given, so that they are read as UTC.
+    pub assumes_utc: bool,
     /// Whether the newest candle comes first.
     pub newest_first: bool,
     /// The most frequent distance of candles at the beginning, if it is an interval.
@@ -143,7 +145,8 @@ impl fmt::Display for Detected {
             names => writeln!(f, " (not kept: {})", names.join(", "))?,
         }
         let order = if self.newest_first { "newest first" } else { "oldest first" };
-        writeln!(f, "  time      {}, {order}", self.time)?;
+        let zone = if self.assumes_utc { " without a zone, read as UTC (else: --time-zone)" } else { "" };
+        writeln!(f, "  time      {}{zone}, {order}", self.time)?;
         let interval =
             |found: Option<Interval>| found.map_or_else(|| "unknown".to_owned(), |i| i.to_string());
         let symbol = self.symbol.as_deref().unwrap_or("unknown");

@@ -64,13 +64,18 @@ fn ungroup(whole: &str, sign: u8) -> Option<String> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StyleGuess {
     Style(NumberStyle),
-    /// `1,234` may be a thousand or one: nothing in the samples tells.
-    Ambiguous,
+    /// `1,234` (or `1.234`, with this sign) may be a thousand or one: nothing in the samples tells.
+    Ambiguous(u8),
 }
 
-/// Guesses the style of numbers. Samples that are no numbers are passed over.
-pub(crate) fn guess<'a>(samples: impl Iterator<Item = &'a str>, given: Option<u8>) -> StyleGuess {
-    let mut comma_groups = false;
+/// Guesses the style of numbers. Samples that are no numbers are passed over. A file whose fields stand between
+/// semicolons comes from where a comma may be decimal, so that `1.234` alone does not tell either.
+pub(crate) fn guess<'a>(
+    samples: impl Iterator<Item = &'a str>,
+    given: Option<u8>,
+    semicolons: bool,
+) -> StyleGuess {
+    let (mut comma_groups, mut point_groups) = (false, false);
     let mut decimal = given;
     let mut thousands = None;
     for text in samples {
@@ -99,14 +104,21 @@ pub(crate) fn guess<'a>(samples: impl Iterator<Item = &'a str>, given: Option<u8
                 Some(_) if !unsigned.starts_with('0') => comma_groups = true,
                 _ => decimal = decimal.or(Some(b',')),
             }
+        } else {
+            match ungroup(unsigned, b'.') {
+                Some(_) if !unsigned.starts_with('0') => point_groups = true,
+                _ => decimal = decimal.or(Some(b'.')),
+            }
         }
     }
     match decimal {
-        None if comma_groups => StyleGuess::Ambiguous,
+        None if comma_groups => StyleGuess::Ambiguous(b','),
+        None if point_groups && semicolons => StyleGuess::Ambiguous(b'.'),
         None => StyleGuess::Style(NumberStyle { decimal: b'.', thousands }),
         Some(decimal) => {
             let comma = (decimal == b'.' && comma_groups).then_some(b',');
-            let thousands = thousands.or(comma).filter(|sign| *sign != decimal);
+            let point = (decimal == b',' && point_groups).then_some(b'.');
+            let thousands = thousands.or(comma).or(point).filter(|sign| *sign != decimal);
             StyleGuess::Style(NumberStyle { decimal, thousands })
         }
     }
@@ -133,14 +145,21 @@ mod tests {
             (&["1.234.567"], style(b',', Some(b'.'))),
             (&["1'234.5"], style(b'.', Some(b'\''))),
             (&["1 234", "5.5"], style(b'.', Some(b' '))),
-            (&["1,234"], StyleGuess::Ambiguous),
-            (&["1,234", "abc", ""], StyleGuess::Ambiguous),
+            (&["1,234"], StyleGuess::Ambiguous(b',')),
+            (&["1,234", "abc", ""], StyleGuess::Ambiguous(b',')),
+            (&["1,234", "5.678"], StyleGuess::Ambiguous(b',')),
             (&["5.33e-05"], style(b'.', None)),
         ] {
-            assert_eq!(guess(samples.iter().copied(), None), expected, "{samples:?}");
+            assert_eq!(guess(samples.iter().copied(), None, false), expected, "{samples:?}");
         }
-        assert_eq!(guess(["1,234"].into_iter(), Some(b'.')), style(b'.', Some(b',')));
-        assert_eq!(guess(["1,234"].into_iter(), Some(b',')), style(b',', None));
+        let of = |samples: &[&'static str], given| guess(samples.to_vec().into_iter(), given, true);
+        assert_eq!(of(&["1,234"], Some(b'.')), style(b'.', Some(b',')));
+        assert_eq!(of(&["1,234"], Some(b',')), style(b',', None));
+        assert_eq!(of(&["1.500", "656"], None), StyleGuess::Ambiguous(b'.'));
+        assert_eq!(of(&["1.500", "3923,29"], None), style(b',', Some(b'.')));
+        assert_eq!(of(&["1.500", "1.25"], None), style(b'.', None));
+        assert_eq!(of(&["1.500"], Some(b',')), style(b',', Some(b'.')));
+        assert_eq!(of(&["1.500"], Some(b'.')), style(b'.', None));
     }
 
     #[test]

@@ -53,7 +53,8 @@ pub(crate) fn of(rows: &[Record], is_clock: impl Fn(&str) -> bool) -> Shape {
         7 if whole(6) && candles(1, 2, 3, 4) => {
             Shape::Known(of(&[Role::Time], &[Role::Volume, other("trades")]), Some("Kraken"))
         }
-        8 if whole(7) && candles(1, 2, 3, 4) => {
+        // What stands in the sixth column must be a price of the candle.
+        8 if whole(7) && candles(1, 2, 3, 4) && candles(5, 2, 3, 5) => {
             Shape::Known(of(&[Role::Time], &[other("vwap"), Role::Volume, other("trades")]), Some("Kraken"))
         }
         12 if binance(&rows) => Shape::Known(

@@ -134,6 +134,7 @@ impl TableBatches {
                 columns: names.into_iter().zip(roles).collect(),
                 numbers: NumberStyle::default(),
                 time: time.format.clone(),
+                assumes_utc: false,
                 newest_first: false,
                 spacing: None,
                 named_interval: named.interval,

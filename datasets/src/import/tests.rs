@@ -116,6 +116,15 @@ fn csv_errors_name_line_and_column() {
             error("timestamp;open;high;low;close;volume\n0;1,000;1,000;1,000;1,000;1,000\n"),
             &["may have a decimal comma", "--decimal"],
         ),
+        (
+            error("timestamp;open;high;low;close;volume\n0;1.500;1.502;1.494;1.495;656\n"),
+            &["may have a decimal point", "--decimal"],
+        ),
+        // Eight columns whose sixth is no price of the candle are not Kraken's.
+        (
+            error("1700000000,1,2,1,1.5,3923.5,5885.25,12\n1700003600,1,2,1,1.5,3923.5,5885.25,12\n"),
+            &["--columns"],
+        ),
     ] {
         for part in parts {
             assert!(found.contains(part), "`{part}` is not in: {found}");

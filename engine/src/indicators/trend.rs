@@ -47,7 +47,8 @@ pub(super) static PLUS_DI: Indicator = Indicator {
     summary: "Positive directional indicator, 0 to 100: upward movement as a share of the true range.",
     formula: "plus_di = 100 * P / T; P and T are Wilder's sums (s += x - s / window) of +DM and the true range. +DM = high \
               - high[1] where that is positive and more than low[1] - low, else 0",
-    source: "Wilder 1978; TA-Lib PLUS_DI, with its seed. Without a true range it is 0.",
+    source: "Wilder 1978; TA-Lib PLUS_DI, with its seed; also for a window of 1 (TA-Lib: a fraction, not percent). Without a \
+             true range it is 0.",
     numerics: "Wilder's sums as averages of rma.",
     over: Over::Candle,
     params: &[WINDOW],
@@ -63,7 +64,8 @@ pub(super) static MINUS_DI: Indicator = Indicator {
     summary: "Negative directional indicator, 0 to 100: downward movement as a share of the true range.",
     formula: "minus_di = 100 * M / T; M and T are Wilder's sums (s += x - s / window) of -DM and the true range. -DM = \
               low[1] - low where that is positive and more than high - high[1], else 0",
-    source: "Wilder 1978; TA-Lib MINUS_DI, with its seed. Without a true range it is 0.",
+    source: "Wilder 1978; TA-Lib MINUS_DI, with its seed; also for a window of 1 (TA-Lib: a fraction, not percent). Without a \
+             true range it is 0.",
     numerics: "Wilder's sums as averages of rma.",
     over: Over::Candle,
     params: &[WINDOW],
