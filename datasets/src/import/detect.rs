@@ -460,16 +460,15 @@ impl Finder<'_> {
     }
 }
 
-/// Whether more candles come before the one above them than after it.
-/// Whether a time says neither a zone nor an offset: nothing after the time of day but its fraction or AM and PM.
+/// Whether a time of day says neither a zone nor an offset.
 fn is_local(text: &str) -> bool {
     let text = text.trim();
-    let of_day = text.rfind(':').map_or("", |at| &text[at..]);
-    !(text.ends_with(['Z', 'z']) || text.ends_with("UTC") || text.ends_with("GMT"))
-        && !text.get(10..).is_some_and(|rest| rest.contains(['+', '-']))
-        && !of_day.is_empty()
+    let named = ["Z", "z", "UTC", "GMT"].iter().any(|zone| text.ends_with(zone));
+    let offset = text.get(10..).is_some_and(|rest| rest.contains(['+', '-']));
+    text.contains(':') && !named && !offset
 }
 
+/// Whether more candles come before the one above them than after it.
 pub(crate) fn newest_first(times: &[i64]) -> bool {
     let down = times.windows(2).filter(|pair| pair[1] < pair[0]).count();
     let up = times.windows(2).filter(|pair| pair[1] > pair[0]).count();

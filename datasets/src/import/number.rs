@@ -152,7 +152,7 @@ mod tests {
         ] {
             assert_eq!(guess(samples.iter().copied(), None, false), expected, "{samples:?}");
         }
-        let of = |samples: &[&'static str], given| guess(samples.to_vec().into_iter(), given, true);
+        let of = |samples: &[&'static str], given| guess(samples.iter().copied(), given, true);
         assert_eq!(of(&["1,234"], Some(b'.')), style(b'.', Some(b',')));
         assert_eq!(of(&["1,234"], Some(b',')), style(b',', None));
         assert_eq!(of(&["1.500", "656"], None), StyleGuess::Ambiguous(b'.'));
