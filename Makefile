@@ -6,7 +6,7 @@ SHELL := bash
 
 CARGO ?= cargo
 JOB ?= examples/sma-crossover.yaml
-FUZZ_SECONDS ?= 20
+FUZZ_SECONDS ?=
 # Written by `make parity` alone; nothing of the build needs Python.
 VENV ?= target/venv
 
@@ -39,7 +39,7 @@ deny: ## Licences, sources and versions of dependencies, if cargo-deny is instal
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check bans licenses sources; \
 	else echo "skipped: cargo-deny is not installed (compiling it takes minutes): cargo install --locked cargo-deny"; fi
 
-fuzz: ## Run each fuzzer for FUZZ_SECONDS each (an hour: make fuzz FUZZ_SECONDS=3600).
+fuzz: ## Run the fuzzers for a moment; an hour each: make fuzz FUZZ_SECONDS=3600.
 	@bash tools/fuzz.sh $(FUZZ_SECONDS)
 
 generated: ## Fail if a generated file is not what the code generates.

@@ -3,5 +3,7 @@
 
 #[path = "../harness.rs"]
 mod harness;
+#[path = "../run.rs"]
+mod run;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| harness::candles(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| run::run(harness::candles, data));
