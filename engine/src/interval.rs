@@ -66,6 +66,15 @@ impl Interval {
     }
 }
 
+/// The UTC milliseconds of an instant as people write it: RFC 3339, or a date, which is midnight UTC.
+pub fn instant_ms(text: &str) -> Option<i64> {
+    let instant = text.parse::<jiff::Timestamp>().ok().or_else(|| {
+        let date = text.parse::<jiff::civil::Date>().ok().filter(|_| text.len() == "2024-01-01".len())?;
+        date.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+    });
+    instant.map(jiff::Timestamp::as_millisecond)
+}
+
 impl FromStr for Interval {
     type Err = IntervalError;
 

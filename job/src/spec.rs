@@ -9,7 +9,7 @@ use blockgrid_engine::sim::Execution;
 use blockgrid_engine::strategy::Strategy;
 use serde_json::{Value, json};
 
-pub use data::{DataSource, DataSpec, Fill, FillGaps, Quality, SymbolSpec, instant_ms};
+pub use data::{DataSource, DataSpec, Fill, FillGaps, Quality, SymbolSpec};
 pub use sweep::{Axis, Direction, ObjectiveSpec, SweepSpec};
 
 use crate::decode::{Errors, Field, FieldError, Object};

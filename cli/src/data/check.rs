@@ -5,7 +5,7 @@ use std::path::Path;
 use blockgrid_datasets::quality::{Checker, Finding, Report, Severity, Thresholds, add_stale};
 use blockgrid_datasets::{Batch, Dataset, DatasetError, file_batches};
 use blockgrid_engine::Interval;
-use blockgrid_job::instant_ms;
+use blockgrid_engine::interval::instant_ms;
 use blockgrid_job::quote::grouped;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, TableStyle};

@@ -229,15 +229,7 @@ impl Footer {
         let mut wanted = Vec::with_capacity(leaves.len());
         for (i, (name, leaf)) in leaves.iter().enumerate() {
             let Some(leaf) = *leaf else { continue };
-            let chunk = self.metadata.metadata().row_group(group).column(leaf);
-            let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
-            let range = u64::try_from(start)
-                .ok()
-                .zip(u64::try_from(chunk.compressed_size()).ok())
-                .and_then(|(start, len)| Some(start..start.checked_add(len)?))
-                .filter(|range| range.end <= object.size && range.start < range.end)
-                .ok_or_else(|| object.corrupt(name, group, "it lies outside the file"))?;
-            wanted.push((i, leaf, range));
+            wanted.push((i, leaf, self.chunk_range(object, name, group, leaf)?));
         }
         let ranges: Vec<_> = wanted.iter().map(|(_, _, range)| range.clone()).collect();
         let chunks = object
@@ -247,13 +239,7 @@ impl Footer {
             .map_err(|e| DatasetError::store(&object.file, &e))?;
         for ((i, leaf, range), bytes) in wanted.into_iter().zip(chunks) {
             let name = &leaves[i].0;
-            let sum = self.sums.as_ref().and_then(|groups| groups.get(group)?.get(leaf));
-            if sum.is_some_and(|sum| *sum != chunk_sum(&bytes)) {
-                return Err(object.corrupt(name, group, "its SHA-256 is not the one in the footer"));
-            }
-            let chunk = Chunk { start: range.start, bytes, size: object.size };
-            let array =
-                self.decode(chunk, group, leaf).map_err(|message| object.corrupt(name, group, message))?;
+            let array = self.chunk_values(object, name, group, leaf, range.start, bytes)?;
             let beside = i >= COLUMNS.len();
             let nulls = beside || (table.nulls && i > 0);
             if !nulls && array.null_count() > 0 {
@@ -282,6 +268,42 @@ impl Footer {
             values.resize(rows, f64::NAN);
         }
         Ok(ranges.iter().map(|range| range.end - range.start).sum())
+    }
+
+    /// Where the chunk of a column stands in the file.
+    fn chunk_range(
+        &self,
+        object: &Object,
+        name: &str,
+        group: usize,
+        leaf: usize,
+    ) -> Result<Range<u64>, DatasetError> {
+        let chunk = self.metadata.metadata().row_group(group).column(leaf);
+        let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+        u64::try_from(start)
+            .ok()
+            .zip(u64::try_from(chunk.compressed_size()).ok())
+            .and_then(|(start, len)| Some(start..start.checked_add(len)?))
+            .filter(|range| range.end <= object.size && range.start < range.end)
+            .ok_or_else(|| object.corrupt(name, group, "it lies outside the file"))
+    }
+
+    /// The values of a column's chunk, which begins at `start` of the file, once its sum is the one in the footer.
+    fn chunk_values(
+        &self,
+        object: &Object,
+        name: &str,
+        group: usize,
+        leaf: usize,
+        start: u64,
+        bytes: Bytes,
+    ) -> Result<ArrayRef, DatasetError> {
+        let sum = self.sums.as_ref().and_then(|groups| groups.get(group)?.get(leaf));
+        if sum.is_some_and(|sum| *sum != chunk_sum(&bytes)) {
+            return Err(object.corrupt(name, group, "its SHA-256 is not the one in the footer"));
+        }
+        let chunk = Chunk { start, bytes, size: object.size };
+        self.decode(chunk, group, leaf).map_err(|message| object.corrupt(name, group, message))
     }
 
     fn decode(&self, chunk: Chunk, group: usize, leaf: usize) -> Result<ArrayRef, String> {

@@ -1,6 +1,7 @@
 //! `spec.data`: what a job runs on.
 
 use blockgrid_engine::Interval;
+use blockgrid_engine::interval::instant_ms;
 use blockgrid_engine::sim::SymbolRules;
 use serde::Serialize;
 
@@ -235,13 +236,4 @@ fn time(object: &Object<'_>, key: &'static str) -> Option<i64> {
         field.wanted("an instant such as 2024-01-01T00:00:00Z, or a date such as 2024-01-01 (midnight UTC)");
     }
     instant
-}
-
-/// The UTC milliseconds of an instant as people write it: RFC 3339, or a date, which is midnight UTC.
-pub fn instant_ms(text: &str) -> Option<i64> {
-    let instant = text.parse::<jiff::Timestamp>().ok().or_else(|| {
-        let date = text.parse::<jiff::civil::Date>().ok().filter(|_| text.len() == "2024-01-01".len())?;
-        date.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
-    });
-    instant.map(jiff::Timestamp::as_millisecond)
 }

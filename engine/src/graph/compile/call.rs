@@ -5,7 +5,7 @@ use crate::expr::{Expr, ExprError, Kind, nearest};
 use crate::graph::functions::{self, math_value};
 use crate::graph::{CrossRule, NodeId, Op, Type};
 use crate::indicators::{self, Domain, Indicator, Over, Param};
-use crate::interval::Interval;
+use crate::interval::{Interval, instant_ms};
 
 impl Compiler<'_> {
     pub(super) fn call(
@@ -314,7 +314,7 @@ fn worded(
                 Err(place.error(arg.at, message))
             }
         },
-        Domain::Instant => match instant(text) {
+        Domain::Instant => match instant_ms(text) {
             Some(ms) => Ok(Some(ms as f64)),
             None => {
                 let message = format!(
@@ -325,15 +325,6 @@ fn worded(
         },
         _ => Ok(None),
     }
-}
-
-/// RFC 3339, or a date, midnight UTC; in milliseconds.
-fn instant(text: &str) -> Option<i64> {
-    let at = text.parse::<jiff::Timestamp>().ok().or_else(|| {
-        let date = text.parse::<jiff::civil::Date>().ok().filter(|_| text.len() == "2024-01-01".len())?;
-        date.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
-    });
-    at.map(jiff::Timestamp::as_millisecond)
 }
 
 /// How an indicator is called: `bbands(series, window, deviations=2)`.
