@@ -2,6 +2,7 @@
 //! fill rules, account, metrics and parameter sweeps. No I/O, no clocks, no ambient randomness.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+pub mod bits;
 pub mod candles;
 pub mod exact;
 pub mod expr;

@@ -27,6 +27,14 @@ impl Direction {
         }
     }
 
+    /// The other one.
+    pub fn opposite(self) -> Self {
+        match self {
+            Direction::Long => Direction::Short,
+            Direction::Short => Direction::Long,
+        }
+    }
+
     /// `long` or `short`, as results show it.
     pub fn id(self) -> &'static str {
         match self {
@@ -136,4 +144,25 @@ pub struct Outcome {
     pub rejected_orders: u32,
     /// Quote currency lost beyond zero equity when a short was liquidated over a gap; 0 otherwise.
     pub deficit: f64,
+}
+
+/// Where a kernel writes what a trial does, in the order of time.
+pub(crate) trait Tape {
+    /// At the closes of `bars` the account held `cash` in quote currency and `held` base (signed). Every bar of the
+    /// account comes once, in order.
+    fn mark(&mut self, bars: std::ops::Range<usize>, cash: f64, held: f64, close: &[f64]);
+
+    /// A round trip that ended, or the one still open at the end.
+    fn trade(&mut self, trade: &Trade);
+}
+
+impl Tape for Outcome {
+    fn mark(&mut self, bars: std::ops::Range<usize>, cash: f64, held: f64, close: &[f64]) {
+        self.equity.extend(close[bars.clone()].iter().map(|close| cash + held * close));
+        self.position.resize(self.position.len() + bars.len(), held);
+    }
+
+    fn trade(&mut self, trade: &Trade) {
+        self.trades.push(*trade);
+    }
 }

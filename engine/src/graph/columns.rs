@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::bits::Bits;
 use crate::exact::Sums;
 
 /// A condition that is false.
@@ -35,13 +36,29 @@ impl Column {
     }
 }
 
-/// A column of conditions, one a bar: [`FALSE`], [`TRUE`] or [`UNKNOWN`].
+/// A column of conditions, two bits a bar: neither is set where the condition is unknown.
 #[derive(Debug)]
 pub struct Bools {
-    /// The values.
-    pub values: Vec<u8>,
+    /// Where it is known to be true.
+    pub is_true: Bits,
+    /// Where it is known to be false.
+    pub is_false: Bits,
     /// The first bar whose value the node's warm-up allows.
     pub first: usize,
+}
+
+impl Bools {
+    /// [`TRUE`], [`FALSE`] or [`UNKNOWN`] at bar `i`.
+    #[inline]
+    pub fn at(&self, i: usize) -> u8 {
+        if self.is_true.get(i) {
+            TRUE
+        } else if self.is_false.get(i) {
+            FALSE
+        } else {
+            UNKNOWN
+        }
+    }
 }
 
 /// What a node evaluates to.
@@ -83,7 +100,7 @@ impl Value {
     pub fn condition(&self, i: usize) -> u8 {
         match self {
             Value::Flag(flag) => *flag,
-            Value::Bools(column) => column.values[i],
+            Value::Bools(column) => column.at(i),
             _ => UNKNOWN,
         }
     }
@@ -94,7 +111,7 @@ impl Value {
             Value::Number(_) | Value::Flag(_) => 0,
             // Values and, at most, a prefix sum of the same length.
             Value::Numbers(column) => column.values.len() * 16,
-            Value::Bools(column) => column.values.len(),
+            Value::Bools(column) => column.is_true.len() / 4,
             Value::Many(columns) => columns.iter().map(|c| c.values.len() * 16).sum(),
         }
     }

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::columns::{Bools, Column, FALSE, TRUE, UNKNOWN, Value, and, not};
-use super::functions::{arithmetic, compare, logic, math_value, time_value};
+use super::columns::{Bools, Column, FALSE, TRUE, Value};
+use super::functions::{arithmetic, math_value, time_value};
 use super::resample::{align, resample};
 use super::{CandleField, CrossRule, Graph, NodeId, Op, Type, is_recursion};
+use crate::bits::Bits;
 use crate::candles::Candles;
 use crate::exact::Sums;
 use crate::expr::{BinaryOp, UnaryOp};
@@ -73,6 +74,27 @@ impl Evaluator {
         self.instance(graph, node, graph.root_lead(node))
     }
 
+    /// The first warm bar of a node. Conditions are not computed for it: theirs follows from their inputs.
+    pub fn first(&self, graph: &Graph, node: NodeId) -> usize {
+        self.first_of(graph, node, graph.root_lead(node))
+    }
+
+    pub(crate) fn first_of(&self, graph: &Graph, id: NodeId, lead: usize) -> usize {
+        let node = graph.node(id);
+        let below = || {
+            let of = |&input: &NodeId| self.first_of(graph, input, graph.input_lead(id, input, lead));
+            node.inputs.iter().map(of).max().unwrap_or(0)
+        };
+        match node.op {
+            Op::Flag(_) => 0,
+            Op::Shift(_) if matches!(graph.node(node.inputs[0]).op, Op::Flag(_)) => 0,
+            Op::Shift(k) if node.ty == Type::Bool => below() + k.min(self.frames[&node.frame].candles.len()),
+            Op::Cross(_) => below() + 1,
+            Op::Unary(_) | Op::Binary(_) | Op::Choose if node.ty == Type::Bool => below(),
+            _ => self.instance(graph, id, lead).first(),
+        }
+    }
+
     /// Bytes of the columns held.
     pub fn bytes(&self) -> usize {
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,7 +107,7 @@ impl Evaluator {
         cache.retain(|(node, _), _| keep(*node));
     }
 
-    fn instance(&self, graph: &Graph, id: NodeId, lead: usize) -> Value {
+    pub(crate) fn instance(&self, graph: &Graph, id: NodeId, lead: usize) -> Value {
         let key = (id, if graph.node(id).recursive { lead } else { 0 });
         let cell = {
             let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,7 +139,10 @@ impl Evaluator {
             // A position has no column: the bar loop evaluates these bar by bar (`Program`).
             Op::Position(_) => Value::Number(f64::NAN),
             Op::Unary(UnaryOp::Negate) => numbers((0..n).map(|i| -inputs[0].number(i)).collect(), first),
-            Op::Unary(UnaryOp::Not) => bools((0..n).map(|i| not(inputs[0].condition(i))).collect(), first),
+            Op::Unary(UnaryOp::Not) => {
+                let (is_true, is_false) = sides(&inputs[0], n);
+                bools(is_false, is_true, first)
+            }
             Op::Binary(op) => binary(*op, &inputs, n, first),
             Op::Math(math) => {
                 let second = |i| inputs.get(1).map_or(0.0, |b| b.number(i));
@@ -161,13 +186,11 @@ impl Evaluator {
                     .collect(),
                 first,
             ),
-            Value::Bools(column) => bools(
-                closed
-                    .iter()
-                    .map(|&count| if count == 0 { UNKNOWN } else { column.values[count - 1] })
-                    .collect(),
-                first,
-            ),
+            Value::Bools(column) => {
+                let seen =
+                    |bits: &Bits| Bits::from_fn(closed.len(), |i| closed[i] > 0 && bits.get(closed[i] - 1));
+                bools(seen(&column.is_true), seen(&column.is_false), first)
+            }
             other => other.clone(),
         }
     }
@@ -177,8 +200,19 @@ fn numbers(values: Vec<f64>, first: usize) -> Value {
     Value::Numbers(Arc::new(Column::new(values, first)))
 }
 
-fn bools(values: Vec<u8>, first: usize) -> Value {
-    Value::Bools(Arc::new(Bools { values, first }))
+fn bools(is_true: Bits, is_false: Bits, first: usize) -> Value {
+    Value::Bools(Arc::new(Bools { is_true, is_false, first }))
+}
+
+/// Where a condition is known to be true, and where false.
+fn sides(value: &Value, n: usize) -> (Bits, Bits) {
+    match value {
+        Value::Bools(column) => (column.is_true.clone(), column.is_false.clone()),
+        constant => {
+            let of = |wanted: u8| Bits::from_fn(n, |i| constant.condition(i) == wanted);
+            (of(TRUE), of(FALSE))
+        }
+    }
 }
 
 fn candle_column(candles: &Candles, field: CandleField) -> &[f64] {
@@ -192,7 +226,7 @@ fn candle_column(candles: &Candles, field: CandleField) -> &[f64] {
 }
 
 /// Pairs of numbers, bar by bar, without a branch on the kind of operand inside the loop.
-fn zip<T>(a: &Value, b: &Value, n: usize, f: impl Fn(f64, f64) -> T) -> Vec<T> {
+fn zip(a: &Value, b: &Value, n: usize, f: impl Fn(f64, f64) -> f64) -> Vec<f64> {
     match (a, b) {
         (Value::Numbers(a), Value::Numbers(b)) => {
             a.values.iter().zip(&b.values).map(|(&a, &b)| f(a, b)).collect()
@@ -201,6 +235,53 @@ fn zip<T>(a: &Value, b: &Value, n: usize, f: impl Fn(f64, f64) -> T) -> Vec<T> {
         (Value::Number(a), Value::Numbers(b)) => b.values.iter().map(|&b| f(*a, b)).collect(),
         _ => (0..n).map(|i| f(a.number(i), b.number(i))).collect(),
     }
+}
+
+/// Where `test` holds of a pair of numbers; it is false where one is unknown, as IEEE 754 compares.
+fn where_holds(a: &Value, b: &Value, n: usize, test: impl Fn(f64, f64) -> bool) -> Bits {
+    match (a, b) {
+        (Value::Numbers(a), Value::Numbers(b)) => Bits::from_fn(n, |i| test(a.values[i], b.values[i])),
+        (Value::Numbers(a), Value::Number(b)) => Bits::from_fn(n, |i| test(a.values[i], *b)),
+        (Value::Number(a), Value::Numbers(b)) => Bits::from_fn(n, |i| test(*a, b.values[i])),
+        _ => Bits::from_fn(n, |i| test(a.number(i), b.number(i))),
+    }
+}
+
+/// A comparison, and where it is known to be false: where the opposite holds.
+fn comparison(op: BinaryOp, a: &Value, b: &Value, n: usize, first: usize) -> Value {
+    let less = || where_holds(a, b, n, |a, b| a < b);
+    let less_or_equal = || where_holds(a, b, n, |a, b| a <= b);
+    let greater = || where_holds(a, b, n, |a, b| a > b);
+    let greater_or_equal = || where_holds(a, b, n, |a, b| a >= b);
+    let equal = || where_holds(a, b, n, |a, b| a == b);
+    let differs = || where_holds(a, b, n, |a, b| a < b || a > b);
+    let (is_true, is_false) = match op {
+        BinaryOp::Less => (less(), greater_or_equal()),
+        BinaryOp::LessOrEqual => (less_or_equal(), greater()),
+        BinaryOp::Greater => (greater(), less_or_equal()),
+        BinaryOp::GreaterOrEqual => (greater_or_equal(), less()),
+        BinaryOp::Equal => (equal(), differs()),
+        BinaryOp::NotEqual => (differs(), equal()),
+        _ => (Bits::new(n), Bits::new(n)),
+    };
+    bools(is_true, is_false, first)
+}
+
+/// An operator on two conditions, by Kleene's rules.
+fn joined(op: BinaryOp, a: &Value, b: &Value, n: usize, first: usize) -> Value {
+    let ((a_true, a_false), (b_true, b_false)) = (sides(a, n), sides(b, n));
+    let both = |a: &Bits, b: &Bits| a.zip(b, |a, b| a & b);
+    let either = |a: &Bits, b: &Bits| a.zip(b, |a, b| a | b);
+    let same = || either(&both(&a_true, &b_true), &both(&a_false, &b_false));
+    let different = || either(&both(&a_true, &b_false), &both(&a_false, &b_true));
+    let (is_true, is_false) = match op {
+        BinaryOp::And => (both(&a_true, &b_true), either(&a_false, &b_false)),
+        BinaryOp::Or => (either(&a_true, &b_true), both(&a_false, &b_false)),
+        BinaryOp::Equal => (same(), different()),
+        BinaryOp::NotEqual => (different(), same()),
+        _ => (Bits::new(n), Bits::new(n)),
+    };
+    bools(is_true, is_false, first)
 }
 
 fn binary(op: BinaryOp, inputs: &[Value], n: usize, first: usize) -> Value {
@@ -217,12 +298,9 @@ fn binary(op: BinaryOp, inputs: &[Value], n: usize, first: usize) -> Value {
         Multiply => numbers(zip(a, b, n, |a, b| arithmetic(Multiply, a, b)), first),
         Divide => numbers(zip(a, b, n, |a, b| arithmetic(Divide, a, b)), first),
         Remainder => numbers(zip(a, b, n, |a, b| arithmetic(Remainder, a, b)), first),
-        Less => bools(zip(a, b, n, |a, b| compare(Less, a, b)), first),
-        LessOrEqual => bools(zip(a, b, n, |a, b| compare(LessOrEqual, a, b)), first),
-        Greater => bools(zip(a, b, n, |a, b| compare(Greater, a, b)), first),
-        GreaterOrEqual => bools(zip(a, b, n, |a, b| compare(GreaterOrEqual, a, b)), first),
-        Equal | NotEqual if of_numbers => bools(zip(a, b, n, |a, b| compare(op, a, b)), first),
-        _ => bools((0..n).map(|i| logic(op, a.condition(i), b.condition(i))).collect(), first),
+        Less | LessOrEqual | Greater | GreaterOrEqual => comparison(op, a, b, n, first),
+        Equal | NotEqual if of_numbers => comparison(op, a, b, n, first),
+        _ => joined(op, a, b, n, first),
     }
 }
 
@@ -234,7 +312,10 @@ fn choose(ty: Type, inputs: &[Value], n: usize, first: usize) -> Value {
     };
     match ty {
         Type::Number => numbers((0..n).map(|i| pick(i).map_or(f64::NAN, |v| v.number(i))).collect(), first),
-        Type::Bool => bools((0..n).map(|i| pick(i).map_or(UNKNOWN, |v| v.condition(i))).collect(), first),
+        Type::Bool => {
+            let picked = |wanted: u8| Bits::from_fn(n, |i| pick(i).is_some_and(|v| v.condition(i) == wanted));
+            bools(picked(TRUE), picked(FALSE), first)
+        }
     }
 }
 
@@ -246,49 +327,47 @@ fn shift(inner: &Value, k: usize, n: usize) -> Value {
             values.extend_from_slice(&column.values[..n - k]);
             numbers(values, column.first + k)
         }
-        Value::Bools(column) => {
-            let mut values = vec![UNKNOWN; k];
-            values.extend_from_slice(&column.values[..n - k]);
-            bools(values, column.first + k)
-        }
+        Value::Bools(column) => bools(column.is_true.later(k), column.is_false.later(k), column.first + k),
         constant => constant.clone(),
     }
 }
 
 fn cross(rule: CrossRule, inputs: &[Value], n: usize, first: usize, start: usize) -> Value {
     let (a, b) = (&inputs[0], &inputs[1]);
-    let above = zip(a, b, n, |a, b| compare(BinaryOp::Greater, a, b));
-    if rule == CrossRule::Vectorbt {
-        let below = zip(a, b, n, |a, b| compare(BinaryOp::Less, a, b));
-        return bools(cross_vectorbt(&above, &below, start), first + 1);
-    }
-    let before = match rule {
-        CrossRule::Strict => zip(a, b, n, |a, b| compare(BinaryOp::Less, a, b)),
-        _ => zip(a, b, n, |a, b| compare(BinaryOp::LessOrEqual, a, b)),
+    let above = where_holds(a, b, n, |a, b| a > b);
+    let not_above = where_holds(a, b, n, |a, b| a <= b);
+    let (before, not_before) = match rule {
+        CrossRule::Vectorbt => {
+            let below = where_holds(a, b, n, |a, b| a < b);
+            return cross_vectorbt(&above, &not_above, &below, start, first + 1);
+        }
+        CrossRule::Strict => (where_holds(a, b, n, |a, b| a < b), where_holds(a, b, n, |a, b| a >= b)),
+        CrossRule::Pine => (not_above.clone(), above.clone()),
     };
-    let values = (0..n).map(|i| if i == 0 { UNKNOWN } else { and(above[i], before[i - 1]) }).collect();
-    bools(values, first + 1)
+    let is_true = above.zip(&before.later(1), |above, before| above & before);
+    let mut is_false = not_above.zip(&not_before.later(1), |not_above, not_before| not_above | not_before);
+    // Bar 0 has none before it.
+    is_false.clear(0);
+    bools(is_true, is_false, first + 1)
 }
 
 /// vectorbt's `crossed_above`: an unknown forgets everything; otherwise it fires where a > b, the bar before was not,
 /// and some bar since had a < b.
-fn cross_vectorbt(above: &[u8], below: &[u8], start: usize) -> Vec<u8> {
-    let mut was_below = false;
-    let mut previous_above = false;
-    let mut values = vec![UNKNOWN; above.len()];
-    for i in start..above.len() {
-        if above[i] == UNKNOWN {
-            was_below = false;
-            previous_above = false;
-            values[i] = FALSE;
-            continue;
+fn cross_vectorbt(above: &Bits, not_above: &Bits, below: &Bits, start: usize, first: usize) -> Value {
+    let n = above.len();
+    let (mut was_below, mut was_above) = (false, false);
+    let is_true = Bits::from_fn(n, |i| {
+        if i < start || !(above.get(i) || not_above.get(i)) {
+            (was_below, was_above) = (false, false);
+            return false;
         }
-        let is_above = above[i] == TRUE;
-        values[i] = u8::from(is_above && !previous_above && was_below);
-        was_below |= below[i] == TRUE;
-        previous_above = is_above;
-    }
-    values
+        let fires = above.get(i) && !was_above && was_below;
+        was_below |= below.get(i);
+        was_above = above.get(i);
+        fires
+    });
+    let is_false = Bits::from_fn(n, |i| i >= start && !is_true.get(i));
+    bools(is_true, is_false, first)
 }
 
 fn indicate(indicator: &Indicator, params: &[f64], frame: &Frame, inputs: &[Value], start: usize) -> Value {

@@ -11,8 +11,8 @@ mod entry;
 
 use super::bracket::{Bar, Behind, Bracket, Hit};
 use super::execution::{Execution, FillAt, SymbolRules, slipped};
-use super::signals::{OrderKind, SideSignals, Signals};
-use super::{Direction, Fill, Outcome, Reason, Trade};
+use super::signals::{Conditions, Hear, Levels, OrderKind};
+use super::{Direction, Fill, Outcome, Reason, Tape, Trade};
 use crate::candles::Candles;
 use crate::graph::{Evaluator, Graph, PositionState};
 use crate::strategy::{Reentry, TrailDistance, TrialPlan};
@@ -39,42 +39,40 @@ pub fn simulate(
     }
     outcome.equity.reserve(run.end - first);
     outcome.position.reserve(run.end - first);
-    let mut bars = BarLoop {
-        plan,
-        signals: Signals::new(plan, graph, evaluator),
-        candles: evaluator.candles(),
-        execution,
-        rules,
-        session,
-        cash: execution.initial_cash,
-        position: None,
-        exit_due: None,
-        order: None,
-        last_exit: None,
-        last_bracket_exit: None,
-        armed: [true; 2],
-        ruined: false,
-        outcome,
-    };
+    let conditions = Conditions::new(plan, graph, evaluator);
+    let market = Market { candles: evaluator.candles(), execution, rules, session };
+    let mut bars = BarLoop::new(plan, Levels::new(plan, graph, evaluator), market);
     for t in first..run.end {
-        bars.open(t);
-        bars.inside(t);
-        bars.close(t, t + 1 == run.end);
+        bars.step(t, t + 1 == run.end, &conditions, &mut outcome);
+        let (cash, held) = (bars.cash, bars.held());
+        outcome.mark(t..t + 1, cash, held, evaluator.candles().close());
     }
-    bars.finish(run.end - 1)
+    bars.finish(run.end - 1, &mut outcome);
+    (outcome.rejected_orders, outcome.deficit) = (bars.rejected_orders, bars.deficit);
+    outcome
+}
+
+/// What all trials of a symbol trade on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Market<'a> {
+    pub(super) candles: &'a Candles,
+    pub(super) execution: &'a Execution,
+    pub(super) rules: &'a SymbolRules,
+    pub(super) session: Option<&'a [bool]>,
 }
 
 /// An open position.
-struct Position {
-    direction: Direction,
+#[derive(Debug)]
+pub(super) struct Position {
+    pub(super) direction: Direction,
     quantity: f64,
-    entry: Fill,
-    bracket: Bracket,
+    pub(super) entry: Fill,
+    pub(super) bracket: Bracket,
     /// Where in its bar the position was opened.
     opened: Opened,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Opened {
     AtOpen,
     Inside,
@@ -82,51 +80,85 @@ enum Opened {
 }
 
 /// An entry order decided at a close: `resting` has the kind, price and last bar of a limit or stop order.
-#[derive(Clone, Copy)]
-struct Order {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Order {
     direction: Direction,
     signal_bar: usize,
     resting: Option<(OrderKind, f64, usize)>,
 }
 
-struct BarLoop<'a> {
-    plan: &'a TrialPlan,
-    signals: Signals,
-    candles: &'a Candles,
-    execution: &'a Execution,
-    rules: &'a SymbolRules,
-    session: Option<&'a [bool]>,
-    cash: f64,
-    position: Option<Position>,
+/// The state of a trial between two bars.
+#[derive(Debug)]
+pub(super) struct BarLoop<'a> {
+    pub(super) plan: &'a TrialPlan,
+    levels: Levels,
+    pub(super) market: Market<'a>,
+    pub(super) cash: f64,
+    pub(super) position: Option<Position>,
     /// An exit decided at the last close, to be filled at the open.
-    exit_due: Option<Reason>,
-    order: Option<Order>,
+    pub(super) exit_due: Option<Reason>,
+    pub(super) order: Option<Order>,
     last_exit: Option<usize>,
     last_bracket_exit: Option<usize>,
     /// Whether `enter` was false at a close since the last bracket exit: long, short. Kept for `reentry: rearm` only.
     armed: [bool; 2],
-    ruined: bool,
-    outcome: Outcome,
+    pub(super) ruined: bool,
+    /// Orders that could not stand.
+    pub(super) rejected_orders: u32,
+    /// Quote currency lost beyond zero equity.
+    pub(super) deficit: f64,
 }
 
-impl BarLoop<'_> {
+impl<'a> BarLoop<'a> {
+    pub(super) fn new(plan: &'a TrialPlan, levels: Levels, market: Market<'a>) -> Self {
+        Self {
+            plan,
+            levels,
+            market,
+            cash: market.execution.initial_cash,
+            position: None,
+            exit_due: None,
+            order: None,
+            last_exit: None,
+            last_bracket_exit: None,
+            armed: [true; 2],
+            ruined: false,
+            rejected_orders: 0,
+            deficit: 0.0,
+        }
+    }
+
+    /// One bar. At the last one nothing is heard.
+    pub(super) fn step(&mut self, t: usize, last: bool, heard: &impl Hear, tape: &mut impl Tape) {
+        self.open(t, tape);
+        self.inside(t, tape);
+        self.close(t, last, heard, tape);
+    }
+
+    /// Signed base quantity.
+    pub(super) fn held(&self) -> f64 {
+        self.position.as_ref().map_or(0.0, |p| p.direction.sign() * p.quantity)
+    }
+
     fn bar(&self, t: usize) -> Bar {
-        let c = self.candles;
+        let c = self.market.candles;
         Bar { open: c.open()[t], high: c.high()[t], low: c.low()[t], close: c.close()[t] }
     }
 
     // Open --------------------------------------------------------------------------------------------------------
 
-    fn open(&mut self, t: usize) {
+    fn open(&mut self, t: usize, tape: &mut impl Tape) {
         let bar = self.bar(t);
         let due = self.exit_due.take();
         if let Some(position) = &self.position {
             let gap = position.bracket.at_open(&bar);
             match (due, gap) {
                 // A short that the gap has ruined is liquidated, whatever was decided.
-                (_, Some(hit)) if hit.reason == Reason::Liquidation => self.close_at(t, hit, false),
-                (Some(reason), _) => self.close_at(t, Hit { price: bar.open, reason, maker: false }, false),
-                (None, Some(hit)) => self.close_at(t, hit, false),
+                (_, Some(hit)) if hit.reason == Reason::Liquidation => self.close_at(t, hit, false, tape),
+                (Some(reason), _) => {
+                    self.close_at(t, Hit { price: bar.open, reason, maker: false }, false, tape)
+                }
+                (None, Some(hit)) => self.close_at(t, hit, false, tape),
                 (None, None) => {}
             }
         }
@@ -155,7 +187,7 @@ impl BarLoop<'_> {
 
     // Inside ------------------------------------------------------------------------------------------------------
 
-    fn inside(&mut self, t: usize) {
+    fn inside(&mut self, t: usize, tape: &mut impl Tape) {
         if self.position.is_none() && self.order.is_none() {
             return;
         }
@@ -171,7 +203,7 @@ impl BarLoop<'_> {
             _ => position.bracket.whole_bar(&bar, policy),
         });
         if let Some(hit) = hit {
-            self.close_at(t, hit, false);
+            self.close_at(t, hit, false, tape);
         }
     }
 
@@ -191,22 +223,19 @@ impl BarLoop<'_> {
 
     // Close -------------------------------------------------------------------------------------------------------
 
-    fn close(&mut self, t: usize, last: bool) {
+    fn close(&mut self, t: usize, last: bool, heard: &impl Hear, tape: &mut impl Tape) {
         self.move_levels(t);
         if !last && !self.ruined {
-            self.hear(t);
-            if self.execution.fill == FillAt::Close {
-                self.fill_at_close(t);
+            self.hear(t, heard);
+            if self.market.execution.fill == FillAt::Close {
+                self.fill_at_close(t, tape);
             }
         }
-        let held = self.position.as_ref().map_or(0.0, |p| p.direction.sign() * p.quantity);
-        self.outcome.equity.push(self.cash + held * self.candles.close()[t]);
-        self.outcome.position.push(held);
     }
 
     fn move_levels(&mut self, t: usize) {
         let bar = self.bar(t);
-        let atr = self.signals.trail_atr.as_ref().map(|atr| atr.number(t, None));
+        let atr = self.levels.trail_atr.as_ref().map(|atr| atr.number(t, None));
         let Some(position) = &mut self.position else { return };
         if let (Some(trail), Some(TrailDistance::Atr { multiple, follow: true, .. }), Some(atr)) =
             (&mut position.bracket.trail, self.plan.risk.trail.map(|trail| trail.distance), atr)
@@ -224,37 +253,32 @@ impl BarLoop<'_> {
     }
 
     /// Hears the signals of the close and decides exits and entries.
-    fn hear(&mut self, t: usize) {
+    fn hear(&mut self, t: usize, heard: &impl Hear) {
         if self.plan.risk.reentry == Reentry::Rearm {
-            for (armed, side) in self.armed.iter_mut().zip([&self.signals.long, &self.signals.short]) {
-                *armed |= side.as_ref().is_some_and(|side| side.enters_known_false(t));
+            for (armed, side) in self.armed.iter_mut().zip([Direction::Long, Direction::Short]) {
+                *armed |= heard.enters_known_false(side, t);
             }
         }
         match &self.position {
             Some(position) => {
                 let (direction, entry) = (position.direction, position.entry);
-                self.hear_in_position(t, direction, &entry);
+                self.hear_in_position(t, direction, &entry, heard);
             }
-            None => self.hear_flat(t),
+            None => self.hear_flat(t, heard),
         }
     }
 
-    fn hear_in_position(&mut self, t: usize, direction: Direction, entry: &Fill) {
-        let (own, other) = match direction {
-            Direction::Long => (&self.signals.long, &self.signals.short),
-            Direction::Short => (&self.signals.short, &self.signals.long),
-        };
+    fn hear_in_position(&mut self, t: usize, direction: Direction, entry: &Fill, heard: &impl Hear) {
         let state = PositionState {
             bars: t - entry.bar,
             entry_price: entry.price,
-            close: self.candles.close()[t],
+            close: self.market.candles.close()[t],
             sign: direction.sign(),
         };
-        let in_session = self.session.is_none_or(|mask| mask[t]);
-        let reverses = in_session && other.as_ref().is_some_and(|side| side.enters_freely(t));
-        let exits = own.as_ref().is_some_and(|side| side.exits(t, Some(&state)));
-        let exit_bar = if self.execution.fill == FillAt::Close { t } else { t + 1 };
-        let timed_out = self.plan.risk.max_bars.is_some_and(|most| exit_bar - entry.bar >= most);
+        let opposite = direction.opposite();
+        let reverses = self.in_session(t) && heard.enters_freely(opposite, t);
+        let exits = heard.exits(direction, t, Some(&state));
+        let timed_out = self.times_out_at(entry.bar).is_some_and(|bar| t >= bar);
         self.exit_due = match (reverses, exits, timed_out) {
             (true, _, _) => Some(Reason::Reversal),
             (_, true, _) => Some(Reason::ExitSignal),
@@ -263,62 +287,66 @@ impl BarLoop<'_> {
         };
         // The new position is an entry after an exit: a cooldown keeps it waiting.
         if reverses && self.plan.risk.cooldown_bars == 0 {
-            let opposite = if direction == Direction::Long { Direction::Short } else { Direction::Long };
             self.order = self.order_of(t, opposite);
         }
     }
 
-    fn hear_flat(&mut self, t: usize) {
-        let free = |side: &Option<SideSignals>| side.as_ref().is_some_and(|side| side.enters_freely(t));
-        let enters = |side: &Option<SideSignals>| side.as_ref().is_some_and(|side| side.enters(t));
-        let (long, short) = (&self.signals.long, &self.signals.short);
-        let wanted = if free(long) && !enters(short) {
-            Some(Direction::Long)
-        } else if free(short) && !enters(long) {
-            Some(Direction::Short)
+    /// The close at which `maxBars` decides the exit of a position entered in bar `entry`.
+    pub(super) fn times_out_at(&self, entry: usize) -> Option<usize> {
+        let before_fill = usize::from(self.market.execution.fill == FillAt::NextOpen);
+        self.plan.risk.max_bars.map(|most| (entry + most).saturating_sub(before_fill))
+    }
+
+    fn in_session(&self, t: usize) -> bool {
+        self.market.session.is_none_or(|mask| mask[t])
+    }
+
+    fn hear_flat(&mut self, t: usize, heard: &impl Hear) {
+        let (long, short) = (Direction::Long, Direction::Short);
+        let wanted = if heard.enters_freely(long, t) && !heard.enters(short, t) {
+            Some(long)
+        } else if heard.enters_freely(short, t) && !heard.enters(long, t) {
+            Some(short)
         } else {
             None
         };
         if let Some(Order { direction, resting: Some((_, _, last_bar)), .. }) = self.order {
-            let (own, other) = if direction == Direction::Long { (long, short) } else { (short, long) };
-            let cancelled = own.as_ref().is_some_and(|side| side.exits(t, None)) || enters(other);
+            let cancelled = heard.exits(direction, t, None) || heard.enters(direction.opposite(), t);
             if t < last_bar && !cancelled {
                 return;
             }
             self.order = None;
         }
-        let in_session = self.session.is_none_or(|mask| mask[t]);
         let cooled = self.last_exit.is_none_or(|exit| t >= exit + self.plan.risk.cooldown_bars);
-        let Some(direction) = wanted.filter(|_| in_session && cooled) else { return };
-        let heard = self.last_bracket_exit.is_none_or(|exit| match self.plan.risk.reentry {
+        let Some(direction) = wanted.filter(|_| self.in_session(t) && cooled) else { return };
+        let hears = self.last_bracket_exit.is_none_or(|exit| match self.plan.risk.reentry {
             Reentry::SameBar => true,
             Reentry::NextBar => t > exit,
             Reentry::Rearm => self.armed[usize::from(direction == Direction::Short)],
         });
-        if heard {
+        if hears {
             self.order = self.order_of(t, direction);
         }
     }
 
     /// The entry order of a signal at the close of `t`, or none (counted) when its price is no price.
     fn order_of(&mut self, t: usize, direction: Direction) -> Option<Order> {
-        let side = if direction == Direction::Long { &self.signals.long } else { &self.signals.short };
-        let Some((kind, price, bars)) = side.as_ref().and_then(|side| side.order.as_ref()) else {
+        let Some(resting) = self.levels.resting(direction) else {
             return Some(Order { direction, signal_bar: t, resting: None });
         };
-        let price = self.rules.adverse(price.number(t, None), direction == Direction::Long);
+        let price = self.market.rules.adverse(resting.price.number(t, None), direction == Direction::Long);
         if !(price.is_finite() && price > 0.0) {
-            self.outcome.rejected_orders += 1;
+            self.rejected_orders += 1;
             return None;
         }
-        Some(Order { direction, signal_bar: t, resting: Some((*kind, price, t + bars)) })
+        Some(Order { direction, signal_bar: t, resting: Some((resting.kind, price, t + resting.bars)) })
     }
 
     /// `fill: close`: what was decided at this close is filled at it, exits before entries.
-    fn fill_at_close(&mut self, t: usize) {
-        let close = self.candles.close()[t];
+    fn fill_at_close(&mut self, t: usize, tape: &mut impl Tape) {
+        let close = self.market.candles.close()[t];
         if let Some(reason) = self.exit_due.take() {
-            self.close_at(t, Hit { price: close, reason, maker: false }, true);
+            self.close_at(t, Hit { price: close, reason, maker: false }, true, tape);
         }
         if let Some(order @ Order { resting: None, .. }) = self.order
             && self.position.is_none()
@@ -333,40 +361,45 @@ impl BarLoop<'_> {
 
     /// The fill of an order: slippage (not for limits and targets), then ticks, both against the trader.
     fn fill(&self, t: usize, raw: f64, side: Direction, reason: Reason, maker: bool, at_close: bool) -> Fill {
-        let range = self.candles.high()[t] - self.candles.low()[t];
+        let range = self.market.candles.high()[t] - self.market.candles.low()[t];
         let price = match reason {
-            Reason::EnterLimit | Reason::TakeProfit => self.rules.adverse(raw, side == Direction::Long),
+            Reason::EnterLimit | Reason::TakeProfit => {
+                self.market.rules.adverse(raw, side == Direction::Long)
+            }
             Reason::Liquidation => raw,
             _ => self
+                .market
                 .rules
-                .adverse(slipped(raw, side, &self.execution.slippage, range), side == Direction::Long),
+                .adverse(slipped(raw, side, &self.market.execution.slippage, range), side == Direction::Long),
         };
-        let timestamp = if at_close { self.candles.close_time(t) } else { self.candles.timestamp()[t] };
+        let timestamp =
+            if at_close { self.market.candles.close_time(t) } else { self.market.candles.timestamp()[t] };
         Fill { bar: t, timestamp, raw_price: raw, price, fee: 0.0, maker, reason }
     }
 
     fn enter(&mut self, t: usize, order: Order, raw: f64, reason: Reason, maker: bool, opened: Opened) {
         let mut entry = self.fill(t, raw, order.direction, reason, maker, opened == Opened::AtClose);
         let Some((bracket, quantity)) = self.levels_and_quantity(&order, &entry) else {
-            self.outcome.rejected_orders += 1;
+            self.rejected_orders += 1;
             return;
         };
         let notional = quantity * entry.price;
-        entry.fee = notional * self.execution.fees.rate(maker) + self.execution.fees.per_order;
+        entry.fee = notional * self.market.execution.fees.rate(maker) + self.market.execution.fees.per_order;
         self.cash -= order.direction.sign() * notional + entry.fee;
         let bracket = Bracket { liquidation: self.liquidation_price(order.direction, quantity), ..bracket };
         self.position = Some(Position { direction: order.direction, quantity, entry, bracket, opened });
     }
 
-    fn close_at(&mut self, t: usize, hit: Hit, at_close: bool) {
+    fn close_at(&mut self, t: usize, hit: Hit, at_close: bool, tape: &mut impl Tape) {
         let Some(position) = self.position.take() else { return };
         let sign = position.direction.sign();
         let side = if sign > 0.0 { Direction::Short } else { Direction::Long };
         let mut exit = self.fill(t, hit.price, side, hit.reason, hit.maker, at_close);
         let notional = position.quantity * exit.price;
-        exit.fee = notional * self.execution.fees.rate(hit.maker) + self.execution.fees.per_order;
+        exit.fee =
+            notional * self.market.execution.fees.rate(hit.maker) + self.market.execution.fees.per_order;
         self.cash += sign * notional - exit.fee;
-        self.outcome.trades.push(trade(&position, Some(exit), exit.price));
+        tape.trade(&trade(&position, Some(exit), exit.price));
         self.last_exit = Some(t);
         if matches!(hit.reason, Reason::StopLoss | Reason::TakeProfit | Reason::Trail | Reason::BreakEven) {
             self.last_bracket_exit = Some(t);
@@ -377,7 +410,7 @@ impl BarLoop<'_> {
         if self.cash <= 0.0 || hit.reason == Reason::Liquidation {
             // Liquidated at its own price a short has lost what there was: the rest is rounding.
             if position.bracket.liquidation != Some(hit.price) {
-                self.outcome.deficit += (-self.cash).max(0.0);
+                self.deficit += (-self.cash).max(0.0);
             }
             self.cash = 0.0;
             self.ruined = true;
@@ -385,13 +418,13 @@ impl BarLoop<'_> {
         }
     }
 
-    fn finish(mut self, last: usize) -> Outcome {
+    /// After the last bar: an open position is a trade without an exit, marked at the close.
+    pub(super) fn finish(&mut self, last: usize, tape: &mut impl Tape) {
         if let Some(position) = self.position.take() {
-            let mut open = trade(&position, None, self.candles.close()[last]);
+            let mut open = trade(&position, None, self.market.candles.close()[last]);
             open.bars = last - position.entry.bar;
-            self.outcome.trades.push(open);
+            tape.trade(&open);
         }
-        self.outcome
     }
 }
 

@@ -1,15 +1,68 @@
 //! One trial's columns and programs, looked up once before the bars.
 
+use super::Direction;
 use crate::graph::{Evaluator, FALSE, Graph, NodeId, PositionState, Program, TRUE};
-use crate::strategy::{Entry, PlannedDistance, TrailDistance, TrialPlan};
+use crate::strategy::{Entry, PlannedDistance, SidePlan, TrailDistance, TrialPlan};
 
-/// The columns of one direction.
+/// What the conditions of a trial say at the close of a bar.
+pub(super) trait Hear {
+    /// Whether `enter` is known to be true.
+    fn enters(&self, side: Direction, bar: usize) -> bool;
+
+    /// Whether `enter` is known to be false, which is what re-arms it.
+    fn enters_known_false(&self, side: Direction, bar: usize) -> bool;
+
+    /// Whether `exit` is known to be true; without a position its position functions are unknown.
+    fn exits(&self, side: Direction, bar: usize, position: Option<&PositionState>) -> bool;
+
+    /// An entry that its own exit does not cancel.
+    fn enters_freely(&self, side: Direction, bar: usize) -> bool {
+        self.enters(side, bar) && !self.exits(side, bar, None)
+    }
+}
+
+/// The conditions of one direction.
 #[derive(Debug)]
-pub(super) struct SideSignals {
+struct Side {
     enter: Program,
     exit: Option<Program>,
-    /// Price of the resting entry order and the bars it rests; `None` for a market order.
-    pub(super) order: Option<(OrderKind, Program, usize)>,
+}
+
+/// The conditions of a trial as whole columns.
+#[derive(Debug)]
+pub(super) struct Conditions {
+    long: Option<Side>,
+    short: Option<Side>,
+}
+
+impl Conditions {
+    pub(super) fn new(plan: &TrialPlan, graph: &Graph, evaluator: &Evaluator) -> Self {
+        let program = |node: NodeId| Program::new(graph, evaluator, node);
+        let side = |side: &SidePlan| Side { enter: program(side.enter), exit: side.exit.map(program) };
+        Self { long: plan.long.as_ref().map(side), short: plan.short.as_ref().map(side) }
+    }
+
+    fn side(&self, direction: Direction) -> Option<&Side> {
+        match direction {
+            Direction::Long => self.long.as_ref(),
+            Direction::Short => self.short.as_ref(),
+        }
+    }
+}
+
+impl Hear for Conditions {
+    fn enters(&self, side: Direction, bar: usize) -> bool {
+        self.side(side).is_some_and(|side| side.enter.condition(bar, None) == TRUE)
+    }
+
+    fn enters_known_false(&self, side: Direction, bar: usize) -> bool {
+        self.side(side).is_some_and(|side| side.enter.condition(bar, None) == FALSE)
+    }
+
+    fn exits(&self, side: Direction, bar: usize, position: Option<&PositionState>) -> bool {
+        let exit = self.side(side).and_then(|side| side.exit.as_ref());
+        exit.is_some_and(|exit| exit.condition(bar, position) == TRUE)
+    }
 }
 
 /// What rests.
@@ -19,24 +72,12 @@ pub(super) enum OrderKind {
     Stop,
 }
 
-impl SideSignals {
-    pub(super) fn enters(&self, bar: usize) -> bool {
-        self.enter.condition(bar, None) == TRUE
-    }
-
-    /// Whether the entry is known to be off, which is what re-arms it.
-    pub(super) fn enters_known_false(&self, bar: usize) -> bool {
-        self.enter.condition(bar, None) == FALSE
-    }
-
-    pub(super) fn exits(&self, bar: usize, position: Option<&PositionState>) -> bool {
-        self.exit.as_ref().is_some_and(|exit| exit.condition(bar, position) == TRUE)
-    }
-
-    /// An entry that its own exit does not cancel.
-    pub(super) fn enters_freely(&self, bar: usize) -> bool {
-        self.enters(bar) && !self.exits(bar, None)
-    }
+/// A resting entry order: its price, and the bars it rests.
+#[derive(Debug)]
+pub(super) struct Resting {
+    pub(super) kind: OrderKind,
+    pub(super) price: Program,
+    pub(super) bars: usize,
 }
 
 /// A distance whose columns are looked up.
@@ -47,27 +88,27 @@ pub(super) enum Level {
     Atr(f64, Program),
 }
 
-/// All columns of one trial.
+/// The prices that a trial looks up when it trades.
 #[derive(Debug)]
-pub(super) struct Signals {
-    pub(super) long: Option<SideSignals>,
-    pub(super) short: Option<SideSignals>,
+pub(super) struct Levels {
+    /// Resting entry orders; `None` for market orders.
+    long: Option<Resting>,
+    short: Option<Resting>,
     pub(super) stop: Option<Level>,
     pub(super) target: Option<Level>,
     pub(super) trail_atr: Option<Program>,
 }
 
-impl Signals {
+impl Levels {
     pub(super) fn new(plan: &TrialPlan, graph: &Graph, evaluator: &Evaluator) -> Self {
         let program = |node: NodeId| Program::new(graph, evaluator, node);
-        let side = |side: &crate::strategy::SidePlan| SideSignals {
-            enter: program(side.enter),
-            exit: side.exit.map(program),
-            order: match side.entry {
-                Entry::Market => None,
-                Entry::Limit(price, bars) => Some((OrderKind::Limit, program(price), bars)),
-                Entry::Stop(price, bars) => Some((OrderKind::Stop, program(price), bars)),
-            },
+        let resting = |side: &Option<SidePlan>| {
+            let (kind, price, bars) = match side.as_ref()?.entry {
+                Entry::Market => return None,
+                Entry::Limit(price, bars) => (OrderKind::Limit, price, bars),
+                Entry::Stop(price, bars) => (OrderKind::Stop, price, bars),
+            };
+            Some(Resting { kind, price: program(price), bars })
         };
         let level = |distance: PlannedDistance| match distance {
             PlannedDistance::Fraction(fraction) => Level::Fraction(fraction),
@@ -79,11 +120,18 @@ impl Signals {
             TrailDistance::Fraction(_) => None,
         });
         Self {
-            long: plan.long.as_ref().map(side),
-            short: plan.short.as_ref().map(side),
+            long: resting(&plan.long),
+            short: resting(&plan.short),
             stop: plan.risk.stop_loss.map(level),
             target: plan.risk.take_profit.map(level),
             trail_atr,
+        }
+    }
+
+    pub(super) fn resting(&self, side: Direction) -> Option<&Resting> {
+        match side {
+            Direction::Long => self.long.as_ref(),
+            Direction::Short => self.short.as_ref(),
         }
     }
 }
@@ -97,7 +145,7 @@ pub fn first_warm_bar(plan: &TrialPlan, graph: &Graph, evaluator: &Evaluator) ->
         if node.on_position {
             open.extend(&node.inputs);
         } else {
-            first = first.max(evaluator.value(graph, id).first());
+            first = first.max(evaluator.first(graph, id));
         }
     }
     first

@@ -11,7 +11,7 @@ impl BarLoop<'_> {
     /// The bracket and the quantity of an entry, or none if the order cannot stand.
     pub(super) fn levels_and_quantity(&self, order: &Order, entry: &Fill) -> Option<(Bracket, f64)> {
         let bracket = self.bracket(order, entry)?;
-        let fees = &self.execution.fees;
+        let fees = &self.market.execution.fees;
         let equity = self.cash;
         let all_in = (self.cash - fees.per_order) / (1.0 + fees.rate(entry.maker)) / entry.price;
         let wanted = match self.plan.size {
@@ -26,13 +26,13 @@ impl BarLoop<'_> {
                 fraction * equity / (entry.price - stop).abs()
             }
         };
-        let quantity = self.rules.lots(wanted.min(all_in));
+        let quantity = self.market.rules.lots(wanted.min(all_in));
         let notional = quantity * entry.price;
         let stands = quantity.is_finite()
             && quantity > 0.0
             && notional.is_finite()
             && notional > 0.0
-            && self.rules.min_notional.is_none_or(|least| notional >= least);
+            && self.market.rules.min_notional.is_none_or(|least| notional >= least);
         stands.then_some((bracket, quantity))
     }
 
@@ -48,14 +48,14 @@ impl BarLoop<'_> {
                 Level::Atr(multiple, atr) => price + towards * multiple * atr.number(order.signal_bar, None),
             };
             // An exit of a long sells: its price rounds down, a short's up.
-            let level = self.rules.adverse(raw, sign < 0.0);
+            let level = self.market.rules.adverse(raw, sign < 0.0);
             (level.is_finite() && towards * level > towards * price).then_some(level)
         };
-        let stop = match &self.signals.stop {
+        let stop = match &self.levels.stop {
             Some(distance) => Some(level(distance, -sign)?),
             None => None,
         };
-        let target = match &self.signals.target {
+        let target = match &self.levels.target {
             Some(distance) => Some(level(distance, sign)?),
             None => None,
         };
@@ -64,7 +64,7 @@ impl BarLoop<'_> {
                 let behind = match trail.distance {
                     TrailDistance::Fraction(fraction) => Behind::Fraction(fraction),
                     TrailDistance::Atr { multiple, .. } => {
-                        let atr = self.signals.trail_atr.as_ref()?.number(order.signal_bar, None);
+                        let atr = self.levels.trail_atr.as_ref()?.number(order.signal_bar, None);
                         Behind::Distance(multiple * atr)
                     }
                 };
@@ -95,7 +95,7 @@ impl BarLoop<'_> {
 
     /// Where a short's equity, after the fee of closing it, is zero: `(cash - fixed) / (quantity * (1 + fee))`.
     pub(super) fn liquidation_price(&self, direction: Direction, quantity: f64) -> Option<f64> {
-        let fees = &self.execution.fees;
+        let fees = &self.market.execution.fees;
         let price = (self.cash - fees.per_order) / (quantity * (1.0 + fees.rate(false)));
         (direction == Direction::Short).then_some(price)
     }
