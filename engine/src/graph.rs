@@ -18,7 +18,7 @@ mod scalar;
 
 pub use columns::{Bools, Column, FALSE, TRUE, UNKNOWN, Value};
 pub use compile::{Compiler, Scope, usage};
-pub use evaluate::{Evaluator, Instance};
+pub use evaluate::Evaluator;
 pub use functions::{FUNCTIONS, FunctionInfo, is_function};
 pub use resample::{align, resample, resample_part};
 pub use scalar::{PositionState, Program};
@@ -39,6 +39,9 @@ impl NodeId {
         self.0 as usize
     }
 }
+
+/// A node and the lead its column is computed with (0 where the lead makes no difference).
+pub type Instance = (NodeId, usize);
 
 /// The type of a node's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -310,6 +313,11 @@ impl Graph {
     /// share it: in `x - x[1]` both are the same column, one bar apart.
     pub(crate) fn root_lead(&self, id: NodeId) -> usize {
         self.lead_for(id, 0)
+    }
+
+    /// The column of a node of some lead.
+    pub(crate) fn instance(&self, id: NodeId, lead: usize) -> Instance {
+        (id, if self.node(id).recursive { lead } else { 0 })
     }
 
     /// The lead of a node of which `needed` bars before the run are needed.

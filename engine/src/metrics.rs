@@ -1,8 +1,11 @@
 //! Metrics of a trial, each with its convention.
 
 mod compute;
+mod fused;
+mod tally;
 
 pub use compute::{compute, compute_vectorbt};
+pub(crate) use fused::{Fused, Ground};
 
 /// One metric: a column of `trials.parquet`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +50,11 @@ macro_rules! metrics {
             /// The values in the order of [`METRICS`].
             pub fn to_array(&self) -> [f64; METRICS.len()] {
                 [$(self.$id,)*]
+            }
+
+            /// None of them is defined.
+            pub(crate) fn null() -> Self {
+                Self { $($id: f64::NAN,)* }
             }
 
             /// From values in the order of [`METRICS`].

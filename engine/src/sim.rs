@@ -2,10 +2,13 @@
 
 mod bar_loop;
 mod bracket;
+pub(crate) mod events;
 mod execution;
 mod signals;
+pub(crate) mod touch;
 pub mod vectorbt;
 
+pub(crate) use bar_loop::Market;
 pub use bar_loop::{first_warm_bar, simulate};
 pub use execution::{Execution, Fees, FillAt, Semantics, Slippage, SymbolRules};
 

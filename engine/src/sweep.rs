@@ -1,15 +1,23 @@
 //! Running trials: the candles of one symbol, many plans over one shared graph, all cores.
 
+mod formula;
+mod run;
+mod tile;
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use pulp::Arch;
 use rayon::prelude::*;
+
+use crate::bits::Bits;
 
 use crate::candles::Candles;
 use crate::graph::{Evaluator, Graph, NodeId, TRUE};
 use crate::interval::Interval;
 use crate::metrics::{self, Metrics};
-use crate::sim::{self, Execution, Outcome, Semantics, SymbolRules, vectorbt};
+use crate::sim::touch::Extremes;
+use crate::sim::{self, Execution, Market, Outcome, Semantics, SymbolRules, vectorbt};
 use crate::strategy::{PlannedDistance, Session, TrailDistance, TrialPlan};
 
 /// What one trial came to.
@@ -30,9 +38,36 @@ pub struct TrialResult {
 pub struct SymbolRun {
     evaluator: Evaluator,
     session: Option<Vec<bool>>,
+    session_bits: Option<Bits>,
+    extremes: Extremes,
     rules: SymbolRules,
     execution: Execution,
+    kernel: Kernel,
+    arch: Arch,
 }
+
+/// How trials are simulated. The two have one meaning: trades are the same, metrics but for the order of sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kernel {
+    /// From event to event, metrics on the way.
+    #[default]
+    Events,
+    /// Bar by bar, metrics from the whole equity curve: the definition.
+    BarLoop,
+}
+
+impl Kernel {
+    /// The id in `job.json`.
+    pub fn id(self) -> &'static str {
+        match self {
+            Kernel::Events => "events",
+            Kernel::BarLoop => "bar-loop",
+        }
+    }
+}
+
+/// Trials that a thread takes at a time.
+const TRIALS_A_PART: usize = 256;
 
 impl SymbolRun {
     /// `run` are the bars of `candles` that are traded; what is before warms up. `frames` are the intervals of the
@@ -46,7 +81,32 @@ impl SymbolRun {
         execution: Execution,
     ) -> Self {
         let session = session.map(|session| session.mask(&candles));
-        Self { evaluator: Evaluator::new(candles, run, frames), session, rules, execution }
+        let session_bits = session.as_ref().map(|mask| Bits::from_fn(mask.len(), |i| mask[i]));
+        let extremes = Extremes::new(&candles);
+        let evaluator = Evaluator::new(candles, run, frames);
+        let (kernel, arch) = (Kernel::default(), Arch::new());
+        Self { evaluator, session, session_bits, extremes, rules, execution, kernel, arch }
+    }
+
+    /// The same with another kernel.
+    #[must_use]
+    pub fn with_kernel(self, kernel: Kernel) -> Self {
+        Self { kernel, ..self }
+    }
+
+    /// The same without the vector instructions that this processor has beyond the least of its kind.
+    #[must_use]
+    pub fn portable(self) -> Self {
+        Self { arch: Arch::Scalar, ..self }
+    }
+
+    fn market(&self) -> Market<'_> {
+        Market {
+            candles: self.candles(),
+            execution: &self.execution,
+            rules: &self.rules,
+            session: self.session.as_deref(),
+        }
     }
 
     /// The candles, pre-roll included.
@@ -68,13 +128,30 @@ impl SymbolRun {
     /// Runs trials on all threads of the current rayon pool. Results are in the order of `plans` and do not depend on
     /// the number of threads.
     pub fn trials(&self, plans: &[TrialPlan], graph: &Graph) -> Vec<TrialResult> {
-        let roots: BTreeSet<NodeId> = plans.iter().flat_map(TrialPlan::roots).collect();
+        self.trials_in_tiles(plans, graph, TRIALS_A_PART, tile::WORDS * crate::bits::WORD)
+    }
+
+    /// As [`Self::trials`], `trials` at a time and in tiles of `bars` (in whole words of 64), which changes no result.
+    pub fn trials_in_tiles(
+        &self,
+        plans: &[TrialPlan],
+        graph: &Graph,
+        trials: usize,
+        bars: usize,
+    ) -> Vec<TrialResult> {
         // Columns first: trials that share one would otherwise wait for each other.
-        let roots: Vec<NodeId> = roots.into_iter().filter(|&id| !graph.node(id).on_position).collect();
-        roots.into_par_iter().for_each(|id| {
-            self.evaluator.value(graph, id);
+        let mut leaves = BTreeSet::new();
+        plans.iter().for_each(|plan| formula::leaves(plan, graph, &mut leaves));
+        leaves.into_iter().collect::<Vec<_>>().into_par_iter().for_each(|(id, lead)| {
+            self.evaluator.instance(graph, id, lead);
         });
-        plans.par_iter().map(|plan| self.trial(plan, graph)).collect()
+        match (self.kernel, self.execution.semantics) {
+            (Kernel::Events, Semantics::Native) => {
+                let parts = plans.par_chunks(trials.max(1));
+                parts.flat_map_iter(|part| self.tiles(part, graph, bars / crate::bits::WORD)).collect()
+            }
+            _ => plans.par_iter().map(|plan| self.trial(plan, graph)).collect(),
+        }
     }
 
     /// Forgets the columns that `plans` do not use, when more than `budget` bytes are held.
@@ -100,6 +177,7 @@ impl SymbolRun {
     /// Everything one trial did.
     pub fn outcome(&self, plan: &TrialPlan, graph: &Graph) -> Outcome {
         match self.execution.semantics {
+            Semantics::Native if self.kernel == Kernel::Events => self.event_outcome(plan, graph),
             Semantics::Native => {
                 let session = self.session.as_deref();
                 sim::simulate(plan, graph, &self.evaluator, &self.execution, &self.rules, session)

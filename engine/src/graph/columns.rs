@@ -1,6 +1,6 @@
 //! Columns: what nodes evaluate to.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::bits::Bits;
 use crate::exact::Sums;
@@ -21,18 +21,25 @@ pub struct Column {
     pub first: usize,
     /// Exact prefix sums of `values[first..]`, made on first use.
     pub sums: Sums,
+    /// Where the values are unknown, made on first use.
+    unknown: OnceLock<Bits>,
 }
 
 impl Column {
     /// A calculated column whose values are warm from `first` on. Its sums do not look for decimals, which it rarely
     /// holds.
     pub fn new(values: Vec<f64>, first: usize) -> Self {
-        Self { values, first, sums: Sums::real() }
+        Self { values, first, sums: Sums::real(), unknown: OnceLock::new() }
     }
 
     /// A column of the candle, whose prices and volumes usually are decimals.
     pub fn of_candle(values: Vec<f64>) -> Self {
-        Self { values, first: 0, sums: Sums::default() }
+        Self { values, first: 0, sums: Sums::default(), unknown: OnceLock::new() }
+    }
+
+    /// Where the values are unknown.
+    pub fn unknown(&self) -> &Bits {
+        self.unknown.get_or_init(|| Bits::from_fn(self.values.len(), |i| self.values[i].is_nan()))
     }
 }
 

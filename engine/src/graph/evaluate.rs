@@ -7,16 +7,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use super::columns::{Bools, Column, FALSE, TRUE, Value};
 use super::functions::{arithmetic, math_value, time_value};
 use super::resample::{align, resample};
-use super::{CandleField, CrossRule, Graph, NodeId, Op, Type, is_recursion};
+use super::{CandleField, CrossRule, Graph, Instance, NodeId, Op, Type, is_recursion};
 use crate::bits::Bits;
 use crate::candles::Candles;
 use crate::exact::Sums;
 use crate::expr::{BinaryOp, UnaryOp};
 use crate::indicators::{CandleColumns, Indicator, Series, Source};
 use crate::interval::Interval;
-
-/// A node and the lead its column is computed with (0 where the lead makes no difference).
-pub type Instance = (NodeId, usize);
 
 /// The candles of one interval, and how the base candles see them.
 #[derive(Debug)]
@@ -108,7 +105,7 @@ impl Evaluator {
     }
 
     pub(crate) fn instance(&self, graph: &Graph, id: NodeId, lead: usize) -> Value {
-        let key = (id, if graph.node(id).recursive { lead } else { 0 });
+        let key = graph.instance(id, lead);
         let cell = {
             let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(cache.entry(key).or_default())
@@ -163,6 +160,11 @@ impl Evaluator {
             },
             Op::Align => self.aligned(&inputs[0], node.frame, graph.node(node.inputs[0]).frame),
         }
+    }
+
+    /// Where the history of a recursive node of some lead begins.
+    pub(crate) fn start_of(&self, graph: &Graph, id: NodeId, lead: usize) -> usize {
+        self.start(graph, id, &self.frames[&graph.node(id).frame], lead)
     }
 
     /// Where the history of a recursive node begins: its lead, lookback and memory before the run.

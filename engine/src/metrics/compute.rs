@@ -1,5 +1,7 @@
 //! Metrics from an outcome, in one readable pass each.
 
+use std::ops::Range;
+
 use super::Metrics;
 use crate::candles::Candles;
 use crate::interval::DAY_MS;
@@ -13,70 +15,115 @@ const DAYS_A_YEAR: f64 = 365.0;
 pub fn compute(outcome: &Outcome, candles: &Candles, initial_cash: f64) -> Metrics {
     let n = outcome.equity.len();
     if n == 0 {
-        return Metrics::from_array([NULL; super::METRICS.len()]);
+        return Metrics::null();
     }
     let first = outcome.first_bar;
     let last = first + n - 1;
-    let close = &candles.close()[first..=last];
-    let interval = candles.interval();
     let returns = returns(initial_cash, &outcome.equity);
-    let bar = Ratios::new(&returns, interval.bars_per_year());
     let (max_drawdown, max_drawdown_bars, drawdowns) = drawdown(initial_cash, &outcome.equity);
-
-    // Days that candles longer than a day would leave empty have no return: their daily metrics are null.
-    let day_ends =
-        if interval.millis() <= DAY_MS { day_ends(&candles.timestamp()[first..=last]) } else { Vec::new() };
-    let at_day_ends = |values: &[f64]| day_ends.iter().map(|&i| values[i]).collect::<Vec<f64>>();
-    let daily = self::returns(initial_cash, &at_day_ends(&outcome.equity));
-    let market = self::returns(close[0], &at_day_ends(close));
-    let day = Ratios::new(&daily, DAYS_A_YEAR);
-    let excess: Vec<f64> = daily.iter().zip(&market).map(|(r, m)| r - m).collect();
-    let (alpha, beta) = regression(&daily, &market);
-    let (var_95, cvar_95) = tail(&daily);
-    let squares = sum(at_day_ends(&drawdowns).iter().map(|d| d * d));
-
-    let total_return = outcome.equity[n - 1] / initial_cash - 1.0;
-    let elapsed_ms = (candles.close_time(last) - candles.timestamp()[first]) as f64;
-    let cagr = finite(libm::pow(1.0 + total_return, DAYS_A_YEAR * DAY_MS as f64 / elapsed_ms) - 1.0);
-    let trades = TradeStatistics::new(&outcome.trades);
+    let day_ends = day_ends(candles, first..last + 1);
+    let at_day_ends = |values: &[f64]| day_ends.iter().map(|&i| values[i - first]).collect::<Vec<f64>>();
     let fills = outcome
         .trades
         .iter()
         .flat_map(|t| [Some(t.entry), t.exit].into_iter().flatten().map(|f| (t.quantity, f)));
     let held = outcome.position.iter().filter(|&&position| position != 0.0).count();
-
-    Metrics {
-        total_return,
-        cagr,
-        volatility: finite(bar.deviation * bar.periods.sqrt()),
-        sharpe: bar.sharpe(),
-        sortino: bar.sortino(),
-        sharpe_daily: day.sharpe(),
-        sortino_daily: day.sortino(),
-        calmar: ratio(cagr, max_drawdown.abs()),
-        omega: ratio(sum(returns.iter().map(|r| r.max(0.0))), -sum(returns.iter().map(|r| r.min(0.0)))),
+    Parts {
+        bars: first..last + 1,
+        last_equity: outcome.equity[n - 1],
+        bar: Ratios::new(&returns),
+        gains: sum(returns.iter().map(|r| r.max(0.0))),
+        losses: -sum(returns.iter().map(|r| r.min(0.0))),
         max_drawdown,
-        max_drawdown_bars: max_drawdown_bars as f64,
-        ulcer_index: finite((squares / day_ends.len() as f64).sqrt()),
-        exposure: held as f64 / n as f64,
-        trades: outcome.trades.len() as f64,
-        win_rate: trades.win_rate,
-        profit_factor: trades.profit_factor,
-        expectancy: trades.expectancy,
-        sqn: trades.sqn,
-        average_trade: trades.average,
-        best_trade: trades.best,
-        worst_trade: trades.worst,
-        win_streak: trades.win_streak,
-        loss_streak: trades.loss_streak,
-        fees_paid: sum(fills.clone().map(|(_, fill)| fill.fee)),
-        turnover: sum(fills.map(|(quantity, fill)| quantity * fill.price)) / initial_cash,
-        var_95,
-        cvar_95,
-        buy_and_hold_return: close[n - 1] / close[0] - 1.0,
-        alpha,
-        beta,
-        information_ratio: Ratios::new(&excess, DAYS_A_YEAR).sharpe(),
+        max_drawdown_bars,
+        day_equity: at_day_ends(&outcome.equity),
+        day_drawdown_squares: sum(at_day_ends(&drawdowns).iter().map(|d| d * d)),
+        held,
+        trades: TradeStatistics::new(&outcome.trades),
+        fees: sum(fills.clone().map(|(_, fill)| fill.fee)),
+        traded: sum(fills.map(|(quantity, fill)| quantity * fill.price)),
+    }
+    .metrics(candles, initial_cash)
+}
+
+/// What the metrics of a trial are made of.
+pub(super) struct Parts {
+    /// The bars of the account, at least one.
+    pub(super) bars: Range<usize>,
+    pub(super) last_equity: f64,
+    /// Of per-bar returns.
+    pub(super) bar: Ratios,
+    /// Sum of positive per-bar returns, and the size of the sum of negative ones.
+    pub(super) gains: f64,
+    pub(super) losses: f64,
+    pub(super) max_drawdown: f64,
+    pub(super) max_drawdown_bars: usize,
+    /// Equity at the last bar of each UTC day; none where days are not looked at.
+    pub(super) day_equity: Vec<f64>,
+    /// Sum of the squares of the drawdowns there.
+    pub(super) day_drawdown_squares: f64,
+    /// Bars whose close holds a position.
+    pub(super) held: usize,
+    pub(super) trades: TradeStatistics,
+    /// Fees of all fills.
+    pub(super) fees: f64,
+    /// Notional of all fills.
+    pub(super) traded: f64,
+}
+
+impl Parts {
+    pub(super) fn metrics(&self, candles: &Candles, initial_cash: f64) -> Metrics {
+        let (first, last) = (self.bars.start, self.bars.end - 1);
+        let close = candles.close();
+        let bars_a_year = candles.interval().bars_per_year();
+        // Days that candles longer than a day would leave empty have no return: their daily metrics are null.
+        let days = self.day_equity.len();
+        let day_ends = if days > 0 { day_ends(candles, self.bars.clone()) } else { Vec::new() };
+        let market_closes: Vec<f64> = day_ends.iter().map(|&i| close[i]).collect();
+        let daily = returns(initial_cash, &self.day_equity);
+        let market = returns(close[first], &market_closes);
+        let day = Ratios::new(&daily);
+        let excess: Vec<f64> = daily.iter().zip(&market).map(|(r, m)| r - m).collect();
+        let (alpha, beta) = regression(&daily, &market);
+        let (var_95, cvar_95) = tail(&daily);
+
+        let total_return = self.last_equity / initial_cash - 1.0;
+        let elapsed_ms = (candles.close_time(last) - candles.timestamp()[first]) as f64;
+        let cagr = finite(libm::pow(1.0 + total_return, DAYS_A_YEAR * DAY_MS as f64 / elapsed_ms) - 1.0);
+        let trades = &self.trades;
+        Metrics {
+            total_return,
+            cagr,
+            volatility: finite(self.bar.deviation * bars_a_year.sqrt()),
+            sharpe: self.bar.sharpe(bars_a_year),
+            sortino: self.bar.sortino(bars_a_year),
+            sharpe_daily: day.sharpe(DAYS_A_YEAR),
+            sortino_daily: day.sortino(DAYS_A_YEAR),
+            calmar: ratio(cagr, self.max_drawdown.abs()),
+            omega: ratio(self.gains, self.losses),
+            max_drawdown: self.max_drawdown,
+            max_drawdown_bars: self.max_drawdown_bars as f64,
+            ulcer_index: finite((self.day_drawdown_squares / days as f64).sqrt()),
+            exposure: self.held as f64 / self.bars.len() as f64,
+            trades: trades.count as f64,
+            win_rate: trades.win_rate,
+            profit_factor: trades.profit_factor,
+            expectancy: trades.expectancy,
+            sqn: trades.sqn,
+            average_trade: trades.average,
+            best_trade: trades.best,
+            worst_trade: trades.worst,
+            win_streak: trades.win_streak,
+            loss_streak: trades.loss_streak,
+            fees_paid: self.fees,
+            turnover: self.traded / initial_cash,
+            var_95,
+            cvar_95,
+            buy_and_hold_return: close[last] / close[first] - 1.0,
+            alpha,
+            beta,
+            information_ratio: Ratios::new(&excess).sharpe(DAYS_A_YEAR),
+        }
     }
 }
 
@@ -115,12 +162,12 @@ pub(crate) fn sum(values: impl IntoIterator<Item = f64>) -> f64 {
     total + lost
 }
 
-fn finite(value: f64) -> f64 {
+pub(super) fn finite(value: f64) -> f64 {
     if value.is_finite() { value } else { NULL }
 }
 
 /// A quotient; null when the denominator is zero.
-fn ratio(numerator: f64, denominator: f64) -> f64 {
+pub(super) fn ratio(numerator: f64, denominator: f64) -> f64 {
     if denominator == 0.0 { NULL } else { finite(numerator / denominator) }
 }
 
@@ -131,29 +178,30 @@ fn returns(base: f64, values: &[f64]) -> Vec<f64> {
 }
 
 /// Mean and deviations of a series of returns.
-struct Ratios {
-    mean: f64,
-    deviation: f64,
-    downside: f64,
-    periods: f64,
+pub(super) struct Ratios {
+    pub(super) mean: f64,
+    /// Standard deviation, ddof 1.
+    pub(super) deviation: f64,
+    /// Root mean square of the negative ones, over all.
+    pub(super) downside: f64,
 }
 
 impl Ratios {
-    fn new(returns: &[f64], periods: f64) -> Self {
+    fn new(returns: &[f64]) -> Self {
         let n = returns.len() as f64;
         let mean = sum(returns.iter().copied()) / n;
         let squares = sum(returns.iter().map(|r| (r - mean) * (r - mean)));
         let deviation = if returns.len() < 2 { NULL } else { (squares / (n - 1.0)).sqrt() };
         let downside = (sum(returns.iter().map(|r| r.min(0.0) * r.min(0.0))) / n).sqrt();
-        Self { mean, deviation, downside, periods }
+        Self { mean, deviation, downside }
     }
 
-    fn sharpe(&self) -> f64 {
-        ratio(self.mean, self.deviation) * self.periods.sqrt()
+    fn sharpe(&self, periods: f64) -> f64 {
+        ratio(self.mean, self.deviation) * periods.sqrt()
     }
 
-    fn sortino(&self) -> f64 {
-        ratio(self.mean, self.downside) * self.periods.sqrt()
+    fn sortino(&self, periods: f64) -> f64 {
+        ratio(self.mean, self.downside) * periods.sqrt()
     }
 }
 
@@ -175,10 +223,13 @@ fn drawdown(initial_cash: f64, equity: &[f64]) -> (f64, usize, Vec<f64>) {
     (deepest, longest, drawdowns)
 }
 
-/// Index of the last bar of every UTC day (of the bars' opens).
-fn day_ends(timestamp: &[i64]) -> Vec<usize> {
-    let day = |i: usize| timestamp[i].div_euclid(DAY_MS);
-    (0..timestamp.len()).filter(|&i| i + 1 == timestamp.len() || day(i + 1) != day(i)).collect()
+/// The last of `bars` of every UTC day (of the bars' opens); none for candles longer than a day.
+pub(super) fn day_ends(candles: &Candles, bars: Range<usize>) -> Vec<usize> {
+    if candles.interval().millis() > DAY_MS {
+        return Vec::new();
+    }
+    let day = |i: usize| candles.timestamp()[i].div_euclid(DAY_MS);
+    bars.clone().filter(|&i| i + 1 == bars.end || day(i + 1) != day(i)).collect()
 }
 
 /// Intercept (times 365) and slope of `y` on `x`.
@@ -215,34 +266,43 @@ fn tail(returns: &[f64]) -> (f64, f64) {
 const TAIL: f64 = 0.05;
 
 /// Statistics of closed trades; null without one.
-struct TradeStatistics {
-    win_rate: f64,
-    profit_factor: f64,
-    expectancy: f64,
-    sqn: f64,
-    average: f64,
-    best: f64,
-    worst: f64,
-    win_streak: f64,
-    loss_streak: f64,
+#[derive(Debug, Clone)]
+pub(super) struct TradeStatistics {
+    /// All trades, the open one included.
+    pub(super) count: usize,
+    pub(super) win_rate: f64,
+    pub(super) profit_factor: f64,
+    pub(super) expectancy: f64,
+    pub(super) sqn: f64,
+    pub(super) average: f64,
+    pub(super) best: f64,
+    pub(super) worst: f64,
+    pub(super) win_streak: f64,
+    pub(super) loss_streak: f64,
 }
 
 impl TradeStatistics {
+    /// Those of `count` trades of which none is closed.
+    pub(super) fn null(count: usize) -> Self {
+        Self {
+            count,
+            win_rate: NULL,
+            profit_factor: NULL,
+            expectancy: NULL,
+            sqn: NULL,
+            average: NULL,
+            best: NULL,
+            worst: NULL,
+            win_streak: NULL,
+            loss_streak: NULL,
+        }
+    }
+
     fn new(trades: &[Trade]) -> Self {
         let closed: Vec<&Trade> = trades.iter().filter(|trade| trade.exit.is_some()).collect();
         let n = closed.len() as f64;
         if closed.is_empty() {
-            return Self {
-                win_rate: NULL,
-                profit_factor: NULL,
-                expectancy: NULL,
-                sqn: NULL,
-                average: NULL,
-                best: NULL,
-                worst: NULL,
-                win_streak: NULL,
-                loss_streak: NULL,
-            };
+            return Self::null(trades.len());
         }
         let profits: Vec<f64> = closed.iter().map(|trade| trade.pnl).collect();
         let of_returns = |pick: fn(f64, f64) -> f64, start: f64| {
@@ -258,8 +318,9 @@ impl TradeStatistics {
             }
             f64::from(longest)
         };
-        let ratios = Ratios::new(&profits, 1.0);
+        let ratios = Ratios::new(&profits);
         Self {
+            count: trades.len(),
             win_rate: profits.iter().filter(|&&p| p > 0.0).count() as f64 / n,
             profit_factor: ratio(won, lost),
             expectancy: ratios.mean,

@@ -54,11 +54,11 @@ pub fn simulate(
 
 /// What all trials of a symbol trade on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Market<'a> {
-    pub(super) candles: &'a Candles,
-    pub(super) execution: &'a Execution,
-    pub(super) rules: &'a SymbolRules,
-    pub(super) session: Option<&'a [bool]>,
+pub(crate) struct Market<'a> {
+    pub(crate) candles: &'a Candles,
+    pub(crate) execution: &'a Execution,
+    pub(crate) rules: &'a SymbolRules,
+    pub(crate) session: Option<&'a [bool]>,
 }
 
 /// An open position.
@@ -297,6 +297,36 @@ impl<'a> BarLoop<'a> {
         self.plan.risk.max_bars.map(|most| (entry + most).saturating_sub(before_fill))
     }
 
+    /// The first close at which an entry is heard again after the last exit.
+    pub(super) fn cooled_at(&self) -> usize {
+        self.last_exit.map_or(0, |exit| exit + self.plan.risk.cooldown_bars)
+    }
+
+    /// Notes that `enter` was false at a close.
+    pub(super) fn arm(&mut self, side: Direction) {
+        self.armed[usize::from(side == Direction::Short)] = true;
+    }
+
+    /// Whether the stop of a position moves while it is held.
+    pub(super) fn moves_levels(&self) -> bool {
+        self.plan.risk.trail.is_some() || self.plan.risk.break_even.is_some()
+    }
+
+    /// Goes through bars of a position whose closes say nothing; the first that touches a level, or their end.
+    pub(super) fn quiet(&mut self, bars: std::ops::Range<usize>) -> usize {
+        for t in bars.clone() {
+            let (bar, policy) = (self.bar(t), self.plan.risk.same_bar);
+            let Some(position) = &mut self.position else { return t };
+            let mut after = position.bracket;
+            if after.whole_bar(&bar, policy).is_some() {
+                return t;
+            }
+            position.bracket = after;
+            self.move_levels(t);
+        }
+        bars.end
+    }
+
     fn in_session(&self, t: usize) -> bool {
         self.market.session.is_none_or(|mask| mask[t])
     }
@@ -317,8 +347,8 @@ impl<'a> BarLoop<'a> {
             }
             self.order = None;
         }
-        let cooled = self.last_exit.is_none_or(|exit| t >= exit + self.plan.risk.cooldown_bars);
-        let Some(direction) = wanted.filter(|_| self.in_session(t) && cooled) else { return };
+        let hears = self.in_session(t) && t >= self.cooled_at();
+        let Some(direction) = wanted.filter(|_| hears) else { return };
         let hears = self.last_bracket_exit.is_none_or(|exit| match self.plan.risk.reentry {
             Reentry::SameBar => true,
             Reentry::NextBar => t > exit,

@@ -106,6 +106,11 @@ impl Bracket {
         tightest
     }
 
+    /// The tightest active stop and the target, unmirrored.
+    pub(super) fn levels(&self) -> (Option<f64>, Option<f64>) {
+        (self.stop_level().map(|(level, _)| mirror(self.sign, level)), self.target)
+    }
+
     fn hit(&self, mirrored: f64, reason: Reason, maker: bool) -> Hit {
         Hit { price: mirror(self.sign, mirrored), reason, maker }
     }

@@ -7,4 +7,5 @@ mod common;
 
 mod generate;
 mod invariants;
+mod kernels;
 mod reference;

@@ -1,0 +1,202 @@
+//! The event kernel: the bar loop's own steps, at the bars where something can happen.
+//!
+//! ```text
+//!  flat            skip to the next bar whose close may be heard as an entry
+//!  order waiting   every bar
+//!  in a position   skip to the next close that may be heard, or the first bar that touches a level;
+//!                  bars of a stop that moves are looked at one by one, without hearing
+//! ```
+//!
+//! A bar at which something *may* happen is handed to [`BarLoop::step`], which decides. So the conditions for skipping may
+//! name too many bars, never too few, and the meaning stays in one place.
+
+use std::ops::Range;
+
+use super::bar_loop::{BarLoop, Market};
+use super::signals::{Hear, Levels};
+use super::touch::Extremes;
+use super::{Direction, Tape};
+use crate::bits::{WORD, next_set};
+use crate::graph::{Evaluator, Graph, PositionState, Program, TRUE};
+use crate::strategy::{Reentry, TrialPlan};
+
+/// The conditions of a trial in a block of bars: words from bar `start` (a multiple of 64) on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Heard<'a> {
+    /// The bar of the first word's lowest bit.
+    pub(crate) start: usize,
+    /// Where `enter` is true: long, short. Empty where it never is.
+    pub(crate) enter: [&'a [u64]; 2],
+    /// Where `enter` is false; only `reentry: rearm` asks.
+    pub(crate) enter_false: [&'a [u64]; 2],
+    /// Where `exit` is true; empty where it never is or hangs on the position.
+    pub(crate) exit: [&'a [u64]; 2],
+    /// Exits that hang on the position.
+    pub(crate) exit_programs: [Option<&'a Program>; 2],
+}
+
+impl Heard<'_> {
+    #[inline(always)]
+    fn word(&self, words: &[u64], w: usize) -> u64 {
+        words.get(w - self.start / WORD).copied().unwrap_or(0)
+    }
+
+    fn bit(&self, words: &[u64], bar: usize) -> bool {
+        self.word(words, bar / WORD) >> (bar % WORD) & 1 == 1
+    }
+}
+
+fn nth(side: Direction) -> usize {
+    usize::from(side == Direction::Short)
+}
+
+impl Hear for Heard<'_> {
+    fn enters(&self, side: Direction, bar: usize) -> bool {
+        self.bit(self.enter[nth(side)], bar)
+    }
+
+    fn enters_known_false(&self, side: Direction, bar: usize) -> bool {
+        self.bit(self.enter_false[nth(side)], bar)
+    }
+
+    fn exits(&self, side: Direction, bar: usize, position: Option<&PositionState>) -> bool {
+        match self.exit_programs[nth(side)] {
+            Some(program) => program.condition(bar, position) == TRUE,
+            None => self.bit(self.exit[nth(side)], bar),
+        }
+    }
+}
+
+/// What the trials of a symbol share beside their candles.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ground<'a> {
+    pub(crate) market: Market<'a>,
+    /// Bars at whose close an entry may be heard; `None` is all.
+    pub(crate) session: Option<&'a [u64]>,
+    pub(crate) extremes: &'a Extremes,
+}
+
+/// A trial between two blocks of bars.
+#[derive(Debug)]
+pub(crate) struct EventTrial<'a> {
+    bars: BarLoop<'a>,
+    exit_programs: [Option<Program>; 2],
+    /// The bars of the account; the next to be simulated comes first.
+    left: Range<usize>,
+    /// The first bar that is not on the tape yet.
+    unmarked: usize,
+}
+
+impl<'a> EventTrial<'a> {
+    /// A trial whose account has the bars `bars`.
+    pub(crate) fn new(
+        plan: &'a TrialPlan,
+        graph: &Graph,
+        evaluator: &Evaluator,
+        ground: &Ground<'a>,
+        bars: Range<usize>,
+    ) -> Self {
+        let on_position = |side: &Option<crate::strategy::SidePlan>| {
+            let exit = side.as_ref()?.exit?;
+            graph.node(exit).on_position.then(|| Program::new(graph, evaluator, exit))
+        };
+        Self {
+            exit_programs: [on_position(&plan.long), on_position(&plan.short)],
+            bars: BarLoop::new(plan, Levels::new(plan, graph, evaluator), ground.market),
+            unmarked: bars.start,
+            left: bars,
+        }
+    }
+
+    /// Orders that could not stand.
+    pub(crate) fn rejected_orders(&self) -> u32 {
+        self.bars.rejected_orders
+    }
+
+    /// Quote currency lost beyond zero equity.
+    pub(crate) fn deficit(&self) -> f64 {
+        self.bars.deficit
+    }
+
+    /// Simulates the bars before `to` that are left.
+    pub(crate) fn run(&mut self, to: usize, heard: Heard<'_>, ground: &Ground<'_>, tape: &mut impl Tape) {
+        let programs = std::mem::take(&mut self.exit_programs);
+        let heard = Heard { exit_programs: programs.each_ref().map(Option::as_ref), ..heard };
+        let to = to.min(self.left.end);
+        let close = ground.market.candles.close();
+        while self.left.start < to {
+            let t = self.left.start;
+            let next = self.next(t, to, &heard, ground);
+            self.rearm(t..next, &heard);
+            self.left.start = next;
+            if next == to {
+                break;
+            }
+            let (cash, held) = (self.bars.cash, self.bars.held());
+            self.bars.step(next, next + 1 == self.left.end, &heard, tape);
+            if (cash, held) != (self.bars.cash, self.bars.held()) {
+                self.mark(next, cash, held, close, tape);
+            }
+            self.left.start = next + 1;
+        }
+        self.mark(self.left.start, self.bars.cash, self.bars.held(), close, tape);
+        self.exit_programs = programs;
+        if self.left.is_empty() && to > 0 {
+            self.bars.finish(to - 1, tape);
+        }
+    }
+
+    fn mark(&mut self, to: usize, cash: f64, held: f64, close: &[f64], tape: &mut impl Tape) {
+        if self.unmarked < to {
+            tape.mark(self.unmarked..to, cash, held, close);
+            self.unmarked = to;
+        }
+    }
+
+    /// The first bar from `t` on that has to be stepped through, or `to`.
+    fn next(&mut self, t: usize, to: usize, heard: &Heard<'_>, ground: &Ground<'_>) -> usize {
+        let bars = &self.bars;
+        if bars.exit_due.is_some() || bars.order.is_some() {
+            return t;
+        }
+        if bars.ruined {
+            return to;
+        }
+        let session = |w: usize| ground.session.map_or(u64::MAX, |words| words[w]);
+        let Some(position) = &bars.position else {
+            let from = t.max(bars.cooled_at());
+            let wanted = |w: usize| {
+                let enter = heard.enter.map(|words| heard.word(words, w));
+                let exit = heard.exit.map(|words| heard.word(words, w));
+                (enter[0] & !exit[0] & !enter[1] | enter[1] & !exit[1] & !enter[0]) & session(w)
+            };
+            return next_set(wanted, from, to).unwrap_or(to);
+        };
+        let own = nth(position.direction);
+        if heard.exit_programs[own].is_some() {
+            return t;
+        }
+        let timed_out = bars.times_out_at(position.entry.bar).map_or(to, |bar| bar.clamp(t, to));
+        let leaves =
+            |w: usize| heard.word(heard.exit[own], w) | heard.word(heard.enter[1 - own], w) & session(w);
+        let until = next_set(leaves, t, timed_out).unwrap_or(timed_out);
+        if bars.moves_levels() {
+            return self.bars.quiet(t..until);
+        }
+        let (adverse, favourable) = position.bracket.levels();
+        let long = position.direction == Direction::Long;
+        ground.extremes.first_touch(ground.market.candles, t..until, long, adverse, favourable)
+    }
+
+    /// Keeps in mind where `enter` was false in bars that are skipped.
+    fn rearm(&mut self, bars: Range<usize>, heard: &Heard<'_>) {
+        if self.bars.plan.risk.reentry == Reentry::Rearm {
+            for side in [Direction::Long, Direction::Short] {
+                let words = heard.enter_false[nth(side)];
+                if next_set(|w| heard.word(words, w), bars.start, bars.end).is_some() {
+                    self.bars.arm(side);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The event kernel equals the bar loop, whatever the tiles, the threads and the processor's vectors.
+
+use blockgrid_engine::Candles;
+use blockgrid_engine::graph::Graph;
+use blockgrid_engine::metrics::METRICS;
+use blockgrid_engine::strategy::TrialPlan;
+use blockgrid_engine::sweep::{Kernel, SymbolRun, TrialResult};
+use proptest::prelude::*;
+
+use crate::common::*;
+use crate::generate::{case, config, setup};
+
+/// Metrics of which the definition subtracts means: their sums are one pass here and two there.
+const OF_DEVIATIONS: [&str; 6] = ["volatility", "sharpe", "sortino", "omega", "sqn", "calmar"];
+
+/// What differs between two results.
+fn differs(ours: &TrialResult, definition: &TrialResult) -> Option<String> {
+    if (ours.first_bar, ours.rejected_orders, ours.deficit.to_bits())
+        != (definition.first_bar, definition.rejected_orders, definition.deficit.to_bits())
+    {
+        return Some(format!("{ours:?} is not {definition:?}"));
+    }
+    let pairs = ours.metrics.to_array().into_iter().zip(definition.metrics.to_array());
+    METRICS.iter().zip(pairs).find_map(|(metric, (a, b))| {
+        let within = if OF_DEVIATIONS.contains(&metric.id) { 1e-9 } else { 1e-12 };
+        let same = (a - b).abs() <= within * b.abs().max(1.0) || (a.is_nan() && b.is_nan());
+        (!same).then(|| format!("{} is {a}, not {b}", metric.id))
+    })
+}
+
+fn prepared(setup: &Setup, candles: &Candles) -> (Graph, TrialPlan, SymbolRun) {
+    let mut graph = Graph::new();
+    let plan = setup.compile(candles.interval(), &mut graph).expect("a strategy that compiles");
+    let symbol = setup.symbol(candles, &graph);
+    (graph, plan, symbol)
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn the_event_kernel_trades_as_the_bar_loop_does((setup, candles) in case(2..400), history in 0..90_usize) {
+        let setup = setup.with(|s| s.history = history.min(candles.len() - 1));
+        let (graph, plan, symbol) = prepared(&setup, &candles);
+        let events = symbol.outcome(&plan, &graph);
+        let symbol = symbol.with_kernel(Kernel::BarLoop);
+        let bars = symbol.outcome(&plan, &graph);
+        prop_assert_eq!(&events.trades, &bars.trades);
+        prop_assert!(events == bars, "equity, position, rejected orders or deficit differ");
+    }
+
+    #[test]
+    fn the_event_kernel_measures_as_the_definition_does((setup, candles) in case(2..400), history in 0..90_usize) {
+        let setup = setup.with(|s| s.history = history.min(candles.len() - 1));
+        let (graph, plan, symbol) = prepared(&setup, &candles);
+        let plans = [plan];
+        let events = symbol.trials(&plans, &graph);
+        let bars = symbol.with_kernel(Kernel::BarLoop).trials(&plans, &graph);
+        if let Some(difference) = differs(&events[0], &bars[0]) {
+            prop_assert!(false, "{}", difference);
+        }
+    }
+
+    #[test]
+    fn tiles_parts_and_vectors_change_no_bit(
+        setups in proptest::collection::vec(setup(), 1..7),
+        candles in crate::generate::market(60..2500),
+    ) {
+        let mut graph = Graph::new();
+        let plans: Vec<TrialPlan> =
+            setups.iter().map(|setup| setup.compile(interval("1h"), &mut graph).unwrap()).collect();
+        let symbol = setups[0].symbol(&candles, &graph);
+        let whole = symbol.trials(&plans, &graph);
+        for (trials, bars) in [(1, 64), (2, 192), (3, 960)] {
+            let parts = symbol.trials_in_tiles(&plans, &graph, trials, bars);
+            prop_assert_eq!(bits(&parts), bits(&whole), "{} trials, {} bars", trials, bars);
+        }
+        prop_assert_eq!(bits(&symbol.portable().trials(&plans, &graph)), bits(&whole));
+    }
+}
+
+fn bits(results: &[TrialResult]) -> Vec<Vec<u64>> {
+    let of = |result: &TrialResult| result.metrics.to_array().map(f64::to_bits).to_vec();
+    results.iter().map(of).collect()
+}
