@@ -1,11 +1,18 @@
 //! Metrics of a trial, each with its convention.
 
+mod asset;
 mod compute;
+mod days;
 mod fused;
+mod lanes;
 mod tally;
+mod wanted;
 
+pub(crate) use asset::{AssetReturns, SUMS, terms};
+pub(crate) use compute::finite;
 pub use compute::{compute, compute_vectorbt};
-pub(crate) use fused::{Fused, Ground};
+pub(crate) use fused::{Fused, Ground, extremes};
+pub use wanted::Wanted;
 
 /// One metric: a column of `trials.parquet`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

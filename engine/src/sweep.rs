@@ -6,6 +6,7 @@ mod tile;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use pulp::Arch;
 use rayon::prelude::*;
@@ -13,9 +14,9 @@ use rayon::prelude::*;
 use crate::bits::Bits;
 
 use crate::candles::Candles;
-use crate::graph::{Evaluator, Graph, NodeId, TRUE};
+use crate::graph::{Evaluator, Graph, Instance, NodeId, TRUE};
 use crate::interval::Interval;
-use crate::metrics::{self, Metrics};
+use crate::metrics::{self, AssetReturns, Metrics, Wanted};
 use crate::sim::touch::Extremes;
 use crate::sim::{self, Execution, Market, Outcome, Semantics, SymbolRules, vectorbt};
 use crate::strategy::{PlannedDistance, Session, TrailDistance, TrialPlan};
@@ -43,6 +44,8 @@ pub struct SymbolRun {
     rules: SymbolRules,
     execution: Execution,
     kernel: Kernel,
+    wanted: Wanted,
+    asset_returns: OnceLock<AssetReturns>,
     arch: Arch,
 }
 
@@ -84,14 +87,34 @@ impl SymbolRun {
         let session_bits = session.as_ref().map(|mask| Bits::from_fn(mask.len(), |i| mask[i]));
         let extremes = Extremes::new(&candles);
         let evaluator = Evaluator::new(candles, run, frames);
-        let (kernel, arch) = (Kernel::default(), Arch::new());
-        Self { evaluator, session, session_bits, extremes, rules, execution, kernel, arch }
+        Self {
+            evaluator,
+            session,
+            session_bits,
+            extremes,
+            rules,
+            execution,
+            kernel: Kernel::default(),
+            wanted: Wanted::default(),
+            asset_returns: OnceLock::new(),
+            arch: Arch::new(),
+        }
     }
 
     /// The same with another kernel.
     #[must_use]
     pub fn with_kernel(self, kernel: Kernel) -> Self {
         Self { kernel, ..self }
+    }
+
+    /// The same for these metrics only; the others are null.
+    #[must_use]
+    pub fn with_metrics(self, wanted: Wanted) -> Self {
+        Self { wanted, ..self }
+    }
+
+    fn asset_returns(&self) -> &AssetReturns {
+        self.asset_returns.get_or_init(|| AssetReturns::new(self.candles().close()))
     }
 
     /// The same without the vector instructions that this processor has beyond the least of its kind.
@@ -142,16 +165,43 @@ impl SymbolRun {
         // Columns first: trials that share one would otherwise wait for each other.
         let mut leaves = BTreeSet::new();
         plans.iter().for_each(|plan| formula::leaves(plan, graph, &mut leaves));
-        leaves.into_iter().collect::<Vec<_>>().into_par_iter().for_each(|(id, lead)| {
+        let leaves: Vec<Instance> = leaves.into_iter().collect();
+        leaves.par_iter().for_each(|&(id, lead)| {
             self.evaluator.instance(graph, id, lead);
         });
-        match (self.kernel, self.execution.semantics) {
-            (Kernel::Events, Semantics::Native) => {
-                let parts = plans.par_chunks(trials.max(1));
-                parts.flat_map_iter(|part| self.tiles(part, graph, bars / crate::bits::WORD)).collect()
+        match self.kernel {
+            Kernel::Events => {
+                let quick = self.are_quick(plans);
+                let order = neighbours_together(plans, graph, &leaves);
+                let parts: Vec<(&[usize], Vec<TrialResult>)> = order
+                    .par_chunks(trials.max(1))
+                    .map(|part| {
+                        let plans: Vec<&TrialPlan> = part.iter().map(|&nth| &plans[nth]).collect();
+                        (part, self.part(&plans, graph, bars / crate::bits::WORD, quick))
+                    })
+                    .collect();
+                let mut results: Vec<Option<TrialResult>> = vec![None; plans.len()];
+                for (part, of_part) in parts {
+                    part.iter().zip(of_part).for_each(|(&nth, result)| results[nth] = Some(result));
+                }
+                results.into_iter().flatten().collect()
             }
-            _ => plans.par_iter().map(|plan| self.trial(plan, graph)).collect(),
+            Kernel::BarLoop => plans.par_iter().map(|plan| self.trial(plan, graph)).collect(),
         }
+    }
+
+    fn part(&self, plans: &[&TrialPlan], graph: &Graph, words: usize, quick: bool) -> Vec<TrialResult> {
+        if !quick {
+            return self.tiles(plans, graph, words);
+        }
+        let mut results = self.quick_tiles(plans, graph, words);
+        let left: Vec<usize> = (0..plans.len()).filter(|&nth| results[nth].is_none()).collect();
+        if !left.is_empty() {
+            let plans: Vec<&TrialPlan> = left.iter().map(|&nth| plans[nth]).collect();
+            let stepped = self.tiles(&plans, graph, words);
+            left.iter().zip(stepped).for_each(|(&nth, result)| results[nth] = Some(result));
+        }
+        results.into_iter().flatten().collect()
     }
 
     /// Forgets the columns that `plans` do not use, when more than `budget` bytes are held.
@@ -163,8 +213,9 @@ impl SymbolRun {
         }
     }
 
+    /// One trial by the definition: bar by bar, metrics from the whole curve.
     fn trial(&self, plan: &TrialPlan, graph: &Graph) -> TrialResult {
-        let outcome = self.outcome(plan, graph);
+        let outcome = self.defined_outcome(plan, graph);
         let first_bar = self.candles().timestamp().get(outcome.first_bar).copied();
         TrialResult {
             first_bar: first_bar.filter(|_| !outcome.equity.is_empty()),
@@ -176,8 +227,14 @@ impl SymbolRun {
 
     /// Everything one trial did.
     pub fn outcome(&self, plan: &TrialPlan, graph: &Graph) -> Outcome {
+        match self.kernel {
+            Kernel::Events => self.event_outcome(plan, graph),
+            Kernel::BarLoop => self.defined_outcome(plan, graph),
+        }
+    }
+
+    fn defined_outcome(&self, plan: &TrialPlan, graph: &Graph) -> Outcome {
         match self.execution.semantics {
-            Semantics::Native if self.kernel == Kernel::Events => self.event_outcome(plan, graph),
             Semantics::Native => {
                 let session = self.session.as_deref();
                 sim::simulate(plan, graph, &self.evaluator, &self.execution, &self.rules, session)
@@ -189,10 +246,11 @@ impl SymbolRun {
     /// The metrics of an outcome, by the conventions of the profile.
     pub fn metrics(&self, outcome: &Outcome) -> Metrics {
         let cash = self.execution.initial_cash;
-        match self.execution.semantics {
+        let metrics = match self.execution.semantics {
             Semantics::Native => metrics::compute(outcome, self.candles(), cash),
             Semantics::Vectorbt => metrics::compute_vectorbt(outcome, self.candles(), cash),
-        }
+        };
+        self.wanted.only(metrics)
     }
 
     fn vectorbt_outcome(&self, plan: &TrialPlan, graph: &Graph) -> Outcome {
@@ -214,6 +272,10 @@ impl SymbolRun {
             short_enter: &short_enter,
             short_exit: &short_exit,
         };
+        vectorbt::simulate(self.candles(), self.run(), &signals, &self.vectorbt_settings(plan))
+    }
+
+    fn vectorbt_settings(&self, plan: &TrialPlan) -> vectorbt::Settings {
         // The manifest's checks leave nothing but fractions in this profile.
         let fraction = |distance: Option<PlannedDistance>| match distance {
             Some(PlannedDistance::Fraction(fraction)) => Some(fraction),
@@ -223,7 +285,7 @@ impl SymbolRun {
             TrailDistance::Fraction(fraction) => Some(fraction),
             TrailDistance::Atr { .. } => None,
         });
-        let settings = vectorbt::Settings {
+        vectorbt::Settings {
             initial_cash: self.execution.initial_cash,
             fee: self.execution.fees.rate(false),
             fixed_fee: self.execution.fees.per_order,
@@ -231,7 +293,21 @@ impl SymbolRun {
             stop_loss: trail.or(fraction(plan.risk.stop_loss)),
             trailing: trail.is_some(),
             take_profit: fraction(plan.risk.take_profit),
-        };
-        vectorbt::simulate(self.candles(), self.run(), &signals, &settings)
+        }
     }
+}
+
+/// The order in which trials that read the same columns stand together: the pairs of a grid in squares of 16 by 16 rather
+/// than in rows, so that the columns of a part fit into the cache.
+fn neighbours_together(plans: &[TrialPlan], graph: &Graph, leaves: &[Instance]) -> Vec<usize> {
+    const SQUARE: usize = 16;
+    let key = |plan: &TrialPlan| -> Vec<usize> {
+        let mut own = BTreeSet::new();
+        formula::leaves(plan, graph, &mut own);
+        own.iter().map(|leaf| leaves.partition_point(|known| known < leaf) / SQUARE).collect()
+    };
+    let keys: Vec<Vec<usize>> = plans.par_iter().map(key).collect();
+    let mut order: Vec<usize> = (0..plans.len()).collect();
+    order.sort_by(|&a, &b| keys[a].cmp(&keys[b]));
+    order
 }

@@ -243,7 +243,23 @@ fn rolling(values: &[f64], window: usize, finish: impl Fn(f64, f64, f64) -> f64)
 
 /// `rolling_mean_1d_nb(a, window, minp=window)`.
 fn rolling_mean(values: &[f64], window: usize) -> Vec<f64> {
-    rolling(values, window, |sum, _, size| sum / size)
+    let mut sum = 0.0;
+    let running = |value: &f64| {
+        sum += value;
+        sum
+    };
+    let totals: Vec<f64> = values.iter().map(running).collect();
+    if totals.last().is_none_or(|last| last.is_nan()) || window > values.len() {
+        // With unknown values, or none at all.
+        return rolling(values, window, |sum, _, size| sum / size);
+    }
+    let size = window as f64;
+    let mut column = Vec::with_capacity(values.len());
+    column.resize(window - 1, f64::NAN);
+    // The first window is the running sum itself.
+    column.push(totals[window - 1] / size);
+    column.extend(totals[window..].iter().zip(&totals).map(|(now, before)| (now - before) / size));
+    column
 }
 
 /// `rolling_std_1d_nb(a, window, minp=window, ddof=0)`.

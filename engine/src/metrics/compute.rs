@@ -3,6 +3,9 @@
 use std::ops::Range;
 
 use super::Metrics;
+use super::days::{Days, tail};
+use super::lanes::sums;
+use super::tally::Sum;
 use crate::candles::Candles;
 use crate::interval::DAY_MS;
 use crate::sim::{Outcome, Trade, vectorbt};
@@ -20,9 +23,9 @@ pub fn compute(outcome: &Outcome, candles: &Candles, initial_cash: f64) -> Metri
     let first = outcome.first_bar;
     let last = first + n - 1;
     let returns = returns(initial_cash, &outcome.equity);
+    let days = Days::new(candles, first..last + 1);
     let (max_drawdown, max_drawdown_bars, drawdowns) = drawdown(initial_cash, &outcome.equity);
-    let day_ends = day_ends(candles, first..last + 1);
-    let at_day_ends = |values: &[f64]| day_ends.iter().map(|&i| values[i - first]).collect::<Vec<f64>>();
+    let at_day_ends = |values: &[f64]| days.ends.iter().map(|&i| values[i - first]).collect::<Vec<f64>>();
     let fills = outcome
         .trades
         .iter()
@@ -43,7 +46,7 @@ pub fn compute(outcome: &Outcome, candles: &Candles, initial_cash: f64) -> Metri
         fees: sum(fills.clone().map(|(_, fill)| fill.fee)),
         traded: sum(fills.map(|(quantity, fill)| quantity * fill.price)),
     }
-    .metrics(candles, initial_cash)
+    .metrics(candles, &days, initial_cash)
 }
 
 /// What the metrics of a trial are made of.
@@ -72,16 +75,14 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    pub(super) fn metrics(&self, candles: &Candles, initial_cash: f64) -> Metrics {
+    /// The metrics; `days` end with those of these bars.
+    pub(super) fn metrics(&self, candles: &Candles, days: &Days, initial_cash: f64) -> Metrics {
         let (first, last) = (self.bars.start, self.bars.end - 1);
         let close = candles.close();
         let bars_a_year = candles.interval().bars_per_year();
-        // Days that candles longer than a day would leave empty have no return: their daily metrics are null.
-        let days = self.day_equity.len();
-        let day_ends = if days > 0 { day_ends(candles, self.bars.clone()) } else { Vec::new() };
-        let market_closes: Vec<f64> = day_ends.iter().map(|&i| close[i]).collect();
+        let count = self.day_equity.len();
         let daily = returns(initial_cash, &self.day_equity);
-        let market = returns(close[first], &market_closes);
+        let market = days.market(close, first, count);
         let day = Ratios::new(&daily);
         let excess: Vec<f64> = daily.iter().zip(&market).map(|(r, m)| r - m).collect();
         let (alpha, beta) = regression(&daily, &market);
@@ -103,7 +104,7 @@ impl Parts {
             omega: ratio(self.gains, self.losses),
             max_drawdown: self.max_drawdown,
             max_drawdown_bars: self.max_drawdown_bars as f64,
-            ulcer_index: finite((self.day_drawdown_squares / days as f64).sqrt()),
+            ulcer_index: finite((self.day_drawdown_squares / count as f64).sqrt()),
             exposure: self.held as f64 / self.bars.len() as f64,
             trades: trades.count as f64,
             win_rate: trades.win_rate,
@@ -151,18 +152,14 @@ pub fn compute_vectorbt(outcome: &Outcome, candles: &Candles, initial_cash: f64)
     }
 }
 
-/// Neumaier's compensated sum: the oracle of kernels that add in another order.
+/// Neumaier's compensated sum.
 pub(crate) fn sum(values: impl IntoIterator<Item = f64>) -> f64 {
-    let (mut total, mut lost) = (0.0f64, 0.0f64);
-    for value in values {
-        let next = total + value;
-        lost += if total.abs() >= value.abs() { (total - next) + value } else { (value - next) + total };
-        total = next;
-    }
-    total + lost
+    let mut sum = Sum::default();
+    values.into_iter().for_each(|value| sum.add(value));
+    sum.value()
 }
 
-pub(super) fn finite(value: f64) -> f64 {
+pub(crate) fn finite(value: f64) -> f64 {
     if value.is_finite() { value } else { NULL }
 }
 
@@ -172,7 +169,7 @@ pub(super) fn ratio(numerator: f64, denominator: f64) -> f64 {
 }
 
 /// Returns from one value to the next, the first from `base`. A ruined account (0) returns 0 from then on.
-fn returns(base: f64, values: &[f64]) -> Vec<f64> {
+pub(super) fn returns(base: f64, values: &[f64]) -> Vec<f64> {
     let before = std::iter::once(base).chain(values.iter().copied());
     before.zip(values).map(|(before, &now)| if before == 0.0 { 0.0 } else { now / before - 1.0 }).collect()
 }
@@ -189,11 +186,14 @@ pub(super) struct Ratios {
 impl Ratios {
     fn new(returns: &[f64]) -> Self {
         let n = returns.len() as f64;
-        let mean = sum(returns.iter().copied()) / n;
-        let squares = sum(returns.iter().map(|r| (r - mean) * (r - mean)));
+        let [total, losses] = sums(returns.len(), |i| {
+            let loss = if returns[i] < 0.0 { returns[i] } else { 0.0 };
+            [returns[i], loss * loss]
+        });
+        let mean = total / n;
+        let [squares] = sums(returns.len(), |i| [(returns[i] - mean) * (returns[i] - mean)]);
         let deviation = if returns.len() < 2 { NULL } else { (squares / (n - 1.0)).sqrt() };
-        let downside = (sum(returns.iter().map(|r| r.min(0.0) * r.min(0.0))) / n).sqrt();
-        Self { mean, deviation, downside }
+        Self { mean, deviation, downside: (losses / n).sqrt() }
     }
 
     fn sharpe(&self, periods: f64) -> f64 {
@@ -223,47 +223,16 @@ fn drawdown(initial_cash: f64, equity: &[f64]) -> (f64, usize, Vec<f64>) {
     (deepest, longest, drawdowns)
 }
 
-/// The last of `bars` of every UTC day (of the bars' opens); none for candles longer than a day.
-pub(super) fn day_ends(candles: &Candles, bars: Range<usize>) -> Vec<usize> {
-    if candles.interval().millis() > DAY_MS {
-        return Vec::new();
-    }
-    let day = |i: usize| candles.timestamp()[i].div_euclid(DAY_MS);
-    bars.clone().filter(|&i| i + 1 == bars.end || day(i + 1) != day(i)).collect()
-}
-
 /// Intercept (times 365) and slope of `y` on `x`.
 fn regression(y: &[f64], x: &[f64]) -> (f64, f64) {
     let n = y.len() as f64;
-    let mean_x = sum(x.iter().copied()) / n;
-    let mean_y = sum(y.iter().copied()) / n;
-    let covariance = sum(y.iter().zip(x).map(|(y, x)| (y - mean_y) * (x - mean_x)));
-    let variance = sum(x.iter().map(|x| (x - mean_x) * (x - mean_x)));
+    let [total_x, total_y] = sums(y.len(), |i| [x[i], y[i]]);
+    let (mean_x, mean_y) = (total_x / n, total_y / n);
+    let [covariance, variance] =
+        sums(y.len(), |i| [(y[i] - mean_y) * (x[i] - mean_x), (x[i] - mean_x) * (x[i] - mean_x)]);
     let beta = if y.len() < 2 { NULL } else { ratio(covariance, variance) };
     ((mean_y - beta * mean_x) * DAYS_A_YEAR, beta)
 }
-
-/// The 5 % quantile, by linear interpolation between order statistics (numpy's default), and the expected shortfall: the
-/// mean of the worst 5 % of returns, the one at the edge counted in part (Acerbi and Tasche 2002, eq. 5.2). A mean of all
-/// returns at or below the quantile would hang on the last bits of returns that tie, as every fixed stop makes them.
-fn tail(returns: &[f64]) -> (f64, f64) {
-    if returns.is_empty() {
-        return (NULL, NULL);
-    }
-    let mut sorted = returns.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let position = TAIL * (sorted.len() - 1) as f64;
-    let below = position.floor() as usize;
-    let above = (below + 1).min(sorted.len() - 1);
-    let var = sorted[below] + (sorted[above] - sorted[below]) * (position - below as f64);
-    let count = TAIL * sorted.len() as f64;
-    let whole = count.floor() as usize;
-    let edge = (count - whole as f64) * sorted[whole];
-    (var, (sum(sorted[..whole].iter().copied()) + edge) / count)
-}
-
-/// Share of returns in the tail of `var_95` and `cvar_95`.
-const TAIL: f64 = 0.05;
 
 /// Statistics of closed trades; null without one.
 #[derive(Debug, Clone)]
@@ -389,17 +358,6 @@ mod tests {
         assert!((m.var_95 - (-0.1 + 0.05 * 0.2)).abs() < 1e-12);
         assert!((m.cvar_95 - -0.1).abs() < 1e-12);
         assert!((m.ulcer_index - (0.175f64 * 0.175 / 2.0).sqrt()).abs() < 1e-12);
-    }
-
-    #[test]
-    fn the_shortfall_is_the_mean_of_the_worst_twentieth_and_ties_do_not_move_it() {
-        // 50 days: the worst two and a half are -4 %, -2 % and half of a -1 %.
-        let mut returns = vec![-0.01; 50];
-        (returns[7], returns[30]) = (-0.04, -0.02);
-        assert!((tail(&returns).1 - (-0.04 - 0.02 - 0.005) / 2.5).abs() < 1e-15);
-        let nudged: Vec<f64> =
-            returns.iter().enumerate().map(|(i, r)| r * (1.0 + 1e-15 * i as f64)).collect();
-        assert!((tail(&nudged).1 - tail(&returns).1).abs() < 1e-14);
     }
 
     #[test]

@@ -6,13 +6,15 @@
 
 use std::ops::Range;
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
-use super::Metrics;
-use super::compute::{Parts, Ratios, day_ends};
+use super::asset::{AssetReturns, SUMS, terms};
+use super::compute::{Parts, Ratios, finite, ratio};
+use super::days::Days;
 use super::tally::{Sum, Tally};
+use super::{Metrics, Wanted};
 use crate::candles::Candles;
-use crate::sim::{Tape, Trade};
+use crate::sim::{Semantics, Tape, Trade};
 
 /// Lanes of the sums over bars.
 const LANES: usize = 8;
@@ -20,41 +22,61 @@ const LANES: usize = 8;
 /// Bars whose highest and lowest close are looked at together.
 const PART: usize = 64;
 
+/// All bits of the lanes from a lane on.
+const FROM: [[u64; LANES]; LANES + 1] = {
+    let mut masks = [[0; LANES]; LANES + 1];
+    let mut from = 0;
+    while from <= LANES {
+        let mut lane = from;
+        while lane < LANES {
+            masks[from][lane] = u64::MAX;
+            lane += 1;
+        }
+        from += 1;
+    }
+    masks
+};
+
 /// What the trials of a symbol share.
 #[derive(Debug)]
 pub(crate) struct Ground<'a> {
     candles: &'a Candles,
     initial_cash: f64,
-    /// The last bar of each UTC day of the run.
-    day_ends: Vec<usize>,
+    semantics: Semantics,
+    days: Days,
+    asset: &'a AssetReturns,
+    wanted: Wanted,
     arch: Arch,
 }
 
 impl<'a> Ground<'a> {
-    pub(crate) fn new(candles: &'a Candles, run: Range<usize>, initial_cash: f64, arch: Arch) -> Self {
-        Self { candles, initial_cash, day_ends: day_ends(candles, run), arch }
+    pub(crate) fn new(
+        candles: &'a Candles,
+        run: Range<usize>,
+        initial_cash: f64,
+        semantics: Semantics,
+        asset: &'a AssetReturns,
+        wanted: Wanted,
+        arch: Arch,
+    ) -> Self {
+        Self { candles, initial_cash, semantics, days: Days::new(candles, run), asset, wanted, arch }
     }
 }
 
+/// Beside a long's value, cash this small makes no return that differs from the asset's by more than rounding.
+const NO_CASH: f64 = 1e-13;
+
 /// Sums of per-bar returns in lanes.
 #[derive(Debug, Clone, Copy, Default)]
-struct Returns {
-    all: [f64; LANES],
-    squares: [f64; LANES],
-    gains: [f64; LANES],
-    losses: [f64; LANES],
-    loss_squares: [f64; LANES],
-}
+struct Returns([[f64; LANES]; SUMS]);
 
 impl Returns {
     #[inline(always)]
     fn add(&mut self, lane: usize, r: f64) {
-        let (gain, loss) = (if r > 0.0 { r } else { 0.0 }, if r < 0.0 { r } else { 0.0 });
-        self.all[lane] += r;
-        self.squares[lane] += r * r;
-        self.gains[lane] += gain;
-        self.losses[lane] += loss;
-        self.loss_squares[lane] += loss * loss;
+        let terms = terms(r);
+        for k in 0..SUMS {
+            self.0[k][lane] += terms[k];
+        }
     }
 }
 
@@ -62,6 +84,60 @@ fn total(lanes: &[f64; LANES]) -> f64 {
     let mut sum = Sum::default();
     lanes.iter().for_each(|&lane| sum.add(lane));
     sum.value()
+}
+
+/// How far below its peak a series has been.
+#[derive(Debug, Clone, Copy)]
+struct Depth {
+    peak: f64,
+    /// Lowest since the peak.
+    trough: f64,
+    deepest: f64,
+    /// Bars below the peak, up to the last one, and the most of them.
+    run: usize,
+    longest: usize,
+}
+
+impl Depth {
+    fn from(peak: f64) -> Self {
+        Self { peak, trough: peak, deepest: 0.0, run: 0, longest: 0 }
+    }
+
+    /// Takes the depth below the peak into the deepest.
+    #[inline(always)]
+    fn settle(&mut self) {
+        let depth = self.trough / self.peak - 1.0;
+        self.deepest = if depth < self.deepest { depth } else { self.deepest };
+    }
+
+    /// The value below a peak that is no deeper than the deepest so far.
+    #[inline(always)]
+    fn record(&mut self, peak: f64) -> f64 {
+        self.settle();
+        (self.deepest + 1.0) * peak
+    }
+
+    /// `bars` below the peak, the lowest of them `worst`.
+    #[inline(always)]
+    fn below(&mut self, bars: usize, worst: f64) {
+        self.trough = if worst < self.trough { worst } else { self.trough };
+        self.run += bars;
+        self.longest = self.longest.max(self.run);
+    }
+
+    /// One value at `bars` closes in a row.
+    #[inline(always)]
+    fn level(&mut self, bars: usize, value: f64) {
+        if value < self.peak {
+            self.below(bars, value);
+        } else {
+            if value > self.peak {
+                self.settle();
+                (self.peak, self.trough) = (value, value);
+            }
+            self.run = 0;
+        }
+    }
 }
 
 /// The metrics of a trial so far.
@@ -73,13 +149,15 @@ pub(crate) struct Fused<'a> {
     /// Equity at the last marked close.
     equity: f64,
     returns: Returns,
-    peak: f64,
-    /// Lowest equity since the peak.
-    trough: f64,
-    deepest: f64,
-    /// Bars below the peak, up to the last one, and the most of them.
-    below: usize,
-    longest_below: usize,
+    /// Sums of the asset's returns while nothing else was held, and the bars that are not added to them yet.
+    asset: [f64; SUMS],
+    asset_bars: Range<usize>,
+    depth: Depth,
+    /// In profile `vectorbt`, whose peak starts at the first bar, the drawdown from the initial cash as well.
+    depth_from_cash: Option<Depth>,
+    lowest: f64,
+    /// Cash and position at the last marked close.
+    holds: (f64, f64),
     held: usize,
     /// The next of the ground's day ends.
     next_day: usize,
@@ -91,20 +169,26 @@ pub(crate) struct Fused<'a> {
 impl<'a> Fused<'a> {
     /// Of an account that begins with bar `first`.
     pub(crate) fn new(ground: &'a Ground<'a>, first: usize) -> Self {
-        let next_day = ground.day_ends.partition_point(|&end| end < first);
+        let days = if ground.wanted.days { ground.days.ends.as_slice() } else { &[] };
+        let next_day = days.partition_point(|&end| end < first);
         Self {
             ground,
             bars: first..first,
             equity: ground.initial_cash,
             returns: Returns::default(),
-            peak: ground.initial_cash,
-            trough: ground.initial_cash,
-            deepest: 0.0,
-            below: 0,
-            longest_below: 0,
+            asset: [0.0; SUMS],
+            asset_bars: 0..0,
+            depth: Depth::from(match ground.semantics {
+                Semantics::Native => ground.initial_cash,
+                Semantics::Vectorbt => f64::NEG_INFINITY,
+            }),
+            depth_from_cash: (ground.semantics == Semantics::Vectorbt && ground.wanted.days)
+                .then(|| Depth::from(ground.initial_cash)),
+            lowest: f64::INFINITY,
+            holds: (ground.initial_cash, 0.0),
             held: 0,
             next_day,
-            day_equity: Vec::with_capacity(ground.day_ends.len() - next_day),
+            day_equity: Vec::with_capacity(days.len() - next_day),
             day_drawdown_squares: Sum::default(),
             tally: Tally::default(),
         }
@@ -115,21 +199,25 @@ impl<'a> Fused<'a> {
         if self.bars.is_empty() {
             return Metrics::null();
         }
-        self.settle_drawdown();
+        self.depth.settle();
+        self.add_asset_returns();
         let n = self.bars.len() as f64;
-        let sum = total(&self.returns.all);
-        let squares = (total(&self.returns.squares) - sum * (sum / n)).max(0.0);
-        Parts {
+        let [sum, squares, gains, losses, loss_squares] =
+            std::array::from_fn(|k| total(&self.returns.0[k]) + self.asset[k]);
+        let squares: f64 = (squares - sum * (sum / n)).max(0.0);
+        let growth = self.equity / self.ground.initial_cash;
+        let win_rate = self.tally.win_rate_with_open();
+        let parts = Parts {
             last_equity: self.equity,
             bar: Ratios {
                 mean: sum / n,
                 deviation: if self.bars.len() < 2 { f64::NAN } else { (squares / (n - 1.0)).sqrt() },
-                downside: (total(&self.returns.loss_squares) / n).sqrt(),
+                downside: f64::sqrt(loss_squares / n),
             },
-            gains: total(&self.returns.gains),
-            losses: -total(&self.returns.losses),
-            max_drawdown: self.deepest,
-            max_drawdown_bars: self.longest_below,
+            gains,
+            losses: -losses,
+            max_drawdown: self.depth.deepest,
+            max_drawdown_bars: self.depth.longest,
             day_equity: self.day_equity,
             day_drawdown_squares: self.day_drawdown_squares.value(),
             held: self.held,
@@ -137,8 +225,28 @@ impl<'a> Fused<'a> {
             fees: self.tally.fees.value(),
             traded: self.tally.traded.value(),
             bars: self.bars,
-        }
-        .metrics(self.ground.candles, self.ground.initial_cash)
+        };
+        let metrics = parts.metrics(self.ground.candles, &self.ground.days, self.ground.initial_cash);
+        self.ground.wanted.only(match self.ground.semantics {
+            Semantics::Native => metrics,
+            Semantics::Vectorbt => {
+                let bars_a_year = self.ground.candles.interval().bars_per_year();
+                let cagr = finite(libm::pow(growth, bars_a_year / n) - 1.0);
+                Metrics { cagr, calmar: ratio(cagr, metrics.max_drawdown.abs()), win_rate, ..metrics }
+            }
+        })
+    }
+
+    /// Adds the asset's returns that wait.
+    #[inline(always)]
+    fn add_asset_returns(&mut self) {
+        let bars = std::mem::take(&mut self.asset_bars);
+        self.ground.asset.add(bars, &mut self.asset);
+    }
+
+    /// Whether equity stayed above zero.
+    pub(crate) fn was_positive(&self) -> bool {
+        self.lowest > 0.0
     }
 
     /// The return of one bar.
@@ -149,54 +257,38 @@ impl<'a> Fused<'a> {
         self.equity = equity;
     }
 
-    /// Takes the depth below the peak into the deepest.
-    #[inline(always)]
-    fn settle_drawdown(&mut self) {
-        self.deepest = self.deepest.min(self.trough / self.peak - 1.0);
-    }
-
     /// One value of equity at `bars` closes in a row.
     #[inline(always)]
     fn level(&mut self, bars: usize, equity: f64) {
-        if equity < self.peak {
-            self.trough = self.trough.min(equity);
-            self.below += bars;
-            self.longest_below = self.longest_below.max(self.below);
-        } else {
-            if equity > self.peak {
-                self.settle_drawdown();
-                (self.peak, self.trough) = (equity, equity);
-            }
-            self.below = 0;
+        self.lowest = if equity < self.lowest { equity } else { self.lowest };
+        self.depth.level(bars, equity);
+        if let Some(depth) = &mut self.depth_from_cash {
+            depth.level(bars, equity);
         }
     }
 
     /// The drawdown of held bars.
     #[inline(always)]
-    fn drawdown(&mut self, bars: Range<usize>, cash: f64, held: f64, close: &[f64]) {
+    fn drawdown<S: Simd>(&mut self, simd: S, bars: Range<usize>, cash: f64, held: f64, close: &[f64]) {
         for part in close[bars].chunks(PART) {
-            let (mut low, mut high) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
-            let (whole, rest) = part.as_chunks::<LANES>();
-            for part in whole {
-                for lane in 0..LANES {
-                    low[lane] = if part[lane] < low[lane] { part[lane] } else { low[lane] };
-                    high[lane] = if part[lane] > high[lane] { part[lane] } else { high[lane] };
-                }
-            }
-            for (lane, &close) in rest.iter().enumerate() {
-                low[lane] = if close < low[lane] { close } else { low[lane] };
-                high[lane] = if close > high[lane] { close } else { high[lane] };
-            }
-            let low = low.into_iter().fold(f64::INFINITY, f64::min);
-            let high = high.into_iter().fold(f64::NEG_INFINITY, f64::max);
+            let (low, high) = extremes(simd, part);
             // Equity moves with the close, or against it: its extremes are those of the closes.
             let (worst, best) = if held > 0.0 { (low, high) } else { (high, low) };
-            if cash + held * best < self.peak {
-                self.trough = self.trough.min(cash + held * worst);
-                self.below += part.len();
-                self.longest_below = self.longest_below.max(self.below);
-            } else {
-                part.iter().for_each(|close| self.level(1, cash + held * close));
+            let (worst, best) = (cash + held * worst, cash + held * best);
+            self.lowest = if worst < self.lowest { worst } else { self.lowest };
+            let add = |depth: &mut Depth| {
+                if best < depth.peak {
+                    depth.below(part.len(), worst);
+                } else if !self.ground.wanted.drawdown_bars && worst >= depth.record(best) {
+                    // Even below the new peak it would not be the deepest.
+                    depth.level(1, best);
+                } else {
+                    part.iter().for_each(|close| depth.level(1, cash + held * close));
+                }
+            };
+            add(&mut self.depth);
+            if let Some(depth) = &mut self.depth_from_cash {
+                add(depth);
             }
         }
     }
@@ -204,30 +296,36 @@ impl<'a> Fused<'a> {
     /// Returns of held bars after the first one.
     #[inline(always)]
     fn held_returns(&mut self, bars: Range<usize>, cash: f64, held: f64, close: &[f64]) {
+        let mut returns = self.returns;
         let mut t = bars.start;
         while t < bars.end {
             let group = t / LANES * LANES;
-            let whole = group..group + LANES;
-            if group == 0 || whole.end > close.len() {
+            let next = group + LANES;
+            if group == 0 || next > close.len() {
                 // The edges of the candles, one by one.
                 let r = (cash + held * close[t]) / (cash + held * close[t - 1]) - 1.0;
-                self.returns.add(t % LANES, r);
+                returns.add(t % LANES, r);
                 t += 1;
                 continue;
             }
-            let (Some(now), Some(before)) = (
-                close[whole.clone()].as_array::<LANES>(),
-                close[group - 1..whole.end - 1].as_array::<LANES>(),
-            ) else {
+            let (Some(now), Some(before)) =
+                (close[group..next].as_array::<LANES>(), close[group - 1..next - 1].as_array::<LANES>())
+            else {
                 return;
             };
+            // Lanes of bars that are not meant add 0.
+            let (from, to) = (&FROM[t - group], &FROM[LANES - (next - next.min(bars.end))]);
+            let mut r = [0.0; LANES];
             for lane in 0..LANES {
-                let r = (cash + held * now[lane]) / (cash + held * before[lane]) - 1.0;
-                let bar = group + lane;
-                self.returns.add(lane, if bar >= t && bar < bars.end { r } else { 0.0 });
+                let value = (cash + held * now[lane]) / (cash + held * before[lane]) - 1.0;
+                r[lane] = f64::from_bits(value.to_bits() & from[lane] & !to[lane]);
             }
-            t = whole.end;
+            for lane in 0..LANES {
+                returns.add(lane, r[lane]);
+            }
+            t = next;
         }
+        self.returns = returns;
     }
 
     #[inline(always)]
@@ -246,16 +344,28 @@ impl<'a> Fused<'a> {
     }
 
     #[inline(always)]
-    fn held_bars(&mut self, bars: Range<usize>, cash: f64, held: f64, close: &[f64]) {
+    fn held_bars<S: Simd>(&mut self, simd: S, bars: Range<usize>, cash: f64, held: f64, close: &[f64]) {
         self.held += bars.len();
-        self.one_return(bars.start, cash + held * close[bars.start]);
-        self.held_returns(bars.start + 1..bars.end, cash, held, close);
+        let first = cash + held * close[bars.start];
+        if held > 0.0 && cash.abs() <= NO_CASH * first {
+            // The bars of one stay are summed together, however they were cut.
+            if self.holds == (cash, held) {
+                self.asset_bars.end = bars.end;
+            } else {
+                self.add_asset_returns();
+                self.one_return(bars.start, first);
+                self.asset_bars = bars.start + 1..bars.end;
+            }
+        } else if self.ground.wanted.returns {
+            self.one_return(bars.start, first);
+            self.held_returns(bars.start + 1..bars.end, cash, held, close);
+        }
         self.equity = cash + held * close[bars.end - 1];
         let mut t = bars.start;
         while t < bars.end {
             let end = self.day_end_before(bars.end);
             let to = end.map_or(bars.end, |end| end + 1);
-            self.drawdown(t..to, cash, held, close);
+            self.drawdown(simd, t..to, cash, held, close);
             if let Some(end) = end {
                 self.day_ended(cash + held * close[end]);
             }
@@ -265,14 +375,54 @@ impl<'a> Fused<'a> {
 
     #[inline(always)]
     fn day_end_before(&self, bar: usize) -> Option<usize> {
-        self.ground.day_ends.get(self.next_day).copied().filter(|&end| end < bar)
+        let end = self.ground.days.ends.get(self.next_day).copied().filter(|&end| end < bar);
+        end.filter(|_| self.ground.wanted.days)
     }
 
     fn day_ended(&mut self, equity: f64) {
-        let drawdown = equity / self.peak - 1.0;
+        let peak = self.depth_from_cash.as_ref().unwrap_or(&self.depth).peak;
+        let drawdown = equity / peak - 1.0;
         self.day_drawdown_squares.add(drawdown * drawdown);
         self.day_equity.push(equity);
         self.next_day += 1;
+    }
+}
+
+/// Lowest and highest of some values.
+#[inline(always)]
+pub(crate) fn extremes<S: Simd>(simd: S, values: &[f64]) -> (f64, f64) {
+    let (vectors, rest) = S::as_simd_f64s(values);
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    if let Some((&first, others)) = vectors.split_first() {
+        let (mut lowest, mut highest) = (first, first);
+        for &vector in others {
+            lowest = simd.min_f64s(lowest, vector);
+            highest = simd.max_f64s(highest, vector);
+        }
+        (low, high) = (simd.reduce_min_f64s(lowest), simd.reduce_max_f64s(highest));
+    }
+    for &value in rest {
+        low = if value < low { value } else { low };
+        high = if value > high { value } else { high };
+    }
+    (low, high)
+}
+
+/// [`Fused::held_bars`] as code for the processor that runs.
+struct Held<'r, 'a> {
+    metrics: &'r mut Fused<'a>,
+    bars: Range<usize>,
+    cash: f64,
+    held: f64,
+    close: &'r [f64],
+}
+
+impl WithSimd for Held<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.metrics.held_bars(simd, self.bars, self.cash, self.held, self.close);
     }
 }
 
@@ -282,14 +432,12 @@ impl Tape for Fused<'_> {
         if held == 0.0 {
             self.flat_bars(bars, cash);
         } else {
-            self.ground.arch.dispatch(
-                #[inline(always)]
-                || self.held_bars(bars, cash, held, close),
-            );
+            self.ground.arch.dispatch(Held { metrics: self, bars, cash, held, close });
         }
+        self.holds = (cash, held);
     }
 
     fn trade(&mut self, trade: &Trade) {
-        self.tally.add(trade);
+        self.tally.add(trade, self.ground.wanted.trades);
     }
 }

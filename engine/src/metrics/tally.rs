@@ -33,6 +33,8 @@ pub(super) struct Tally {
     count: usize,
     closed: usize,
     wins: usize,
+    /// Trades still open with a profit.
+    open_wins: usize,
     won: Sum,
     lost: Sum,
     profit: Sum,
@@ -51,11 +53,24 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn add(&mut self, trade: &Trade) {
+    /// Adds a trade; `all` statistics of it, or only whether it won.
+    #[inline]
+    pub(super) fn add(&mut self, trade: &Trade, all: bool) {
         self.count += 1;
+        if !all {
+            let won = usize::from(trade.pnl > 0.0);
+            let (closed, open) = if trade.exit.is_some() { (1, 0) } else { (0, 1) };
+            self.closed += closed;
+            self.wins += closed * won;
+            self.open_wins += open * won;
+            return;
+        }
         self.fees.add(trade.entry.fee);
         self.traded.add(trade.quantity * trade.entry.price);
-        let Some(exit) = trade.exit else { return };
+        let Some(exit) = trade.exit else {
+            self.open_wins += usize::from(trade.pnl > 0.0);
+            return;
+        };
         self.fees.add(exit.fee);
         self.traded.add(trade.quantity * exit.price);
         let profit = trade.pnl;
@@ -79,6 +94,11 @@ impl Tally {
         };
         self.wins += usize::from(profit > 0.0);
         self.longest = [self.longest[0].max(self.run), self.longest[1].max(-self.run)];
+    }
+
+    /// Share of all trades with a profit, the open one at its mark; NaN without trades.
+    pub(super) fn win_rate_with_open(&self) -> f64 {
+        (self.wins + self.open_wins) as f64 / self.count as f64
     }
 
     pub(super) fn statistics(&self) -> TradeStatistics {

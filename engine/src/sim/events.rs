@@ -37,11 +37,11 @@ pub(crate) struct Heard<'a> {
 
 impl Heard<'_> {
     #[inline(always)]
-    fn word(&self, words: &[u64], w: usize) -> u64 {
+    pub(super) fn word(&self, words: &[u64], w: usize) -> u64 {
         words.get(w - self.start / WORD).copied().unwrap_or(0)
     }
 
-    fn bit(&self, words: &[u64], bar: usize) -> bool {
+    pub(super) fn bit(&self, words: &[u64], bar: usize) -> bool {
         self.word(words, bar / WORD) >> (bar % WORD) & 1 == 1
     }
 }
@@ -76,7 +76,19 @@ pub(crate) struct Ground<'a> {
     pub(crate) extremes: &'a Extremes,
 }
 
-/// A trial between two blocks of bars.
+/// A trial that is simulated block by block.
+pub(crate) trait Trial {
+    /// Simulates the bars before `to` that are left.
+    fn run(&mut self, to: usize, heard: Heard<'_>, ground: &Ground<'_>, tape: &mut impl Tape);
+
+    /// Orders that could not stand.
+    fn rejected_orders(&self) -> u32;
+
+    /// Quote currency lost beyond zero equity.
+    fn deficit(&self) -> f64;
+}
+
+/// A trial of our own rules between two blocks of bars.
 #[derive(Debug)]
 pub(crate) struct EventTrial<'a> {
     bars: BarLoop<'a>,
@@ -105,44 +117,6 @@ impl<'a> EventTrial<'a> {
             bars: BarLoop::new(plan, Levels::new(plan, graph, evaluator), ground.market),
             unmarked: bars.start,
             left: bars,
-        }
-    }
-
-    /// Orders that could not stand.
-    pub(crate) fn rejected_orders(&self) -> u32 {
-        self.bars.rejected_orders
-    }
-
-    /// Quote currency lost beyond zero equity.
-    pub(crate) fn deficit(&self) -> f64 {
-        self.bars.deficit
-    }
-
-    /// Simulates the bars before `to` that are left.
-    pub(crate) fn run(&mut self, to: usize, heard: Heard<'_>, ground: &Ground<'_>, tape: &mut impl Tape) {
-        let programs = std::mem::take(&mut self.exit_programs);
-        let heard = Heard { exit_programs: programs.each_ref().map(Option::as_ref), ..heard };
-        let to = to.min(self.left.end);
-        let close = ground.market.candles.close();
-        while self.left.start < to {
-            let t = self.left.start;
-            let next = self.next(t, to, &heard, ground);
-            self.rearm(t..next, &heard);
-            self.left.start = next;
-            if next == to {
-                break;
-            }
-            let (cash, held) = (self.bars.cash, self.bars.held());
-            self.bars.step(next, next + 1 == self.left.end, &heard, tape);
-            if (cash, held) != (self.bars.cash, self.bars.held()) {
-                self.mark(next, cash, held, close, tape);
-            }
-            self.left.start = next + 1;
-        }
-        self.mark(self.left.start, self.bars.cash, self.bars.held(), close, tape);
-        self.exit_programs = programs;
-        if self.left.is_empty() && to > 0 {
-            self.bars.finish(to - 1, tape);
         }
     }
 
@@ -198,5 +172,42 @@ impl<'a> EventTrial<'a> {
                 }
             }
         }
+    }
+}
+
+impl Trial for EventTrial<'_> {
+    fn run(&mut self, to: usize, heard: Heard<'_>, ground: &Ground<'_>, tape: &mut impl Tape) {
+        let programs = std::mem::take(&mut self.exit_programs);
+        let heard = Heard { exit_programs: programs.each_ref().map(Option::as_ref), ..heard };
+        let to = to.min(self.left.end);
+        let close = ground.market.candles.close();
+        while self.left.start < to {
+            let t = self.left.start;
+            let next = self.next(t, to, &heard, ground);
+            self.rearm(t..next, &heard);
+            self.left.start = next;
+            if next == to {
+                break;
+            }
+            let (cash, held) = (self.bars.cash, self.bars.held());
+            self.bars.step(next, next + 1 == self.left.end, &heard, tape);
+            if (cash, held) != (self.bars.cash, self.bars.held()) {
+                self.mark(next, cash, held, close, tape);
+            }
+            self.left.start = next + 1;
+        }
+        self.mark(self.left.start, self.bars.cash, self.bars.held(), close, tape);
+        self.exit_programs = programs;
+        if self.left.is_empty() && to > 0 {
+            self.bars.finish(to - 1, tape);
+        }
+    }
+
+    fn rejected_orders(&self) -> u32 {
+        self.bars.rejected_orders
+    }
+
+    fn deficit(&self) -> f64 {
+        self.bars.deficit
     }
 }

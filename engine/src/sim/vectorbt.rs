@@ -14,9 +14,11 @@
 //!   of the next bar. They fill at their level, or at the open beyond it, without slippage; the stop comes first.
 //! - Sums that cancel within 1e-9 are zero; an order below 1e-8 is rejected.
 
+pub(crate) mod events;
 mod float;
 mod metrics;
 mod order;
+pub(crate) mod quick;
 mod records;
 mod stops;
 
@@ -67,6 +69,12 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    fn has_stops(&self) -> bool {
+        self.stop_loss.is_some() || self.take_profit.is_some()
+    }
+}
+
 /// The four signals, indexed like the candles; true acts. An empty slice is a signal that never comes, so a side
 /// without its two does not trade.
 #[derive(Debug, Clone, Copy, Default)]
@@ -81,12 +89,18 @@ pub struct Signals<'a> {
     pub short_exit: &'a [bool],
 }
 
-impl Signals<'_> {
-    /// What bar `bar` asks of an account that holds `position`, conflicts resolved.
-    fn request(&self, bar: usize, position: f64) -> Option<(Request, Reason)> {
-        let at = |signal: &[bool]| signal.get(bar).copied().unwrap_or(false);
-        let (long_enter, long_exit) = unless_both(at(self.long_enter), at(self.long_exit));
-        let (short_enter, short_exit) = unless_both(at(self.short_enter), at(self.short_exit));
+/// The signals of one bar: `enter` and `exit` of the long side and of the short side.
+#[derive(Debug, Clone, Copy)]
+struct AtBar {
+    long: (bool, bool),
+    short: (bool, bool),
+}
+
+impl AtBar {
+    /// What they ask of an account that holds `position`, conflicts resolved.
+    fn request(self, position: f64) -> Option<(Request, Reason)> {
+        let (long_enter, long_exit) = unless_both(self.long.0, self.long.1);
+        let (short_enter, short_exit) = unless_both(self.short.0, self.short.1);
         let (long_enter, short_enter) = unless_both(long_enter, short_enter);
         let (buy, sell) = ((Request::BuyAll, Reason::EnterSignal), (Request::SellAll, Reason::EnterSignal));
         match sign(position) {
@@ -101,9 +115,61 @@ impl Signals<'_> {
     }
 }
 
+impl Signals<'_> {
+    fn at(&self, bar: usize) -> AtBar {
+        let at = |signal: &[bool]| signal.get(bar).copied().unwrap_or(false);
+        AtBar {
+            long: (at(self.long_enter), at(self.long_exit)),
+            short: (at(self.short_enter), at(self.short_exit)),
+        }
+    }
+}
+
 /// Two signals that contradict each other are none.
 fn unless_both(a: bool, b: bool) -> (bool, bool) {
     (a && !b, b && !a)
+}
+
+/// An account and its stops between two bars.
+#[derive(Debug)]
+struct Trader {
+    account: Account,
+    stops: Option<Stops>,
+    rejected_orders: u32,
+}
+
+impl Trader {
+    fn new(settings: &Settings) -> Self {
+        Self { account: Account::new(settings.initial_cash), stops: None, rejected_orders: 0 }
+    }
+
+    /// One bar: its stops, or else its signals. The order that was filled, if one was.
+    fn bar(&mut self, bar: usize, signals: AtBar, candles: &Candles, settings: &Settings) -> Option<Record> {
+        let close = candles.close()[bar];
+        let before = self.account.position;
+        let stop = self.stops.as_mut().and_then(|stops| stops.test(before, Bar::of(candles, bar), settings));
+        let (request, reason, price, slippage) = if let Some((price, reason)) = stop {
+            let request = if before > 0.0 { Request::SellLong } else { Request::Cover };
+            (request, reason, price, 0.0)
+        } else {
+            let (request, reason) = signals.request(before)?;
+            (request, reason, close, settings.slippage)
+        };
+        match self.account.execute(request, price, slippage, settings) {
+            Ok(filled) => {
+                if self.account.position == 0.0 {
+                    self.stops = None;
+                } else if settings.has_stops() && sign(self.account.position) != sign(before) {
+                    self.stops = Some(Stops::new(close));
+                }
+                Some(Record { bar, reason, raw_price: price, filled })
+            }
+            Err(unfilled) => {
+                self.rejected_orders += u32::from(unfilled == Unfilled::Rejected);
+                None
+            }
+        }
+    }
 }
 
 /// Runs one trial over the bars `range` of `candles`, which lie within them. The account starts at `range.start`,
@@ -117,42 +183,21 @@ pub fn simulate(
     signals: &Signals<'_>,
     settings: &Settings,
 ) -> Outcome {
-    let mut account = Account::new(settings.initial_cash);
-    let mut stops: Option<Stops> = None;
+    let mut trader = Trader::new(settings);
     let mut records: Vec<Record> = Vec::new();
-    let mut rejected_orders = 0;
-    let with_stops = settings.stop_loss.is_some() || settings.take_profit.is_some();
-
     for bar in range.clone() {
-        let close = candles.close()[bar];
-        let before = account.position;
-        let prices = Bar { open: candles.open()[bar], high: candles.high()[bar], low: candles.low()[bar] };
-        let stop = stops.as_mut().and_then(|stops| stops.test(before, prices, settings));
-        let (request, reason, price, slippage) = if let Some((price, reason)) = stop {
-            let request = if before > 0.0 { Request::SellLong } else { Request::Cover };
-            (request, reason, price, 0.0)
-        } else if let Some((request, reason)) = signals.request(bar, before) {
-            (request, reason, close, settings.slippage)
-        } else {
-            continue;
-        };
-        match account.execute(request, price, slippage, settings) {
-            Ok(filled) => {
-                records.push(Record { bar, reason, raw_price: price, filled });
-                if with_stops && account.position == 0.0 {
-                    stops = None;
-                } else if with_stops && sign(account.position) != sign(before) {
-                    stops = Some(Stops::new(close));
-                }
-            }
-            Err(Unfilled::Rejected) => rejected_orders += 1,
-            Err(Unfilled::Ignored) => {}
-        }
+        records.extend(trader.bar(bar, signals.at(bar), candles, settings));
     }
-
+    let rejected_orders = trader.rejected_orders;
     let (equity, position) = records::curve(&records, candles, range.clone(), settings.initial_cash);
-    let trades = records::trades(&records, candles, range.clone());
-    Outcome { first_bar: range.start, equity, position, trades, rejected_orders, deficit: 0.0 }
+    let first_bar = range.start;
+    let mut outcome = Outcome { first_bar, equity, position, rejected_orders, ..Outcome::default() };
+    let mut trips = records::Trips::default();
+    records.iter().for_each(|record| trips.fill(record, candles, &mut outcome));
+    if let Some(last) = range.last() {
+        trips.finish(last, candles, &mut outcome);
+    }
+    outcome
 }
 
 #[cfg(test)]

@@ -18,8 +18,10 @@ use super::{SymbolRun, TrialResult};
 use crate::bits::{Bits, WORD};
 use crate::graph::Graph;
 use crate::metrics::{Fused, Ground as Metering};
-use crate::sim::events::{EventTrial, Ground, Heard};
-use crate::sim::{Outcome, Tape};
+use crate::sim::events::{EventTrial, Ground, Heard, Trial};
+use crate::sim::vectorbt::events::VectorbtTrial;
+use crate::sim::vectorbt::quick::{self, Quick, QuickGround};
+use crate::sim::{Outcome, Semantics, Tape};
 use crate::strategy::{Reentry, TrialPlan};
 
 /// The trials of a part and what they hear.
@@ -35,13 +37,13 @@ struct Part {
 }
 
 impl Part {
-    fn new(run: &SymbolRun, plans: &[TrialPlan], graph: &Graph) -> Self {
+    fn new(run: &SymbolRun, plans: &[&TrialPlan], graph: &Graph) -> Self {
         let mut formulas = Formulas::default();
-        let add = |plan: &TrialPlan| {
+        let mut add = |plan: &TrialPlan| {
             let rearm = plan.risk.reentry == Reentry::Rearm;
             formulas.add(plan, graph, &run.evaluator, rearm)
         };
-        let trials: Vec<TrialSteps> = plans.iter().map(add).collect();
+        let trials: Vec<TrialSteps> = plans.iter().map(|&plan| add(plan)).collect();
         // The steps of each trial, and how many trials read each.
         let (mut readers, mut seen_by) =
             (vec![0_u32; formulas.steps.len()], vec![usize::MAX; formulas.steps.len()]);
@@ -96,56 +98,146 @@ impl Part {
 }
 
 /// A trial, its tape and its first bar.
-type Running<'a, T> = (EventTrial<'a>, T, usize);
+type Running<R, T> = (R, T, usize);
 
 impl SymbolRun {
     /// Runs trials one tile after the other on this thread. Their columns are there already.
-    pub(super) fn tiles(&self, plans: &[TrialPlan], graph: &Graph, words_a_tile: usize) -> Vec<TrialResult> {
-        let metering = Metering::new(self.candles(), self.run(), self.execution.initial_cash, self.arch);
-        let finished = self.simulate(plans, graph, words_a_tile, |first| Fused::new(&metering, first));
-        let timestamp = self.candles().timestamp();
-        let end = self.run().end;
-        let result = |(trial, metrics, first): Running<'_, Fused<'_>>| TrialResult {
-            first_bar: (first < end).then(|| timestamp[first]),
-            metrics: metrics.metrics(),
-            rejected_orders: trial.rejected_orders(),
-            deficit: trial.deficit(),
+    pub(super) fn tiles(&self, plans: &[&TrialPlan], graph: &Graph, words_a_tile: usize) -> Vec<TrialResult> {
+        let ground = self.ground();
+        let semantics = self.execution.semantics;
+        let metering = Metering::new(
+            self.candles(),
+            self.run(),
+            self.execution.initial_cash,
+            semantics,
+            self.asset_returns(),
+            self.wanted,
+            self.arch,
+        );
+        let tape = |first| Fused::new(&metering, first);
+        match semantics {
+            Semantics::Native => {
+                let start = |plan, first| self.event_trial(plan, first, graph, &ground);
+                let ended = self.simulate(plans, graph, words_a_tile, &ground, start, tape);
+                ended.into_iter().map(|ended| self.result(ended)).collect()
+            }
+            Semantics::Vectorbt => {
+                let start =
+                    |plan: &TrialPlan, _| VectorbtTrial::new(self.vectorbt_settings(plan), self.run());
+                let ended = self.simulate(plans, graph, words_a_tile, &ground, start, tape);
+                // Below zero vectorbt's returns have another sign: those are left to the definition.
+                let result = |(&plan, ended): (&&TrialPlan, Running<VectorbtTrial, Fused<'_>>)| {
+                    if ended.1.was_positive() { self.result(ended) } else { self.trial(plan, graph) }
+                };
+                plans.iter().zip(ended).map(result).collect()
+            }
+        }
+    }
+
+    /// Trials of profile `vectorbt` that are simple enough, `None` where rounding has the last word.
+    pub(super) fn quick_tiles(
+        &self,
+        plans: &[&TrialPlan],
+        graph: &Graph,
+        words_a_tile: usize,
+    ) -> Vec<Option<TrialResult>> {
+        let run = self.run();
+        let quick_ground = QuickGround {
+            close: self.candles().close(),
+            returns: self.asset_returns(),
+            with_returns: self.wanted.returns,
+            arch: self.arch,
         };
-        finished.into_iter().map(result).collect()
+        let start =
+            |plan: &TrialPlan, _| Quick::new(&self.vectorbt_settings(plan), run.clone(), quick_ground);
+        let ended = self.simulate(plans, graph, words_a_tile, &self.ground(), start, |_| ());
+        let bars_a_year = self.candles().interval().bars_per_year();
+        let result = |(quick, (), first): Running<Quick<'_>, ()>| {
+            Some(TrialResult {
+                first_bar: Some(self.candles().timestamp()[first]),
+                metrics: self.wanted.only(quick.result(bars_a_year)?),
+                rejected_orders: 0,
+                deficit: 0.0,
+            })
+        };
+        ended.into_iter().map(result).collect()
+    }
+
+    /// Whether all of `plans` are simple enough for [`Self::quick_tiles`].
+    pub(super) fn are_quick(&self, plans: &[TrialPlan]) -> bool {
+        let quick = |plan: &TrialPlan| {
+            Quick::takes(&self.vectorbt_settings(plan), plan.short.is_some(), self.wanted.returns)
+        };
+        self.execution.semantics == Semantics::Vectorbt
+            && self.run().len() >= 2
+            && self.wanted.is_within(&quick::METRICS)
+            && plans.iter().all(quick)
     }
 
     /// Everything one trial did, by the event kernel.
     pub(super) fn event_outcome(&self, plan: &TrialPlan, graph: &Graph) -> Outcome {
+        let ground = self.ground();
+        let plans = &[plan];
         let tape = |first| Outcome { first_bar: first, ..Outcome::default() };
-        let finished = self.simulate(std::slice::from_ref(plan), graph, WORDS, tape);
-        let outcome = finished.into_iter().next().map(|(trial, outcome, _)| Outcome {
-            rejected_orders: trial.rejected_orders(),
-            deficit: trial.deficit(),
-            ..outcome
-        });
-        outcome.unwrap_or_default()
+        match self.execution.semantics {
+            Semantics::Native => {
+                let start = |plan, first| self.event_trial(plan, first, graph, &ground);
+                whole(self.simulate(plans, graph, WORDS, &ground, start, tape))
+            }
+            Semantics::Vectorbt => {
+                let start =
+                    |plan: &TrialPlan, _| VectorbtTrial::new(self.vectorbt_settings(plan), self.run());
+                whole(self.simulate(plans, graph, WORDS, &ground, start, tape))
+            }
+        }
     }
 
-    fn simulate<'a, T: Tape>(
-        &'a self,
-        plans: &'a [TrialPlan],
-        graph: &Graph,
-        words_a_tile: usize,
-        tape: impl Fn(usize) -> T,
-    ) -> Vec<Running<'a, T>> {
-        let part = Part::new(self, plans, graph);
-        let run = self.run();
-        let ground = Ground {
+    fn ground(&self) -> Ground<'_> {
+        Ground {
             market: self.market(),
             session: self.session_bits.as_ref().map(Bits::words),
             extremes: &self.extremes,
+        }
+    }
+
+    fn event_trial<'a>(
+        &'a self,
+        plan: &'a TrialPlan,
+        first: usize,
+        graph: &Graph,
+        ground: &Ground<'a>,
+    ) -> EventTrial<'a> {
+        EventTrial::new(plan, graph, &self.evaluator, ground, first..self.run().end)
+    }
+
+    fn result<R: Trial>(&self, (trial, metrics, first): Running<R, Fused<'_>>) -> TrialResult {
+        TrialResult {
+            first_bar: (first < self.run().end).then(|| self.candles().timestamp()[first]),
+            metrics: metrics.metrics(),
+            rejected_orders: trial.rejected_orders(),
+            deficit: trial.deficit(),
+        }
+    }
+
+    fn simulate<'a, R: Trial, T: Tape>(
+        &'a self,
+        plans: &[&'a TrialPlan],
+        graph: &Graph,
+        words_a_tile: usize,
+        ground: &Ground<'a>,
+        start: impl Fn(&'a TrialPlan, usize) -> R,
+        tape: impl Fn(usize) -> T,
+    ) -> Vec<Running<R, T>> {
+        let part = Part::new(self, plans, graph);
+        let run = self.run();
+        let running = |&plan: &&'a TrialPlan| {
+            let first = match self.execution.semantics {
+                Semantics::Native => self.first_bar(plan, graph),
+                Semantics::Vectorbt => run.start,
+            };
+            (start(plan, first), tape(first), first)
         };
-        let start = |plan| {
-            let first = self.first_bar(plan, graph);
-            let trial = EventTrial::new(plan, graph, &self.evaluator, &ground, first..run.end);
-            (trial, tape(first), first)
-        };
-        let mut trials: Vec<Running<'a, T>> = plans.iter().map(start).collect();
+        let mut trials: Vec<Running<R, T>> = plans.iter().map(running).collect();
         let first = trials.iter().map(|(.., first)| *first).min().unwrap_or(run.end);
         // A crossing looks one bar back.
         let from = first.saturating_sub(1).min(part.formulas.start.unwrap_or(usize::MAX)) / WORD * WORD;
@@ -168,9 +260,19 @@ impl SymbolRun {
                     exit: [words(long.exit), words(short.exit)],
                     exit_programs: [None, None],
                 };
-                trial.run(tile.bars.end, heard, &ground, tape);
+                trial.run(tile.bars.end, heard, ground, tape);
             }
         }
         trials
     }
+}
+
+/// The outcome of the one trial that was simulated.
+fn whole<R: Trial>(ended: Vec<Running<R, Outcome>>) -> Outcome {
+    let outcome = |(trial, outcome, _): Running<R, Outcome>| Outcome {
+        rejected_orders: trial.rejected_orders(),
+        deficit: trial.deficit(),
+        ..outcome
+    };
+    ended.into_iter().next().map(outcome).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use super::formula::{Formulas, Operand, Step, StepId};
 use crate::bits::WORD;
@@ -41,6 +41,24 @@ pub(super) struct Board<'a> {
     carried: Vec<u8>,
 }
 
+/// [`Board::run`] as code for the processor that runs.
+struct Run<'r, 'a> {
+    board: &'r mut Board<'a>,
+    steps: &'r [StepId],
+    tile: &'r Tile,
+}
+
+impl WithSimd for Run<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for &step in self.steps {
+            self.board.one(simd, step, self.tile);
+        }
+    }
+}
+
 /// The place of a step that nothing reads.
 pub(super) const NOWHERE: u32 = u32::MAX;
 
@@ -64,19 +82,11 @@ impl<'a> Board<'a> {
 
     /// Runs `steps`, inputs first, over a tile. Tiles come in order, and each step once a tile.
     pub(super) fn run(&mut self, steps: &[StepId], tile: &Tile) {
-        let arch = self.arch;
-        arch.dispatch(
-            #[inline(always)]
-            || {
-                for &step in steps {
-                    self.one(step, tile);
-                }
-            },
-        );
+        self.arch.dispatch(Run { board: self, steps, tile });
     }
 
     #[inline(always)]
-    fn one(&mut self, id: StepId, tile: &Tile) {
+    fn one<S: Simd>(&mut self, simd: S, id: StepId, tile: &Tile) {
         let count = tile.words();
         let place = self.place[id as usize] as usize;
         match self.formulas.steps[id as usize] {
@@ -90,7 +100,7 @@ impl<'a> Board<'a> {
             Step::Compare(a, b) => {
                 // The step after a comparison is its second place.
                 let second = self.place[id as usize + 1];
-                let (above, below) = self.compare(a, b, tile, second != NOWHERE);
+                let (above, below) = self.compare(simd, a, b, tile, second != NOWHERE);
                 self.words[place] = above;
                 if second != NOWHERE {
                     self.words[second as usize] = below;
@@ -138,21 +148,44 @@ impl<'a> Board<'a> {
 
     /// Where `a > b`, and, if it is asked for, where `a < b`.
     #[inline(always)]
-    fn compare(&self, a: Operand, b: Operand, tile: &Tile, with_below: bool) -> (Words, Words) {
+    fn compare<S: Simd>(
+        &self,
+        simd: S,
+        a: Operand,
+        b: Operand,
+        tile: &Tile,
+        with_below: bool,
+    ) -> (Words, Words) {
         let (mut above, mut below) = ([0; WORDS], [0; WORDS]);
         match (a, b) {
             (Operand::Column(a), Operand::Column(b)) => {
                 let (a, b) = (self.column(a, tile), self.column(b, tile));
-                where_holds(a, b, &mut above, |a, b| a > b);
-                if with_below {
-                    where_holds(a, b, &mut below, |a, b| a < b);
+                let (whole_a, rest_a) = a.as_chunks::<WORD>();
+                let (whole_b, rest_b) = b.as_chunks::<WORD>();
+                for (w, (a, b)) in whole_a.iter().zip(whole_b).enumerate() {
+                    above[w] = less(simd, b, a);
+                    if with_below {
+                        below[w] = less(simd, a, b);
+                    }
+                }
+                if !rest_a.is_empty() {
+                    above[whole_a.len()] = rest(rest_a.iter().zip(rest_b).map(|(a, b)| a > b));
+                    below[whole_a.len()] = rest(rest_a.iter().zip(rest_b).map(|(a, b)| a < b));
                 }
             }
             (Operand::Column(a), Operand::Constant(b)) | (Operand::Constant(b), Operand::Column(a)) => {
                 let (a, b) = (self.column(a, tile), f64::from_bits(b));
-                where_holds(a, a, &mut above, |a, _| a > b);
-                if with_below {
-                    where_holds(a, a, &mut below, |a, _| a < b);
+                let (whole, rest_a) = a.as_chunks::<WORD>();
+                let constant = [b; WORD];
+                for (w, a) in whole.iter().enumerate() {
+                    above[w] = less(simd, &constant, a);
+                    if with_below {
+                        below[w] = less(simd, a, &constant);
+                    }
+                }
+                if !rest_a.is_empty() {
+                    above[whole.len()] = rest(rest_a.iter().map(|&a| a > b));
+                    below[whole.len()] = rest(rest_a.iter().map(|&a| a < b));
                 }
             }
             (Operand::Constant(a), Operand::Constant(b)) => {
@@ -222,23 +255,41 @@ impl<'a> Board<'a> {
     }
 }
 
-/// Sets bit `i` of `words` where `test` holds of the values of bar `i`. It compiles to vector code: a word is the union of
-/// 64 values that are one bit or none.
+/// Bit `i` of a word.
+const BIT: [u64; WORD] = {
+    let mut bits = [1; WORD];
+    let mut i = 1;
+    while i < WORD {
+        bits[i] = bits[i - 1] << 1;
+        i += 1;
+    }
+    bits
+};
+
+/// Where `a < b`.
 #[inline(always)]
-fn where_holds(a: &[f64], b: &[f64], words: &mut Words, test: impl Fn(f64, f64) -> bool) {
-    let (whole_a, rest_a) = a.as_chunks::<WORD>();
-    let (whole_b, rest_b) = b.as_chunks::<WORD>();
-    for ((a, b), word) in whole_a.iter().zip(whole_b).zip(words.iter_mut()) {
-        let mut bits = 0;
-        for i in 0..WORD {
-            bits |= if test(a[i], b[i]) { 1 << i } else { 0 };
-        }
-        *word = bits;
+fn less<S: Simd>(simd: S, a: &[f64; WORD], b: &[f64; WORD]) -> u64 {
+    let ((a, _), (b, _)) = (S::as_simd_f64s(a), S::as_simd_f64s(b));
+    if size_of::<S::m64s>() == 1 {
+        // The mask of eight bars is a byte.
+        return a.iter().zip(b).enumerate().fold(0, |word, (nth, (&a, &b))| {
+            let mask = simd.less_than_f64s(a, b);
+            word | u64::from(pulp::bytemuck::cast_slice::<_, u8>(std::slice::from_ref(&mask))[0]) << (8 * nth)
+        });
     }
-    if let Some(word) = words.get_mut(whole_a.len()) {
-        let bits = rest_a.iter().zip(rest_b).enumerate();
-        *word = bits.fold(0, |word, (i, (&a, &b))| word | u64::from(test(a, b)) << i);
+    // A word is the union of 64 numbers that are one bit or none.
+    let (bit, _) = S::as_simd_u64s(&BIT);
+    let none = simd.splat_u64s(0);
+    let mut union = none;
+    for ((&a, &b), &bit) in a.iter().zip(b).zip(bit) {
+        union = simd.or_u64s(union, simd.select_u64s(simd.less_than_f64s(a, b), bit, none));
     }
+    pulp::bytemuck::cast_slice(std::slice::from_ref(&union)).iter().fold(0, |word, part: &u64| word | part)
+}
+
+/// The bits of the bars that do not fill a word.
+fn rest(bars: impl Iterator<Item = bool>) -> u64 {
+    bars.enumerate().fold(0, |word, (i, bit)| word | u64::from(bit) << i)
 }
 
 /// vectorbt's crossing in a word with unknown bars.

@@ -1,6 +1,6 @@
 //! Random markets and random strategies, made from lists of small numbers so that failures shrink.
 
-use blockgrid_engine::sim::{FillAt, SymbolRules};
+use blockgrid_engine::sim::{FillAt, Semantics, SymbolRules};
 use blockgrid_engine::strategy::{
     Distance, Order, Reentry, SameBar, Side, Size, Trail, TrailBy, TrailUpdate,
 };
@@ -206,6 +206,53 @@ impl Picks<'_> {
         let fill = self.of(&[FillAt::NextOpen, FillAt::NextOpen, FillAt::Close]);
         setup.size(size).fees(taker, maker, per_order).slippage(bps, share).fill(fill)
     }
+}
+
+impl Picks<'_> {
+    /// A strategy that profile `vectorbt` takes.
+    fn vectorbt(&mut self) -> Setup {
+        let mut side = || {
+            let enter = text(&self.vectorbt_condition());
+            let exit = (!self.one_in(3)).then(|| text(&self.vectorbt_condition()));
+            Side { enter, exit, order: Order::Market }
+        };
+        let (long, short) = (side(), side());
+        let mut setup = match self.below(4) {
+            0 => Setup::new(Some(long), None),
+            1 => Setup::new(None, Some(short)),
+            _ => Setup::new(Some(long), Some(short)),
+        };
+        let risk = &mut setup.strategy.risk;
+        let fraction = |text_of: &str| Some(Distance::Fraction(text(text_of)));
+        if self.one_in(3) {
+            let distance = TrailBy::Percent { percent: text(self.of(&["1", "5", "20"])) };
+            risk.trail = Some(Trail { distance, update: TrailUpdate::BarClose, follow: false });
+        } else if self.one_in(2) {
+            risk.stop_loss = fraction(self.of(&["0.01", "0.05", "0.2"]));
+        }
+        if self.one_in(3) {
+            risk.take_profit = fraction(self.of(&["0.01", "0.05", "0.3"]));
+        }
+        let fee = self.of(&[0.0, 0.0, 10.0, 500.0]);
+        let (per_order, bps) = (self.of(&[0.0, 0.0, 0.5]), self.of(&[0.0, 0.0, 2.0, 100.0]));
+        let setup = setup.size(Size::AllIn).fees(fee, fee, per_order).slippage(bps, 0.0).fill(FillAt::Close);
+        setup.with(|s| s.execution.semantics = Semantics::Vectorbt)
+    }
+
+    fn vectorbt_condition(&mut self) -> String {
+        match self.below(3) {
+            0 => format!("crosses_above({}, {}, \"vectorbt\")", self.small(), self.small()),
+            1 => format!("crosses_below(sma(close, {}), {}, \"vectorbt\")", 1 + self.below(9), self.small()),
+            _ => self.condition(),
+        }
+    }
+}
+
+/// A strategy of profile `vectorbt` and a market.
+pub(crate) fn vectorbt_case(bars: std::ops::Range<usize>) -> impl Strategy<Value = (Setup, Candles)> {
+    let setup =
+        proptest::collection::vec(any::<u16>(), 40..120).prop_map(|picks| Picks(&picks, 0).vectorbt());
+    (setup, market(bars))
 }
 
 /// A strategy with its execution.

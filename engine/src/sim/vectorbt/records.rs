@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::float::{add, is_close, is_close_or_less, is_less};
 use super::order::Filled;
 use crate::candles::Candles;
-use crate::sim::{Direction, Fill, Reason, Trade};
+use crate::sim::{Direction, Fill, Reason, Tape, Trade};
 
 /// A filled order: its bar, why it was sent, and at which price before slippage.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +33,22 @@ impl Record {
     }
 }
 
+/// What an account holds, by the orders that were filled alone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Holdings {
+    pub(super) cash: f64,
+    /// Signed base quantity.
+    pub(super) position: f64,
+}
+
+impl Holdings {
+    pub(super) fn fill(&mut self, filled: &Filled) {
+        let signed = if filled.buy { filled.size } else { -filled.size };
+        self.cash = add(self.cash, add(0.0, -signed * filled.price - filled.fees));
+        self.position = add(self.position, add(0.0, signed));
+    }
+}
+
 /// Equity and signed position at the close of each bar of `range`. At most one order a bar.
 pub(super) fn curve(
     records: &[Record],
@@ -41,18 +57,13 @@ pub(super) fn curve(
     initial_cash: f64,
 ) -> (Vec<f64>, Vec<f64>) {
     let (mut equity, mut positions) = (Vec::with_capacity(range.len()), Vec::with_capacity(range.len()));
-    let (mut cash, mut position) = (initial_cash, 0.0);
+    let mut holdings = Holdings { cash: initial_cash, position: 0.0 };
     let mut records = records.iter().peekable();
     for bar in range {
-        let (mut cash_flow, mut asset_flow) = (0.0, 0.0);
         if let Some(record) = records.next_if(|record| record.bar == bar) {
-            let Filled { buy, size, price, fees } = record.filled;
-            let signed = if buy { size } else { -size };
-            cash_flow = add(0.0, -signed * price - fees);
-            asset_flow = add(0.0, signed);
+            holdings.fill(&record.filled);
         }
-        cash = add(cash, cash_flow);
-        position = add(position, asset_flow);
+        let Holdings { cash, position } = holdings;
         let held = if position == 0.0 { 0.0 } else { candles.close()[bar] * position };
         equity.push(cash + held);
         positions.push(position);
@@ -60,7 +71,8 @@ pub(super) fn curve(
     (equity, positions)
 }
 
-/// The position being followed by [`trades`].
+/// The position being followed by [`Trips`].
+#[derive(Debug)]
 struct Open {
     direction: Direction,
     entry: Record,
@@ -106,37 +118,43 @@ impl Open {
     }
 }
 
-/// Round trips (vectorbt's exit trades): an order beyond the position closes it and opens the opposite one, its fee
-/// split by size; an order below it closes that part, with a proportional part of the entry's fee.
-pub(super) fn trades(records: &[Record], candles: &Candles, range: Range<usize>) -> Vec<Trade> {
-    let mut trades = Vec::new();
-    let mut open: Option<Open> = None;
-    let Some(last) = range.clone().next_back() else { return trades };
-    let mark = (last, candles.close()[last]);
-    for record in records {
+/// Round trips (vectorbt's exit trades), order by order: an order beyond the position closes it and opens the opposite one,
+/// its fee split by size; an order below it closes that part, with a proportional part of the entry's fee.
+#[derive(Debug, Default)]
+pub(super) struct Trips {
+    open: Option<Open>,
+}
+
+impl Trips {
+    pub(super) fn fill(&mut self, record: &Record, candles: &Candles, tape: &mut impl Tape) {
         let Filled { size, price, fees, .. } = record.filled;
-        let Some(position) = &mut open else {
-            open = Some(Open::new(*record, size, size * price, fees));
-            continue;
+        // The mark is for the trade that stays open.
+        let mark = (record.bar, price);
+        let Some(position) = &mut self.open else {
+            self.open = Some(Open::new(*record, size, size * price, fees));
+            return;
         };
         if !is_close_or_less(size, position.size) {
             let exit_fee = position.size / size * fees;
-            trades.push(position.trade(position.size, Some((record, exit_fee)), mark, candles));
+            tape.trade(&position.trade(position.size, Some((record, exit_fee)), mark, candles));
             let opened = size - position.size;
-            open = Some(Open::new(*record, opened, opened * price, fees - exit_fee));
+            self.open = Some(Open::new(*record, opened, opened * price, fees - exit_fee));
         } else if is_close(size, position.size) {
-            trades.push(position.trade(position.size, Some((record, fees)), mark, candles));
-            open = None;
+            tape.trade(&position.trade(position.size, Some((record, fees)), mark, candles));
+            self.open = None;
         } else {
-            trades.push(position.trade(size, Some((record, fees)), mark, candles));
+            tape.trade(&position.trade(size, Some((record, fees)), mark, candles));
             let left = (position.size - size) / position.size;
             position.size *= left;
             position.gross *= left;
             position.fees *= left;
         }
     }
-    if let Some(position) = open.filter(|position| is_less(-position.size, 0.0)) {
-        trades.push(position.trade(position.size, None, mark, candles));
+
+    /// After bar `last`: what is still open is marked at its close.
+    pub(super) fn finish(&self, last: usize, candles: &Candles, tape: &mut impl Tape) {
+        if let Some(position) = self.open.as_ref().filter(|position| is_less(-position.size, 0.0)) {
+            tape.trade(&position.trade(position.size, None, (last, candles.close()[last]), candles));
+        }
     }
-    trades
 }

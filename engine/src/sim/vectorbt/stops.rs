@@ -1,6 +1,7 @@
 //! Stop, target and trailing stop of vectorbt: fractions of the close at which the position was opened.
 
 use super::Settings;
+use crate::candles::Candles;
 use crate::sim::Reason;
 
 /// The levels of an open position; they act from the bar after the one that opened it.
@@ -20,7 +21,21 @@ pub(super) struct Bar {
     pub(super) low: f64,
 }
 
+impl Bar {
+    pub(super) fn of(candles: &Candles, bar: usize) -> Self {
+        Self { open: candles.open()[bar], high: candles.high()[bar], low: candles.low()[bar] }
+    }
+}
+
 impl Stops {
+    /// Levels of a position, adverse and favourable, that a bar has to reach before anything fires.
+    pub(super) fn levels(&self, position: f64, settings: &Settings) -> (Option<f64>, Option<f64>) {
+        let sign = if position > 0.0 { 1.0 } else { -1.0 };
+        let stop = settings.stop_loss.map(|fraction| self.best * (1.0 - sign * fraction));
+        let target = settings.take_profit.map(|fraction| self.reference * (1.0 + sign * fraction));
+        (stop, target)
+    }
+
     pub(super) fn new(close: f64) -> Self {
         Self { reference: close, best: close }
     }
