@@ -45,9 +45,25 @@ pub(crate) fn explain(args: &ManifestArgs) -> Result<(), Failure> {
     } else {
         writeln!(out, "Pre-roll: {hours:.1} hours of candles before `from` settle every node.")
     };
-    let _ = writeln!(out, "Kernel: bar-loop (the definition of meaning; the only one in this build).");
+    kernel(job, &data, &mut out)?;
     graph_of_first_trial(job, &data, &mut out)?;
     show::print(&out);
+    Ok(())
+}
+
+/// Which kernel the strategy gets, and why.
+fn kernel(job: &Job, data: &JobCandles, out: &mut String) -> Result<(), Failure> {
+    let mut graph = Graph::new();
+    let plan = run::compile(job, 0, data.interval, &mut graph)?;
+    let Some(symbol) = data.symbols.first() else { return Ok(()) };
+    let run = run::symbol_run(job, data, symbol)?;
+    let _ = writeln!(
+        out,
+        "Kernel: events. Trials are simulated from event to event; --kernel bar-loop takes every bar."
+    );
+    for line in run.describe(&plan, &graph) {
+        let _ = writeln!(out, "  {line}");
+    }
     Ok(())
 }
 
@@ -75,7 +91,7 @@ fn graph_of_first_trial(job: &Job, data: &JobCandles, out: &mut String) -> Resul
         let _ = writeln!(out, "  {:>3}  {}{frame}  [{kind}]", id.index(), graph.describe(id));
     }
     for symbol in &data.symbols {
-        let _ = writeln!(out, "{}", start(job, data, symbol, &plan, &graph));
+        let _ = writeln!(out, "{}", start(job, data, symbol, &plan, &graph)?);
     }
     Ok(())
 }
@@ -92,15 +108,15 @@ fn start(
     symbol: &SymbolCandles,
     plan: &blockgrid_engine::strategy::TrialPlan,
     graph: &Graph,
-) -> String {
-    let run = run::symbol_run(job, data, symbol);
+) -> Result<String, Failure> {
+    let run = run::symbol_run(job, data, symbol)?;
     let first = if job.is_vectorbt() { symbol.run.start } else { run.first_bar(plan, graph) };
     let name = &symbol.name;
     let history = symbol.run.start;
-    match symbol.candles.timestamp().get(first).filter(|_| first < symbol.run.end) {
+    Ok(match symbol.candles.timestamp().get(first).filter(|_| first < symbol.run.end) {
         Some(&at) => format!("  {name}: {history} bars of history; first_bar {}", show::instant(at)),
         None => format!("  {name}: {history} bars of history; never warm, so it does not trade"),
-    }
+    })
 }
 
 /// How often each node is used by others and by the strategy itself.

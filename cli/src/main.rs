@@ -110,9 +110,34 @@ struct RunArgs {
     /// Threads to use [default: all cores]; changes no byte of the results.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Memory for the columns of indicators, such as 512M or 4G; changes no byte of the results.
+    #[arg(long, value_name = "BYTES", default_value = "1G")]
+    memory: String,
+    /// How trials are simulated; `bar-loop` is the definition, for comparison, and slow.
+    #[arg(long, value_enum, default_value_t)]
+    kernel: KernelChoice,
     /// How to print what came out.
     #[arg(long, value_enum, default_value_t)]
     output: Output,
+}
+
+/// How trials are simulated.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum KernelChoice {
+    /// From event to event.
+    #[default]
+    Events,
+    /// Bar by bar.
+    BarLoop,
+}
+
+impl From<KernelChoice> for blockgrid_engine::sweep::Kernel {
+    fn from(choice: KernelChoice) -> Self {
+        match choice {
+            KernelChoice::Events => Self::Events,
+            KernelChoice::BarLoop => Self::BarLoop,
+        }
+    }
 }
 
 /// How results are printed.

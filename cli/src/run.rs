@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use blockgrid_engine::graph::Graph;
+use blockgrid_engine::metrics::Wanted;
 use blockgrid_engine::sweep::SymbolRun;
 use blockgrid_job::quote::{duration, grouped};
 use blockgrid_job::{Job, Quote};
@@ -29,12 +30,35 @@ const ROWS_SHOWN: usize = 10;
 
 /// Wall-clock times of a run's parts; they stand apart from the results, which do not depend on them.
 #[derive(Default)]
-pub(crate) struct Timings(BTreeMap<&'static str, f64>);
+pub(crate) struct Timings {
+    parts: BTreeMap<&'static str, f64>,
+    /// From candles in memory to metrics, of the trials that this run computed itself.
+    compute: Duration,
+}
 
 impl Timings {
     fn add(&mut self, part: &'static str, took: Duration) {
-        self.0.insert(part, took.as_secs_f64());
+        self.parts.insert(part, took.as_secs_f64());
     }
+}
+
+/// Bytes as a person writes them: a whole number and K, M, G or T, by 1024.
+fn memory(text: &str) -> Result<usize, Failure> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" | "B" => Some(1),
+        "K" | "KB" | "KIB" => Some(1 << 10),
+        "M" | "MB" | "MIB" => Some(1 << 20),
+        "G" | "GB" | "GIB" => Some(1 << 30),
+        "T" | "TB" | "TIB" => Some(1_usize << 40),
+        _ => None,
+    };
+    let bytes =
+        digits.parse::<usize>().ok().zip(factor).and_then(|(count, factor)| count.checked_mul(factor));
+    bytes.filter(|&bytes| bytes > 0).ok_or_else(|| {
+        let message = format!("is `{text}`, but must be a number of bytes such as 512M or 4G");
+        Failure::input("bad option", "--memory", message)
+    })
 }
 
 /// The quote of a job on this machine.
@@ -51,6 +75,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         }
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
+    let memory = memory(&args.memory)?;
     let started = Instant::now();
     let mut timings = Timings::default();
     let loaded = load(&args.manifest)?;
@@ -76,10 +101,16 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
 
     let running = Instant::now();
     let mut graph = Graph::new();
-    let runs: Vec<SymbolRun> = data.symbols.iter().map(|symbol| symbol_run(job, &data, symbol)).collect();
-    let table = shards::run(job, &data, &runs, &mut graph, &out)?;
+    let kernel = args.kernel.into();
+    let run_of =
+        |symbol| symbol_run(job, &data, symbol).map(|run| run.with_kernel(kernel).with_memory(memory));
+    let runs: Vec<SymbolRun> = data.symbols.iter().map(run_of).collect::<Result<_, _>>()?;
+    let prepared = running.elapsed();
+    let settings = shards::Settings { out: &out, kernel };
+    let shards::Finished { table, compute } = shards::run(job, &data, &runs, &mut graph, &settings)?;
     let simulated = running.elapsed();
     timings.add("simulate", simulated);
+    timings.compute = prepared + compute;
 
     let writing = Instant::now();
     let ranked = rank(&table, &objective);
@@ -92,7 +123,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     results.write(&out, &told)?;
     timings.add("write", writing.elapsed());
     timings.add("total", started.elapsed());
-    write::job_json(&out, &results, &quote, &timings)?;
+    write::job_json(&out, &results, &quote, &timings, kernel)?;
     shards::forget(&out);
 
     match args.output {
@@ -101,9 +132,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
                 "job": job.spec().name,
                 "out": out.display().to_string(),
                 "trials": table.len(),
-                "leaderboard": leaderboard_json(&table, &ranked, job.spec().top.max(ROWS_SHOWN)),
+                "leaderboard": leaderboard_json(&table, &ranked, job.spec().output.top.max(ROWS_SHOWN)),
                 "warnings": warnings,
-                "timings": timings.0,
+                "timings": timings.parts,
             });
             show::print(&format!("{summary}\n"));
         }
@@ -185,16 +216,23 @@ fn symbols_text(data: &JobCandles) -> String {
 }
 
 /// A symbol of the job, ready for trials.
-pub(crate) fn symbol_run(job: &Job, data: &JobCandles, symbol: &SymbolCandles) -> SymbolRun {
+pub(crate) fn symbol_run(job: &Job, data: &JobCandles, symbol: &SymbolCandles) -> Result<SymbolRun, Failure> {
     let spec = job.spec();
-    SymbolRun::new(
+    let run = SymbolRun::new(
         symbol.candles.clone(),
         symbol.run.clone(),
         data.survey.frames.iter().copied(),
         spec.strategy.session.as_ref(),
         symbol.rules,
         spec.execution.clone(),
-    )
+    );
+    if spec.output.metrics.is_empty() {
+        return Ok(run);
+    }
+    let wanted = Wanted::new(spec.output.metrics.iter().map(String::as_str)).map_err(|id| {
+        Failure::input("bad manifest", "spec.output.metrics", format!("`{id}` is no metric"))
+    })?;
+    Ok(run.with_metrics(wanted))
 }
 
 /// The best trials, simulated once more with all they did.
@@ -208,7 +246,7 @@ fn top_trials<'a>(
 ) -> Result<Vec<TopTrial<'a>>, Failure> {
     let trials = job.grid().len();
     let mut top = Vec::new();
-    for (place, &row) in ranked.iter().take(job.spec().top).enumerate() {
+    for (place, &row) in ranked.iter().take(job.spec().output.top).enumerate() {
         let (symbol, trial) = (row / trials, row % trials);
         let plan = shards::compile(job, trial, data.interval, graph)?;
         top.push(TopTrial {

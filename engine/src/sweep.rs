@@ -45,6 +45,7 @@ pub struct SymbolRun {
     execution: Execution,
     kernel: Kernel,
     wanted: Wanted,
+    memory: usize,
     asset_returns: OnceLock<AssetReturns>,
     arch: Arch,
 }
@@ -58,6 +59,9 @@ pub enum Kernel {
     /// Bar by bar, metrics from the whole equity curve: the definition.
     BarLoop,
 }
+
+/// Bytes of columns held at a time when nothing else is asked for.
+pub const DEFAULT_MEMORY: usize = 1 << 30;
 
 impl Kernel {
     /// The id in `job.json`.
@@ -96,6 +100,7 @@ impl SymbolRun {
             execution,
             kernel: Kernel::default(),
             wanted: Wanted::default(),
+            memory: DEFAULT_MEMORY,
             asset_returns: OnceLock::new(),
             arch: Arch::new(),
         }
@@ -105,6 +110,37 @@ impl SymbolRun {
     #[must_use]
     pub fn with_kernel(self, kernel: Kernel) -> Self {
         Self { kernel, ..self }
+    }
+
+    /// The same with columns of so many bytes at a time.
+    #[must_use]
+    pub fn with_memory(self, memory: usize) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// Which kernel a strategy gets and why, line by line, for people.
+    pub fn describe(&self, plan: &TrialPlan, graph: &Graph) -> Vec<String> {
+        if self.are_quick(std::slice::from_ref(plan)) {
+            return vec![
+                "all the money, no stops, and metrics that price ratios tell: an order is a product of ratios".to_owned(),
+            ];
+        }
+        let on_position = |side: &Option<crate::strategy::SidePlan>| {
+            side.as_ref().and_then(|side| side.exit).is_some_and(|exit| graph.node(exit).on_position)
+        };
+        let mut lines = vec!["flat: skips to the next close that may be heard as an entry".to_owned()];
+        lines.push(if on_position(&plan.long) || on_position(&plan.short) {
+            "in a position: every bar, because an exit asks for the position".to_owned()
+        } else if plan.risk.trail.is_some() || plan.risk.break_even.is_some() {
+            "in a position: every bar's prices, because a stop moves; its close only where it may be heard"
+                .to_owned()
+        } else if plan.risk.stop_loss.is_some() || plan.risk.take_profit.is_some() {
+            "in a position: skips to the next close that may be heard, or the first bar that touches a level"
+                .to_owned()
+        } else {
+            "in a position: skips to the next close that may be heard".to_owned()
+        });
+        lines
     }
 
     /// The same for these metrics only; the others are null.
@@ -149,9 +185,32 @@ impl SymbolRun {
     }
 
     /// Runs trials on all threads of the current rayon pool. Results are in the order of `plans` and do not depend on
-    /// the number of threads.
+    /// the number of threads, nor on the memory: columns are computed for as many trials at a time as fit into it, and
+    /// one trial at least.
     pub fn trials(&self, plans: &[TrialPlan], graph: &Graph) -> Vec<TrialResult> {
-        self.trials_in_tiles(plans, graph, TRIALS_A_PART, tile::WORDS * crate::bits::WORD)
+        let leaves = self.leaves(plans, graph);
+        // Values and, at most, as many prefix sums.
+        let needed = leaves.len().saturating_mul(2 * size_of::<f64>() * self.candles().len());
+        if needed <= self.memory || plans.len() < 2 {
+            self.forget_unused(plans, graph, self.memory.saturating_sub(needed));
+            return self.trials_in_tiles(plans, graph, TRIALS_A_PART, tile::WORDS * crate::bits::WORD);
+        }
+        let order = neighbours_together(plans, graph, &leaves);
+        let (first, second) = order.split_at(order.len() / 2);
+        let mut results: Vec<Option<TrialResult>> = vec![None; plans.len()];
+        for half in [first, second] {
+            let plans: Vec<TrialPlan> = half.iter().map(|&nth| plans[nth].clone()).collect();
+            let of_half = self.trials(&plans, graph);
+            half.iter().zip(of_half).for_each(|(&nth, result)| results[nth] = Some(result));
+        }
+        results.into_iter().flatten().collect()
+    }
+
+    /// The columns that trials read.
+    fn leaves(&self, plans: &[TrialPlan], graph: &Graph) -> Vec<Instance> {
+        let mut leaves = BTreeSet::new();
+        plans.iter().for_each(|plan| formula::leaves(plan, graph, &mut leaves));
+        leaves.into_iter().collect()
     }
 
     /// As [`Self::trials`], `trials` at a time and in tiles of `bars` (in whole words of 64), which changes no result.
@@ -163,9 +222,7 @@ impl SymbolRun {
         bars: usize,
     ) -> Vec<TrialResult> {
         // Columns first: trials that share one would otherwise wait for each other.
-        let mut leaves = BTreeSet::new();
-        plans.iter().for_each(|plan| formula::leaves(plan, graph, &mut leaves));
-        let leaves: Vec<Instance> = leaves.into_iter().collect();
+        let leaves = self.leaves(plans, graph);
         leaves.par_iter().for_each(|&(id, lead)| {
             self.evaluator.instance(graph, id, lead);
         });
@@ -205,7 +262,7 @@ impl SymbolRun {
     }
 
     /// Forgets the columns that `plans` do not use, when more than `budget` bytes are held.
-    pub fn forget_unused(&self, plans: &[TrialPlan], graph: &Graph, budget: usize) {
+    fn forget_unused(&self, plans: &[TrialPlan], graph: &Graph, budget: usize) {
         if self.evaluator.bytes() > budget {
             let used: BTreeSet<NodeId> =
                 graph.reachable(plans.iter().flat_map(TrialPlan::roots)).into_iter().collect();

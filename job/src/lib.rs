@@ -19,5 +19,5 @@ pub use grid::Grid;
 pub use manifest::{Invalid, MAX_MANIFEST_BYTES, load, read};
 pub use overrides::Override;
 pub use quote::Quote;
-pub use spec::{DataSource, DataSpec, Fill, JobSpec, Quality, SymbolSpec};
+pub use spec::{DataSource, DataSpec, Fill, JobSpec, OutputSpec, Quality, SymbolSpec};
 pub use validate::{Job, MAX_TRIALS, Survey};

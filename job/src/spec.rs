@@ -2,6 +2,7 @@
 
 mod data;
 mod execution;
+mod output;
 mod strategy;
 mod sweep;
 
@@ -10,6 +11,7 @@ use blockgrid_engine::strategy::Strategy;
 use serde_json::{Value, json};
 
 pub use data::{DataSource, DataSpec, Fill, FillGaps, Quality, SymbolSpec};
+pub use output::OutputSpec;
 pub use sweep::{Axis, Direction, ObjectiveSpec, SweepSpec};
 
 use crate::decode::{Errors, Field, FieldError, Object};
@@ -32,8 +34,8 @@ pub struct JobSpec {
     pub execution: Execution,
     /// Which parameters are swept.
     pub sweep: SweepSpec,
-    /// Trials whose trades and equity are kept.
-    pub top: usize,
+    /// What is kept.
+    pub output: OutputSpec,
     /// Whether the manifest names `compute`, which only a cluster uses.
     pub names_compute: bool,
 }
@@ -50,7 +52,7 @@ impl JobSpec {
                 "strategy": self.strategy,
                 "execution": self.execution,
                 "sweep": self.sweep,
-                "output": { "top": self.top },
+                "output": self.output,
             },
         })
     }
@@ -111,37 +113,25 @@ fn job(root: &Field<'_>) -> Option<JobSpec> {
         field.errors.push(&field.path, message);
     }
     let names_compute = spec.get("compute").is_some();
-    let top = match spec.get("output").map(|field| output(&field)) {
-        Some(top) => top.unwrap_or(DEFAULT_TOP),
-        None => DEFAULT_TOP,
-    };
+    let output_field = spec.get("output");
+    let output = output_field.as_ref().and_then(output::decode).unwrap_or_default();
     spec.done();
     let strategy = strategy?;
     let sweep = sweep?.filled(&strategy);
+    if let Some(field) = output_field
+        && let Some(message) = output.lacks(&sweep.objective)
+    {
+        field.errors.push(format!("{}.metrics", field.path), message);
+    }
     Some(JobSpec {
         name: name.unwrap_or_default(),
         data: data.unwrap_or_default(),
         execution: execution?,
         sweep,
-        top,
+        output,
         names_compute,
         strategy: strategy.0,
     })
-}
-
-/// Trials whose trades and equity are kept when `output.top` is not given.
-const DEFAULT_TOP: usize = 20;
-
-fn output(field: &Field<'_>) -> Option<usize> {
-    let object = field.object()?;
-    let top = match object.get("top") {
-        Some(top) => top.number_where("a whole number from 0 to 1000", |n| {
-            (0.0..=1000.0).contains(&n) && n.fract() == 0.0
-        })? as usize,
-        None => DEFAULT_TOP,
-    };
-    object.done();
-    Some(top)
 }
 
 /// A name that Kubernetes takes: a DNS-1123 subdomain.

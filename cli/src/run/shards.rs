@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use blockgrid_engine::Interval;
 use blockgrid_engine::graph::Graph;
 use blockgrid_engine::strategy::TrialPlan;
-use blockgrid_engine::sweep::SymbolRun;
+use blockgrid_engine::sweep::{Kernel, SymbolRun};
 use blockgrid_job::Job;
 use blockgrid_results::checkpoint::{read_shard, write_shard};
 use blockgrid_results::{TrialRow, TrialTable};
@@ -19,13 +20,24 @@ use crate::failure::Failure;
 use crate::show;
 
 /// Bars evaluated in one shard, about: a second or two of one core, so that little is lost.
-const BARS_A_SHARD: usize = 100_000_000;
+const BARS_A_SHARD: usize = 1_000_000_000;
 /// Fewest and most trials in a shard.
-const TRIALS_A_SHARD: (usize, usize) = (16, 2048);
-/// Bytes of columns kept between shards.
-const COLUMN_BUDGET: usize = 1 << 30;
+const TRIALS_A_SHARD: (usize, usize) = (16, 8192);
 /// Folder of the finished shards inside the results folder, before the digest of the job.
 const FOLDER: &str = ".shards-";
+
+/// How shards are run.
+pub(super) struct Settings<'a> {
+    /// The folder of the results.
+    pub(super) out: &'a Path,
+    pub(super) kernel: Kernel,
+}
+
+/// All trials, and how long those took that were not there yet: from candles in memory to metrics.
+pub(super) struct Finished {
+    pub(super) table: TrialTable,
+    pub(super) compute: Duration,
+}
 
 /// Runs every shard that is not there yet and merges them in order.
 pub(super) fn run(
@@ -33,9 +45,10 @@ pub(super) fn run(
     data: &JobCandles,
     runs: &[SymbolRun],
     graph: &mut Graph,
-    out: &Path,
-) -> Result<TrialTable, Failure> {
-    let folder = out.join(format!("{FOLDER}{}", identity(job, data)));
+    settings: &Settings<'_>,
+) -> Result<Finished, Failure> {
+    let folder = settings.out.join(format!("{FOLDER}{}", identity(job, data, settings.kernel)));
+    let mut compute_time = Duration::ZERO;
     std::fs::create_dir_all(&folder)?;
     let stop = stop_flag();
     let trials = job.grid().len();
@@ -58,7 +71,9 @@ pub(super) fn run(
                         progress.abandon();
                         return Err(interrupted(&folder, trials * runs.len()));
                     }
+                    let computing = Instant::now();
                     let shard = compute(job, data, run, s, range, graph)?;
+                    compute_time += computing.elapsed();
                     write_shard(&path, &shard)?;
                     shard
                 }
@@ -71,7 +86,7 @@ pub(super) fn run(
     if found > 0 {
         show::note(&format!("resumed: {found} trials were finished before"));
     }
-    Ok(table)
+    Ok(Finished { table, compute: compute_time })
 }
 
 /// Whether a shard found on disk holds these trials: a file under a wrong name must not pass for another.
@@ -121,7 +136,6 @@ fn compute(
 ) -> Result<TrialTable, Failure> {
     let plans: Vec<TrialPlan> =
         range.clone().map(|trial| compile(job, trial, data.interval, graph)).collect::<Result<_, _>>()?;
-    run.forget_unused(&plans, graph, COLUMN_BUDGET);
     let results = run.trials(&plans, graph);
     let names = job.grid().axes().iter().map(|axis| axis.name.as_str());
     let mut table = TrialTable::new(names);
@@ -140,10 +154,11 @@ fn compute(
     Ok(table)
 }
 
-/// What the results are a function of: manifest, candles, engine.
-pub(super) fn identity(job: &Job, data: &JobCandles) -> String {
+/// What the results are a function of: manifest, candles, engine, kernel.
+pub(super) fn identity(job: &Job, data: &JobCandles, kernel: Kernel) -> String {
     let mut hash = Sha256::new();
     hash.update(env!("CARGO_PKG_VERSION"));
+    hash.update(kernel.id());
     hash.update(serde_json::to_vec(&job.spec().manifest()).unwrap_or_default());
     for symbol in &data.symbols {
         hash.update(&symbol.digest);

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use blockgrid_datasets::quality::Severity;
+use blockgrid_engine::sweep::Kernel;
 use blockgrid_job::Quote;
 use blockgrid_results::equity::write_equity;
 use blockgrid_results::report::{CandlesUsed, ReportData, html};
@@ -79,6 +80,7 @@ pub(super) fn job_json(
     results: &Results<'_>,
     quote: &Quote,
     timings: &Timings,
+    kernel: Kernel,
 ) -> Result<(), Failure> {
     let job = &results.loaded.job;
     let symbols: Vec<_> = results
@@ -105,14 +107,14 @@ pub(super) fn job_json(
     let record = json!({
         "job": job.spec().name,
         "engineVersion": env!("CARGO_PKG_VERSION"),
-        "kernel": "bar-loop",
+        "kernel": kernel.id(),
         // Nothing in a sweep is random.
         "seed": null,
         "manifest": job.spec().manifest(),
         "data": { "synthetic": results.data.synthetic, "source": results.data.source, "quality": job.spec().data.quality, "symbols": symbols },
         "trials": results.table.len(),
         "columns": { "computed": results.data.survey.columns, "withoutSharing": results.data.survey.unshared_columns },
-        "timings": { "seconds": timings.0, "quotedSeconds": quote.seconds, "threads": rayon::current_num_threads() },
+        "timings": { "seconds": timings.parts, "computeSeconds": timings.compute.as_secs_f64(), "quotedSeconds": quote.seconds, "threads": rayon::current_num_threads() },
     });
     std::fs::write(out.join("job.json"), format!("{}\n", serde_json::to_string_pretty(&record)?))?;
     Ok(())

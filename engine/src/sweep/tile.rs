@@ -270,13 +270,6 @@ const BIT: [u64; WORD] = {
 #[inline(always)]
 fn less<S: Simd>(simd: S, a: &[f64; WORD], b: &[f64; WORD]) -> u64 {
     let ((a, _), (b, _)) = (S::as_simd_f64s(a), S::as_simd_f64s(b));
-    if size_of::<S::m64s>() == 1 {
-        // The mask of eight bars is a byte.
-        return a.iter().zip(b).enumerate().fold(0, |word, (nth, (&a, &b))| {
-            let mask = simd.less_than_f64s(a, b);
-            word | u64::from(pulp::bytemuck::cast_slice::<_, u8>(std::slice::from_ref(&mask))[0]) << (8 * nth)
-        });
-    }
     // A word is the union of 64 numbers that are one bit or none.
     let (bit, _) = S::as_simd_u64s(&BIT);
     let none = simd.splat_u64s(0);

@@ -2,7 +2,7 @@
 
 use blockgrid_engine::Candles;
 use blockgrid_engine::graph::Graph;
-use blockgrid_engine::metrics::METRICS;
+use blockgrid_engine::metrics::{METRICS, Wanted};
 use blockgrid_engine::strategy::TrialPlan;
 use blockgrid_engine::sweep::{Kernel, SymbolRun, TrialResult};
 use proptest::prelude::*;
@@ -25,7 +25,8 @@ fn differs(ours: &TrialResult, definition: &TrialResult) -> Option<String> {
         let within = if OF_DEVIATIONS.contains(&metric.id) { 1e-9 } else { 1e-12 };
         // A ratio this large has a denominator of nothing but rounding.
         let of_rounding = OF_DEVIATIONS.contains(&metric.id) && a.abs() > 1e9 && b.abs() > 1e9;
-        let same = (a - b).abs() <= within * b.abs().max(1.0) || (a.is_nan() && b.is_nan()) || of_rounding;
+        let same =
+            a == b || (a - b).abs() <= within * b.abs().max(1.0) || (a.is_nan() && b.is_nan()) || of_rounding;
         (!same).then(|| format!("{} is {a}, not {b}", metric.id))
     })
 }
@@ -78,6 +79,37 @@ proptest! {
     }
 
     #[test]
+    fn a_few_metrics_are_those_of_all_and_simple_accounts_products_of_ratios(
+        (setup, candles) in vectorbt_case(2..400),
+        simple in any::<bool>(),
+        with_fee in any::<bool>(),
+        few in 0..3_usize,
+    ) {
+        // Half of them as simple as the quickest kernel takes.
+        let setup = if simple {
+            let fee = if with_fee && setup.strategy.short.is_none() { 10.0 } else { 0.0 };
+            setup.risk(|risk| *risk = Default::default()).fees(fee, fee, 0.0).slippage(0.0, 0.0)
+        } else {
+            setup
+        };
+        let ids: &[&str] = [
+            &["total_return", "max_drawdown"][..],
+            &["total_return", "sharpe", "max_drawdown", "trades", "win_rate"],
+            &["sortino", "max_drawdown_bars", "expectancy", "var_95"],
+        ][few];
+        let (graph, plan, symbol) = prepared(&setup, &candles);
+        let symbol = symbol.with_metrics(Wanted::new(ids.iter().copied()).unwrap());
+        let plans = [plan];
+        let events = symbol.trials(&plans, &graph);
+        let bars = symbol.with_kernel(Kernel::BarLoop).trials(&plans, &graph);
+        if let Some(difference) = differs(&events[0], &bars[0]) {
+            prop_assert!(false, "{}", difference);
+        }
+        let known = events[0].metrics.to_array();
+        prop_assert!(METRICS.iter().zip(known).all(|(metric, value)| value.is_nan() || ids.contains(&metric.id)));
+    }
+
+    #[test]
     fn tiles_parts_and_vectors_change_no_bit(
         setups in proptest::collection::vec(setup(), 1..7),
         candles in crate::generate::market(60..2500),
@@ -91,6 +123,8 @@ proptest! {
             let parts = symbol.trials_in_tiles(&plans, &graph, trials, bars);
             prop_assert_eq!(bits(&parts), bits(&whole), "{} trials, {} bars", trials, bars);
         }
+        let symbol = symbol.with_memory(1);
+        prop_assert_eq!(bits(&symbol.trials(&plans, &graph)), bits(&whole), "one trial at a time");
         prop_assert_eq!(bits(&symbol.portable().trials(&plans, &graph)), bits(&whole));
     }
 }

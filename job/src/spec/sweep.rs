@@ -19,6 +19,22 @@ pub struct Axis {
     pub values: Vec<f64>,
 }
 
+/// A metric id, or an error that names the nearest.
+pub(super) fn metric(field: &Field<'_>) -> Option<String> {
+    let text = field.text()?;
+    let ids: Vec<_> = blockgrid_engine::metrics::METRICS.iter().map(|m| m.id).collect();
+    if ids.contains(&text.as_str()) {
+        return Some(text);
+    }
+    let near = blockgrid_engine::expr::nearest(&text, ids.iter().copied());
+    let remedy = near.map_or_else(
+        || format!("the metrics are {}", ids.join(", ")),
+        |near| format!("did you mean `{near}`?"),
+    );
+    field.errors.push(&field.path, format!("`{text}` is no metric: {remedy}"));
+    None
+}
+
 /// Whether the most or the least of a metric is best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -150,20 +166,6 @@ fn range(object: &Object<'_>, left: u128) -> Option<Vec<f64>> {
 }
 
 fn objective(field: &Field<'_>) -> Option<ObjectiveSpec> {
-    let metric = |f: &Field<'_>| {
-        let text = f.text()?;
-        let ids: Vec<_> = blockgrid_engine::metrics::METRICS.iter().map(|m| m.id).collect();
-        if ids.contains(&text.as_str()) {
-            return Some(text);
-        }
-        let near = blockgrid_engine::expr::nearest(&text, ids.iter().copied());
-        let remedy = near.map_or_else(
-            || format!("the metrics are {}", ids.join(", ")),
-            |near| format!("did you mean `{near}`?"),
-        );
-        f.errors.push(&f.path, format!("`{text}` is no metric: {remedy}"));
-        None
-    };
     if field.value.is_string() {
         return Some(ObjectiveSpec { metric: metric(field)?, direction: None, min_trades: None });
     }
