@@ -50,11 +50,10 @@ class Averages:
         return nb.crossed_above_nb(a, b), nb.crossed_above_nb(b, a)
 
 
-def blocks(job: Json, candles: dict[str, np.ndarray]) -> Iterator[Signals]:
+def blocks(job: Json, candles: dict[str, np.ndarray], size: int) -> Iterator[Signals]:
     """What a portfolio is made of, for a block of trials at a time. All columns have two dimensions: of one dimension
     beside columns of two, numpy would make a matrix of bars by bars."""
     kind, settings, trials = job["kind"], job["settings"], job["trials"]
-    size = max(1, CELLS // len(candles["close"]))
     averages = Averages(candles["close"])
     stops = {name: candles[name].reshape(-1, 1) for name in ("open", "high", "low")}
     for at in range(0, len(trials), size):
@@ -88,12 +87,12 @@ def metrics_of(portfolio: vbt.Portfolio, names: list[str]) -> dict[str, np.ndarr
     return {name: np.atleast_1d(np.asarray(made[name](), dtype=float)) for name in names}
 
 
-def run(job: Json, candles: dict[str, np.ndarray]) -> dict[str, list[float]]:
+def run(job: Json, candles: dict[str, np.ndarray], size: int) -> dict[str, list[float]]:
     """All trials of the share on one symbol."""
     found: dict[str, list[float]] = {name: [] for name in job["metrics"]}
     close = pd.Series(candles["close"])
     freq = pd.Timedelta(minutes=job["minutes"])
-    for signals in blocks(job, candles):
+    for signals in blocks(job, candles, size):
         portfolio = vbt.Portfolio.from_signals(close, **signals, init_cash=job["cash"], fees=job["fee"], freq=freq)
         for name, values in metrics_of(portfolio, job["metrics"]).items():
             found[name] += values.tolist()
@@ -111,11 +110,13 @@ def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     symbols = [read(series) for series in job["series"]]
     piece = {name: column[:BARS_TO_COMPILE].copy() for name, column in symbols[0].items()}
-    run({**job, "trials": job["trials"][:2]}, piece)
+    size = max(1, CELLS // job["series"][0]["bars"])
+    # Blocks of as many trials as will come: numba compiles anew for columns that lie otherwise in memory.
+    run(job, piece, size)
     start = time.perf_counter()
     found: dict[str, list[float]] = {name: [] for name in job["metrics"]}
     for candles in symbols:
-        for name, values in run(job, candles).items():
+        for name, values in run(job, candles, size).items():
             found[name] += values
     seconds = time.perf_counter() - start
     finite = {name: [v if math.isfinite(v) else None for v in values] for name, values in found.items()}
