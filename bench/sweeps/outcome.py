@@ -72,10 +72,10 @@ def launch(command: Sequence[str | Path], work: Path, environment: dict[str, str
     return Process(took["seconds"], took["cpu"], took["peak"], done.stdout)
 
 
-def compare(ours: Table, theirs: Table, metrics: Sequence[str], who: tuple[str, str], bits: bool = False) -> int:
+def compare(ours: Table, theirs: Table, metrics: Sequence[str], who: tuple[str, str], within: float = WITHIN) -> int:
     """How many trials two programs have in common, on all of which they agree.
 
-    Trades and win rates must be equal, other metrics within 1e-9 of max(1, |x|); with `bits` all must be the same.
+    Trades and win rates must be equal, other metrics within 1e-9 (or `within`) of max(1, |x|).
     Raises BenchError that shows the first differences, and when they have no trial in common.
     """
     places = {key: row for row, key in enumerate(theirs.keys)}
@@ -86,8 +86,8 @@ def compare(ours: Table, theirs: Table, metrics: Sequence[str], who: tuple[str, 
     wrong = []
     for metric in metrics:
         a, b = defined(ours.columns[metric][mine]), defined(theirs.columns[metric][other])
-        within = 0.0 if bits or metric in EXACT else WITHIN * np.maximum(1.0, np.abs(b))
-        unequal = ~((np.abs(a - b) <= within) | (np.isnan(a) & np.isnan(b)))
+        most = 0.0 if metric in EXACT else within * np.maximum(1.0, np.abs(b))
+        unequal = ~((np.abs(a - b) <= most) | (np.isnan(a) & np.isnan(b)))
         wrong += [(metric, ours.keys[mine[at]], float(a[at]), float(b[at])) for at in np.flatnonzero(unequal)]
     if wrong:
         shown = [f"  {metric} of {key}: {a!r} and {b!r}" for metric, key, a, b in wrong[:DIFFERENCES_SHOWN]]
