@@ -6,6 +6,7 @@ pub(crate) use checked::remarks;
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use blockgrid_datasets::catalogue::SAMPLE;
 use blockgrid_datasets::quality::Report;
@@ -25,7 +26,7 @@ pub(crate) struct SymbolCandles {
     pub(crate) name: String,
     pub(crate) rules: SymbolRules,
     /// Candles with as much pre-roll as exists and is wanted.
-    pub(crate) candles: Candles,
+    pub(crate) candles: Arc<Candles>,
     /// The candles that are traded.
     pub(crate) run: Range<usize>,
     /// Digest of everything read, before gaps were filled.
@@ -285,5 +286,12 @@ fn traded(job: &Job, symbol: SymbolSpec, checked: Checked) -> Result<SymbolCandl
     let opens = candles.timestamp();
     let start = spec.from.map_or(0, |from| opens.partition_point(|&t| t < from));
     let end = spec.to.map_or(opens.len(), |to| opens.partition_point(|&t| t < to));
-    Ok(SymbolCandles { name: symbol.name, rules: symbol.rules, run: start..end, candles, digest, report })
+    Ok(SymbolCandles {
+        name: symbol.name,
+        rules: symbol.rules,
+        run: start..end,
+        candles: candles.into(),
+        digest,
+        report,
+    })
 }

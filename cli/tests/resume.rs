@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use support::{blockgrid, folder, run_in, small, tables, with, write};
 
-/// A job of several shards: 6,000 trials on each of three symbols, on one thread.
+/// A job of many shards: 18,000 trials on each of three symbols, on one thread.
 fn long() -> Value {
     let manifest = with(small(), "/spec/data/symbols", json!(["SYN-A", "SYN-B", "SYN-C"]));
     let manifest = with(manifest, "/spec/data/to", json!("2024-07-01"));
     let stops = json!({"from": 0.001, "to": 0.5, "step": 0.001});
     let manifest = with(manifest, "/spec/sweep/parameters/stop", stops);
-    let manifest = with(manifest, "/spec/sweep/parameters/fast", json!([5, 10, 15]));
+    let manifest = with(manifest, "/spec/sweep/parameters/fast", json!([5, 6, 7, 8, 9, 10, 12, 15, 18]));
     let manifest = with(manifest, "/spec/sweep/parameters/slow", json!([20, 40, 60, 80]));
     with(manifest, "/spec/output/top", json!(2))
 }

@@ -6,7 +6,7 @@ mod tile;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use pulp::Arch;
 use rayon::prelude::*;
@@ -40,7 +40,7 @@ pub struct SymbolRun {
     evaluator: Evaluator,
     session: Option<Vec<bool>>,
     session_bits: Option<Bits>,
-    extremes: Extremes,
+    extremes: OnceLock<Extremes>,
     rules: SymbolRules,
     execution: Execution,
     kernel: Kernel,
@@ -73,29 +73,29 @@ impl Kernel {
     }
 }
 
-/// Trials that a thread takes at a time.
+/// Trials that a thread takes at a time, at most.
 const TRIALS_A_PART: usize = 256;
 
 impl SymbolRun {
     /// `run` are the bars of `candles` that are traded; what is before warms up. `frames` are the intervals of the
     /// strategy's nodes.
     pub fn new(
-        candles: Candles,
+        candles: impl Into<Arc<Candles>>,
         run: Range<usize>,
         frames: impl IntoIterator<Item = Interval>,
         session: Option<&Session>,
         rules: SymbolRules,
         execution: Execution,
     ) -> Self {
+        let candles = candles.into();
         let session = session.map(|session| session.mask(&candles));
         let session_bits = session.as_ref().map(|mask| Bits::from_fn(mask.len(), |i| mask[i]));
-        let extremes = Extremes::new(&candles);
         let evaluator = Evaluator::new(candles, run, frames);
         Self {
             evaluator,
             session,
             session_bits,
-            extremes,
+            extremes: OnceLock::new(),
             rules,
             execution,
             kernel: Kernel::default(),
@@ -149,6 +149,10 @@ impl SymbolRun {
         Self { wanted, ..self }
     }
 
+    fn extremes(&self) -> &Extremes {
+        self.extremes.get_or_init(|| Extremes::new(self.candles()))
+    }
+
     fn asset_returns(&self) -> &AssetReturns {
         self.asset_returns.get_or_init(|| AssetReturns::new(self.candles().close()))
     }
@@ -193,7 +197,8 @@ impl SymbolRun {
         let needed = leaves.len().saturating_mul(2 * size_of::<f64>() * self.candles().len());
         if needed <= self.memory || plans.len() < 2 {
             self.forget_unused(plans, graph, self.memory.saturating_sub(needed));
-            return self.trials_in_tiles(plans, graph, TRIALS_A_PART, tile::WORDS * crate::bits::WORD);
+            let part = TRIALS_A_PART.min(plans.len().div_ceil(rayon::current_num_threads()));
+            return self.trials_in_tiles(plans, graph, part, tile::WORDS * crate::bits::WORD);
         }
         let order = neighbours_together(plans, graph, &leaves);
         let (first, second) = order.split_at(order.len() / 2);
@@ -259,6 +264,11 @@ impl SymbolRun {
             left.iter().zip(stepped).for_each(|(&nth, result)| results[nth] = Some(result));
         }
         results.into_iter().flatten().collect()
+    }
+
+    /// Forgets all columns: no trial of this symbol comes next.
+    pub fn forget_columns(&self) {
+        self.evaluator.retain(|_| false);
     }
 
     /// Forgets the columns that `plans` do not use, when more than `budget` bytes are held.

@@ -17,8 +17,12 @@ pub struct Quote {
     pub seconds: f64,
 }
 
-/// Nanoseconds a trial takes for a bar on one core, metrics and its own conditions included; `make bench` measures it.
-pub const NANOS_A_BAR: f64 = 50.0;
+/// Nanoseconds a trial takes for a bar on one core, all metrics and its own conditions included: 2 for a few trades to 6 for
+/// many, as `make bench-sweeps` measures.
+pub const NANOS_A_BAR: f64 = 4.0;
+
+/// Nanoseconds a trial takes whatever its bars: to be compiled, and its metrics to be finished.
+pub const NANOS_A_TRIAL: f64 = 30_000.0;
 
 /// Nanoseconds a shared node's column takes for a bar on one core; see `make bench`.
 pub const NANOS_A_NODE: f64 = 6.0;
@@ -28,7 +32,10 @@ impl Quote {
     pub fn new(parameter_sets: u128, bars_of_symbols: &[usize], nodes: usize, threads: usize) -> Self {
         let bars: u128 = bars_of_symbols.iter().map(|&bars| bars as u128).sum();
         let evaluations = parameter_sets.saturating_mul(bars);
-        let nanos = evaluations as f64 * NANOS_A_BAR + bars as f64 * nodes as f64 * NANOS_A_NODE;
+        let trials = parameter_sets.saturating_mul(bars_of_symbols.len() as u128);
+        let nanos = evaluations as f64 * NANOS_A_BAR
+            + trials as f64 * NANOS_A_TRIAL
+            + bars as f64 * nodes as f64 * NANOS_A_NODE;
         let seconds = nanos / 1e9 / threads.max(1) as f64;
         Self { parameter_sets, symbols: bars_of_symbols.len(), bars, evaluations, seconds }
     }

@@ -22,7 +22,7 @@ use crate::show;
 /// Bars evaluated in one shard, about: a second or two of one core, so that little is lost.
 const BARS_A_SHARD: usize = 1_000_000_000;
 /// Fewest and most trials in a shard.
-const TRIALS_A_SHARD: (usize, usize) = (16, 8192);
+const TRIALS_A_SHARD: (usize, usize) = (16, 2048);
 /// Folder of the finished shards inside the results folder, before the digest of the job.
 const FOLDER: &str = ".shards-";
 
@@ -81,6 +81,7 @@ pub(super) fn run(
             progress.inc(shard.len() as u64);
             table.append(shard)?;
         }
+        run.forget_columns();
     }
     progress.finish_and_clear();
     if found > 0 {

@@ -18,7 +18,7 @@ use crate::interval::Interval;
 /// The candles of one interval, and how the base candles see them.
 #[derive(Debug)]
 struct Frame {
-    candles: Candles,
+    candles: Arc<Candles>,
     /// For every base candle, how many candles of this frame have closed; empty for the base itself.
     closed: Vec<usize>,
     /// The first candle of the run in this frame: the one visible at the base's first bar.
@@ -41,7 +41,12 @@ pub struct Evaluator {
 impl Evaluator {
     /// An evaluator over `candles`, of which `run` is traded and what is before warms up. `frames` are the intervals
     /// that the nodes live on.
-    pub fn new(candles: Candles, run: Range<usize>, frames: impl IntoIterator<Item = Interval>) -> Self {
+    pub fn new(
+        candles: impl Into<Arc<Candles>>,
+        run: Range<usize>,
+        frames: impl IntoIterator<Item = Interval>,
+    ) -> Self {
+        let candles = candles.into();
         let base = candles.interval();
         let mut made = BTreeMap::new();
         for interval in frames {
@@ -49,7 +54,7 @@ impl Evaluator {
                 let coarse = resample(&candles, interval);
                 let closed = align(&candles, &coarse);
                 let from = closed.get(run.start).map_or(0, |&count| count.saturating_sub(1));
-                made.insert(interval, Frame { candles: coarse, closed, from });
+                made.insert(interval, Frame { candles: Arc::new(coarse), closed, from });
             }
         }
         made.insert(base, Frame { candles, closed: Vec::new(), from: run.start });
@@ -256,7 +261,7 @@ fn comparison(op: BinaryOp, a: &Value, b: &Value, n: usize, first: usize) -> Val
     let greater = || where_holds(a, b, n, |a, b| a > b);
     let greater_or_equal = || where_holds(a, b, n, |a, b| a >= b);
     let equal = || where_holds(a, b, n, |a, b| a == b);
-    let differs = || where_holds(a, b, n, |a, b| a < b || a > b);
+    let differs = || less().zip(&greater(), |less, greater| less | greater);
     let (is_true, is_false) = match op {
         BinaryOp::Less => (less(), greater_or_equal()),
         BinaryOp::LessOrEqual => (less_or_equal(), greater()),

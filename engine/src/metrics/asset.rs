@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 /// Bars over which sums run on; at each multiple they start anew, so that what they lose stays small.
 const BLOCK: usize = 1024;
 
@@ -24,18 +26,17 @@ pub(crate) struct AssetReturns {
 
 impl AssetReturns {
     pub(crate) fn new(close: &[f64]) -> Self {
-        let mut sums = Vec::with_capacity(close.len());
-        let mut sum = [0.0; SUMS];
-        for (bar, &now) in close.iter().enumerate() {
-            if bar % BLOCK == 0 {
-                sum = [0.0; SUMS];
+        let mut sums = vec![[0.0; SUMS]; close.len()];
+        sums.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sums)| {
+            let mut sum = [0.0; SUMS];
+            for (bar, sums) in (block * BLOCK..).zip(sums) {
+                let r = if bar == 0 { 0.0 } else { close[bar] / close[bar - 1] - 1.0 };
+                for (sum, term) in sum.iter_mut().zip(terms(r)) {
+                    *sum += term;
+                }
+                *sums = sum;
             }
-            let r = if bar == 0 { 0.0 } else { now / close[bar - 1] - 1.0 };
-            for (sum, term) in sum.iter_mut().zip(terms(r)) {
-                *sum += term;
-            }
-            sums.push(sum);
-        }
+        });
         Self { sums }
     }
 

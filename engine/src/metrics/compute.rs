@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use pulp::{Scalar, Simd};
+
 use super::Metrics;
 use super::days::{Days, tail};
 use super::lanes::sums;
@@ -34,7 +36,7 @@ pub fn compute(outcome: &Outcome, candles: &Candles, initial_cash: f64) -> Metri
     Parts {
         bars: first..last + 1,
         last_equity: outcome.equity[n - 1],
-        bar: Ratios::new(&returns),
+        bar: Ratios::new(Scalar, &returns),
         gains: sum(returns.iter().map(|r| r.max(0.0))),
         losses: -sum(returns.iter().map(|r| r.min(0.0))),
         max_drawdown,
@@ -46,7 +48,7 @@ pub fn compute(outcome: &Outcome, candles: &Candles, initial_cash: f64) -> Metri
         fees: sum(fills.clone().map(|(_, fill)| fill.fee)),
         traded: sum(fills.map(|(quantity, fill)| quantity * fill.price)),
     }
-    .metrics(candles, &days, initial_cash)
+    .metrics(Scalar, candles, &days, initial_cash)
 }
 
 /// What the metrics of a trial are made of.
@@ -76,16 +78,23 @@ pub(super) struct Parts {
 
 impl Parts {
     /// The metrics; `days` end with those of these bars.
-    pub(super) fn metrics(&self, candles: &Candles, days: &Days, initial_cash: f64) -> Metrics {
+    #[inline(always)]
+    pub(super) fn metrics<S: Simd>(
+        &self,
+        simd: S,
+        candles: &Candles,
+        days: &Days,
+        initial_cash: f64,
+    ) -> Metrics {
         let (first, last) = (self.bars.start, self.bars.end - 1);
         let close = candles.close();
         let bars_a_year = candles.interval().bars_per_year();
         let count = self.day_equity.len();
         let daily = returns(initial_cash, &self.day_equity);
         let market = days.market(close, first, count);
-        let day = Ratios::new(&daily);
+        let day = Ratios::new(simd, &daily);
         let excess: Vec<f64> = daily.iter().zip(&market).map(|(r, m)| r - m).collect();
-        let (alpha, beta) = regression(&daily, &market);
+        let (alpha, beta) = regression(simd, &daily, &market);
         let (var_95, cvar_95) = tail(&daily);
 
         let total_return = self.last_equity / initial_cash - 1.0;
@@ -123,7 +132,7 @@ impl Parts {
             buy_and_hold_return: close[last] / close[first] - 1.0,
             alpha,
             beta,
-            information_ratio: Ratios::new(&excess).sharpe(DAYS_A_YEAR),
+            information_ratio: Ratios::new(simd, &excess).sharpe(DAYS_A_YEAR),
         }
     }
 }
@@ -169,9 +178,14 @@ pub(super) fn ratio(numerator: f64, denominator: f64) -> f64 {
 }
 
 /// Returns from one value to the next, the first from `base`. A ruined account (0) returns 0 from then on.
+#[inline(always)]
 pub(super) fn returns(base: f64, values: &[f64]) -> Vec<f64> {
-    let before = std::iter::once(base).chain(values.iter().copied());
-    before.zip(values).map(|(before, &now)| if before == 0.0 { 0.0 } else { now / before - 1.0 }).collect()
+    let one = |before: f64, now: f64| if before == 0.0 { 0.0 } else { now / before - 1.0 };
+    let Some(&first) = values.first() else { return Vec::new() };
+    let mut returns = Vec::with_capacity(values.len());
+    returns.push(one(base, first));
+    returns.extend(values.array_windows().map(|&[before, now]| one(before, now)));
+    returns
 }
 
 /// Mean and deviations of a series of returns.
@@ -184,14 +198,15 @@ pub(super) struct Ratios {
 }
 
 impl Ratios {
-    fn new(returns: &[f64]) -> Self {
+    #[inline(always)]
+    fn new<S: Simd>(simd: S, returns: &[f64]) -> Self {
         let n = returns.len() as f64;
-        let [total, losses] = sums(returns.len(), |i| {
+        let [total, losses] = sums(simd, returns.len(), |i| {
             let loss = if returns[i] < 0.0 { returns[i] } else { 0.0 };
             [returns[i], loss * loss]
         });
         let mean = total / n;
-        let [squares] = sums(returns.len(), |i| [(returns[i] - mean) * (returns[i] - mean)]);
+        let [squares] = sums(simd, returns.len(), |i| [(returns[i] - mean) * (returns[i] - mean)]);
         let deviation = if returns.len() < 2 { NULL } else { (squares / (n - 1.0)).sqrt() };
         Self { mean, deviation, downside: (losses / n).sqrt() }
     }
@@ -224,12 +239,13 @@ fn drawdown(initial_cash: f64, equity: &[f64]) -> (f64, usize, Vec<f64>) {
 }
 
 /// Intercept (times 365) and slope of `y` on `x`.
-fn regression(y: &[f64], x: &[f64]) -> (f64, f64) {
+#[inline(always)]
+fn regression<S: Simd>(simd: S, y: &[f64], x: &[f64]) -> (f64, f64) {
     let n = y.len() as f64;
-    let [total_x, total_y] = sums(y.len(), |i| [x[i], y[i]]);
+    let [total_x, total_y] = sums(simd, y.len(), |i| [x[i], y[i]]);
     let (mean_x, mean_y) = (total_x / n, total_y / n);
     let [covariance, variance] =
-        sums(y.len(), |i| [(y[i] - mean_y) * (x[i] - mean_x), (x[i] - mean_x) * (x[i] - mean_x)]);
+        sums(simd, y.len(), |i| [(y[i] - mean_y) * (x[i] - mean_x), (x[i] - mean_x) * (x[i] - mean_x)]);
     let beta = if y.len() < 2 { NULL } else { ratio(covariance, variance) };
     ((mean_y - beta * mean_x) * DAYS_A_YEAR, beta)
 }
@@ -287,7 +303,7 @@ impl TradeStatistics {
             }
             f64::from(longest)
         };
-        let ratios = Ratios::new(&profits);
+        let ratios = Ratios::new(Scalar, &profits);
         Self {
             count: trades.len(),
             win_rate: profits.iter().filter(|&&p| p > 0.0).count() as f64 / n,

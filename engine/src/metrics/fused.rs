@@ -73,9 +73,8 @@ struct Returns([[f64; LANES]; SUMS]);
 impl Returns {
     #[inline(always)]
     fn add(&mut self, lane: usize, r: f64) {
-        let terms = terms(r);
-        for k in 0..SUMS {
-            self.0[k][lane] += terms[k];
+        for (lanes, term) in self.0.iter_mut().zip(terms(r)) {
+            lanes[lane] += term;
         }
     }
 }
@@ -156,8 +155,9 @@ pub(crate) struct Fused<'a> {
     /// In profile `vectorbt`, whose peak starts at the first bar, the drawdown from the initial cash as well.
     depth_from_cash: Option<Depth>,
     lowest: f64,
-    /// Cash and position at the last marked close.
+    /// Cash and position at the last marked close, and whether that is the asset and nothing beside it.
     holds: (f64, f64),
+    holds_asset: bool,
     held: usize,
     /// The next of the ground's day ends.
     next_day: usize,
@@ -186,6 +186,7 @@ impl<'a> Fused<'a> {
                 .then(|| Depth::from(ground.initial_cash)),
             lowest: f64::INFINITY,
             holds: (ground.initial_cash, 0.0),
+            holds_asset: false,
             held: 0,
             next_day,
             day_equity: Vec::with_capacity(days.len() - next_day),
@@ -226,7 +227,7 @@ impl<'a> Fused<'a> {
             traded: self.tally.traded.value(),
             bars: self.bars,
         };
-        let metrics = parts.metrics(self.ground.candles, &self.ground.days, self.ground.initial_cash);
+        let metrics = self.ground.arch.dispatch(Finish { parts, ground: self.ground });
         self.ground.wanted.only(match self.ground.semantics {
             Semantics::Native => metrics,
             Semantics::Vectorbt => {
@@ -320,8 +321,8 @@ impl<'a> Fused<'a> {
                 let value = (cash + held * now[lane]) / (cash + held * before[lane]) - 1.0;
                 r[lane] = f64::from_bits(value.to_bits() & from[lane] & !to[lane]);
             }
-            for lane in 0..LANES {
-                returns.add(lane, r[lane]);
+            for (lane, &r) in r.iter().enumerate() {
+                returns.add(lane, r);
             }
             t = next;
         }
@@ -347,15 +348,17 @@ impl<'a> Fused<'a> {
     fn held_bars<S: Simd>(&mut self, simd: S, bars: Range<usize>, cash: f64, held: f64, close: &[f64]) {
         self.held += bars.len();
         let first = cash + held * close[bars.start];
-        if held > 0.0 && cash.abs() <= NO_CASH * first {
-            // The bars of one stay are summed together, however they were cut.
-            if self.holds == (cash, held) {
-                self.asset_bars.end = bars.end;
-            } else {
-                self.add_asset_returns();
-                self.one_return(bars.start, first);
-                self.asset_bars = bars.start + 1..bars.end;
-            }
+        // One stay is looked at and summed as a whole, however its bars were cut.
+        let stays = self.holds == (cash, held);
+        if !stays {
+            self.holds_asset = held > 0.0 && cash.abs() <= NO_CASH * first;
+        }
+        if self.holds_asset && stays {
+            self.asset_bars.end = bars.end;
+        } else if self.holds_asset {
+            self.add_asset_returns();
+            self.one_return(bars.start, first);
+            self.asset_bars = bars.start + 1..bars.end;
         } else if self.ground.wanted.returns {
             self.one_return(bars.start, first);
             self.held_returns(bars.start + 1..bars.end, cash, held, close);
@@ -365,7 +368,11 @@ impl<'a> Fused<'a> {
         while t < bars.end {
             let end = self.day_end_before(bars.end);
             let to = end.map_or(bars.end, |end| end + 1);
-            self.drawdown(simd, t..to, cash, held, close);
+            if to - t < LANES {
+                close[t..to].iter().for_each(|close| self.level(1, cash + held * close));
+            } else {
+                self.drawdown(simd, t..to, cash, held, close);
+            }
             if let Some(end) = end {
                 self.day_ended(cash + held * close[end]);
             }
@@ -423,6 +430,21 @@ impl WithSimd for Held<'_, '_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         self.metrics.held_bars(simd, self.bars, self.cash, self.held, self.close);
+    }
+}
+
+/// [`Parts::metrics`] as code for the processor that runs.
+struct Finish<'g> {
+    parts: Parts,
+    ground: &'g Ground<'g>,
+}
+
+impl WithSimd for Finish<'_> {
+    type Output = Metrics;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Metrics {
+        self.parts.metrics(simd, self.ground.candles, &self.ground.days, self.ground.initial_cash)
     }
 }
 

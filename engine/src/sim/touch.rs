@@ -14,11 +14,9 @@ pub(crate) struct Extremes {
 
 impl Extremes {
     pub(crate) fn new(candles: &Candles) -> Self {
-        let lowest = |part: &[f64]| part.iter().copied().fold(f64::INFINITY, f64::min);
-        let highest = |part: &[f64]| part.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         Self {
-            low: candles.low().chunks(WORD).map(lowest).collect(),
-            high: candles.high().chunks(WORD).map(highest).collect(),
+            low: of_blocks(candles.low(), f64::INFINITY, |a, b| a < b),
+            high: of_blocks(candles.high(), f64::NEG_INFINITY, |a, b| a > b),
         }
     }
 
@@ -52,4 +50,18 @@ impl Extremes {
         }
         bars.end
     }
+}
+
+/// Of every 64 values the one that comes `before` all others; in lanes, so that it is vector code.
+fn of_blocks(values: &[f64], none: f64, before: impl Fn(f64, f64) -> bool) -> Vec<f64> {
+    const LANES: usize = 8;
+    let first = |a: f64, b: f64| if before(a, b) { a } else { b };
+    let block = |block: &[f64]| {
+        let (groups, rest) = block.as_chunks::<LANES>();
+        let lanes = groups
+            .iter()
+            .fold([none; LANES], |lanes, group| std::array::from_fn(|lane| first(group[lane], lanes[lane])));
+        lanes.iter().chain(rest).fold(none, |best, &value| first(value, best))
+    };
+    values.chunks(WORD).map(block).collect()
 }

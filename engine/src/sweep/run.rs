@@ -148,9 +148,10 @@ impl SymbolRun {
             with_returns: self.wanted.returns,
             arch: self.arch,
         };
+        let ground = self.ground();
         let start =
             |plan: &TrialPlan, _| Quick::new(&self.vectorbt_settings(plan), run.clone(), quick_ground);
-        let ended = self.simulate(plans, graph, words_a_tile, &self.ground(), start, |_| ());
+        let ended = self.simulate(plans, graph, words_a_tile, &ground, start, |_| ());
         let bars_a_year = self.candles().interval().bars_per_year();
         let result = |(quick, (), first): Running<Quick<'_>, ()>| {
             Some(TrialResult {
@@ -196,7 +197,7 @@ impl SymbolRun {
         Ground {
             market: self.market(),
             session: self.session_bits.as_ref().map(Bits::words),
-            extremes: &self.extremes,
+            extremes: self.extremes(),
         }
     }
 
