@@ -1,6 +1,8 @@
 //! Directional movement, and the vortex: which way the candles reach.
 
-use super::common::{WINDOW, true_range_at, wilder_alpha};
+use std::ops::Range;
+
+use super::common::{WINDOW, true_ranges, wilder_alpha};
 use super::smoothing::{PART, Smoother, column, parts};
 use super::trend::{Directional, adx, directional_column, movement};
 use super::windows::sums;
@@ -129,11 +131,26 @@ fn vortex(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let candles = &source.candles;
     let (len, window) = (candles.close.len(), window(params[0]));
     let (high, low) = (&candles.high[..len], &candles.low[..len]);
-    let term =
-        |i: usize| [(high[i] - low[i - 1]).abs(), (low[i] - high[i - 1]).abs(), true_range_at(candles, i)];
-    let shares = sums(1..len, window, term, |[plus, minus, range], _| {
-        let share = |sum: f64| if range == 0.0 { 0.0 } else { sum / range };
-        [share(plus), share(minus)]
-    });
-    shares.into()
+    let terms = |bars: Range<usize>, [plus, minus, range]: [&mut [f64]; 3]| {
+        let before = bars.start - 1..bars.end - 1;
+        let (high_before, low_before) = (&high[before.clone()], &low[before]);
+        for (plus, (high, low)) in plus.iter_mut().zip(high[bars.clone()].iter().zip(low_before)) {
+            *plus = (high - low).abs();
+        }
+        for (minus, (low, high)) in minus.iter_mut().zip(low[bars.clone()].iter().zip(high_before)) {
+            *minus = (low - high).abs();
+        }
+        for (range, found) in range.iter_mut().zip(true_ranges(candles, bars)) {
+            *range = found;
+        }
+    };
+    let append = |_: Range<usize>, [[plus, minus, range]]: [[&[f64]; 3]; 1], columns: &mut [Vec<f64>; 2]| {
+        for (column, sums) in columns.iter_mut().zip([plus, minus]) {
+            column.extend(sums.iter().zip(range).map(|(sum, range)| {
+                let share = sum / range;
+                if *range == 0.0 { 0.0 } else { share }
+            }));
+        }
+    };
+    sums(1..len, [window], terms, append).into()
 }

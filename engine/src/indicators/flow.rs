@@ -1,5 +1,7 @@
 //! Money flow: volume weighed by where the candle closed in its range.
 
+use std::ops::Range;
+
 use super::common::{WINDOW, bars, ema_alpha, unknown};
 use super::windows::sums;
 use super::{CandleColumns, Indicator, Memory, Over, Source, bars_to_forget, window};
@@ -84,8 +86,19 @@ pub(super) static CMF: Indicator = Indicator {
 fn cmf(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let candles = &source.candles;
     let (len, window) = (candles.close.len(), window(params[0]));
-    let value = |[flow, volume]: [f64; 2], _| [if volume == 0.0 { 0.0 } else { flow / volume }];
-    sums(0..len, window, |i| [flow(candles, i), candles.volume[i]], value).into()
+    let append = |_: Range<usize>, [[flows, volumes]]: [[&[f64]; 2]; 1], [column]: &mut [Vec<f64>; 1]| {
+        column.extend(flows.iter().zip(volumes).map(|(flow, volume)| {
+            let share = flow / volume;
+            if *volume == 0.0 { 0.0 } else { share }
+        }));
+    };
+    let terms = |bars: Range<usize>, [flow, volume]: [&mut [f64]; 2]| {
+        volume.copy_from_slice(&candles.volume[bars.clone()]);
+        for (flow, found) in flow.iter_mut().zip(flows(candles, bars)) {
+            *flow = found;
+        }
+    };
+    sums(0..len, [window], terms, append).into()
 }
 
 /// Relative volume.
@@ -122,8 +135,22 @@ fn rvol(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
 
 /// The money flow volume of a candle.
 fn flow(candles: &CandleColumns<'_>, i: usize) -> f64 {
-    let (high, low, close) = (candles.high[i], candles.low[i], candles.close[i]);
-    if high > low { ((close - low) - (high - close)) / (high - low) * candles.volume[i] } else { 0.0 }
+    flow_of(candles.high[i], candles.low[i], candles.close[i], candles.volume[i])
+}
+
+/// The money flow volumes of some candles.
+fn flows(candles: &CandleColumns<'_>, bars: Range<usize>) -> impl Iterator<Item = f64> {
+    let (high, low) = (&candles.high[bars.clone()], &candles.low[bars.clone()]);
+    let (close, volume) = (&candles.close[bars.clone()], &candles.volume[bars]);
+    let candles = high.iter().zip(low).zip(close.iter().zip(volume));
+    candles.map(|((&high, &low), (&close, &volume))| flow_of(high, low, close, volume))
+}
+
+/// Written without a branch, so that it becomes vector code.
+#[inline(always)]
+fn flow_of(high: f64, low: f64, close: f64, volume: f64) -> f64 {
+    let share = ((close - low) - (high - close)) / (high - low);
+    (if high > low { share } else { 0.0 }) * volume
 }
 
 /// A running total that is `level(anchor)` at the anchor and changes by `step(i)` from the bar before to bar `i`. The bars

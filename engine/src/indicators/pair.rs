@@ -2,7 +2,7 @@
 
 use super::common::WINDOW;
 use super::smoothing::column;
-use super::windows::{Spread, spreads};
+use super::windows::{copy, slopes, spreads};
 use super::{Indicator, Memory, Over, Source, window};
 
 /// Correlation.
@@ -21,13 +21,15 @@ pub(super) static CORREL: Indicator = Indicator {
     memory: |_, _| Memory::Finite,
     compute: |source, p| {
         let [x, y] = [source.series.values, source.other.values];
-        let column = moments(x, y, window(p[0]), |spread| {
-            if spread.xx == 0.0 || spread.yy == 0.0 {
-                return 0.0;
-            }
-            // Two roots: the product of the spreads could leave the range of f64.
-            (spread.xy / (spread.xx.sqrt() * spread.yy.sqrt())).clamp(-1.0, 1.0)
-        });
+        let value = |[_, _, xy, xx, yy]: [f64; 5]| {
+            // Two roots: the product of the spreads could leave the range of f64. What is not finite makes the products
+            // unknown.
+            let share = xy / (xx.sqrt() * yy.sqrt());
+            let share = if share > 1.0 { 1.0 } else { share };
+            let share = if share < -1.0 { -1.0 } else { share };
+            if (xx == 0.0) | (yy == 0.0) { xy } else { share }
+        };
+        let column = spreads(0..x.len(), window(p[0]), |bars, to| copy([x, y], bars, to), value);
         vec![column]
     },
 };
@@ -51,8 +53,9 @@ pub(super) static BETA: Indicator = Indicator {
 
 fn beta(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let [x, y] = [source.series.values, source.other.values].map(returns);
-    let beta = |spread: &Spread| if spread.xx == 0.0 { 0.0 } else { spread.xy / spread.xx };
-    vec![moments(&x, &y, window(params[0]), beta)]
+    // What is not finite makes the products unknown.
+    let beta = |[_, _, xy, xx]: [f64; 4]| if xx == 0.0 { xy } else { xy / xx };
+    vec![slopes(0..x.len(), window(params[0]), |bars, to| copy([&x, &y], bars, to), beta)]
 }
 
 /// Returns bar by bar; unknown at the first bar, and on 0.
@@ -63,19 +66,4 @@ fn returns(values: &[f64]) -> Vec<f64> {
     // No change is no return, even of 0.
     returns.extend(pairs.map(|(&past, &now)| if past == now { 0.0 } else { change(past, now) }));
     returns
-}
-
-/// `value` of each window of known values.
-#[inline(always)]
-fn moments(x: &[f64], y: &[f64], window: usize, value: impl Fn(&Spread) -> f64) -> Vec<f64> {
-    spreads(
-        0..x.len(),
-        window,
-        |i| [x[i], y[i]],
-        |spread, _| {
-            // What is not finite makes the products unknown, in a window of one bar the means.
-            let known = (spread.mean_x + spread.mean_y + spread.xy).is_finite();
-            if known { value(&spread) } else { f64::NAN }
-        },
-    )
 }

@@ -1,5 +1,7 @@
 //! Indicators that weigh moves by volume.
 
+use std::ops::Range;
+
 use super::common::{WINDOW, typical_price};
 use super::flow::{AD, ADOSC, CMF, RVOL, anchored_total};
 use super::momentum::share;
@@ -57,10 +59,17 @@ fn mfi(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let window = window(params[0]);
     let typical = typical_price(&source.candles);
     let (len, volume) = (typical.len(), &source.candles.volume[..typical.len()]);
-    let flows = |i: usize| {
-        let (past, now) = (typical[i - 1], typical[i]);
-        let (change, flow, least) = (now - past, now * volume[i], 1e-14 * now);
-        [flow * f64::from(change > least), flow * f64::from(-change > least)]
+    let flows = |bars: Range<usize>, [positive, negative]: [&mut [f64]; 2]| {
+        let past = &typical[bars.start - 1..bars.end - 1];
+        let bars = typical[bars.clone()].iter().zip(past).zip(&volume[bars]);
+        for ((positive, negative), ((now, past), volume)) in positive.iter_mut().zip(negative).zip(bars) {
+            let (change, flow, least) = (now - past, now * volume, 1e-14 * now);
+            *positive = if change > least { flow } else { 0.0 };
+            *negative = if -change > least { flow } else { 0.0 };
+        }
     };
-    sums(1..len, window, flows, |[positive, negative], _| [share(positive, negative)]).into()
+    let append = |_: Range<usize>, [[positive, negative]]: [[&[f64]; 2]; 1], [column]: &mut [Vec<f64>; 1]| {
+        column.extend(positive.iter().zip(negative).map(|(positive, negative)| share(*positive, *negative)));
+    };
+    sums(1..len, [window], flows, append).into()
 }

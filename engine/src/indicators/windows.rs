@@ -14,99 +14,222 @@ use std::ops::Range;
 
 use super::smoothing::column;
 
-/// Windows that are worked on at a time, at least.
-const PART: usize = 512;
+/// Windows that are worked on at a time, at least: what is known of them stays in the nearest cache.
+const PART: usize = 256;
+
+/// Bars that are merged in one step. All of a step is read before any of it is written, so that it becomes vector code.
+const STEP: usize = 8;
+
+/// What is known of bars, part by part.
+type Lanes<const L: usize> = [Vec<f64>; L];
 
 /// `value` of each full window of `bars`, in `M` columns from bar 0 on, NaN before the first.
 ///
-/// `term(i)` is what is known of bar `i` alone; `merge(old, new, a, b)` joins what is known of `a` bars with what is known
-/// of the `b` bars after them; `value(all, i)` is for the window that ends at bar `i`.
+/// `terms(some, lanes)` writes what is known of each of `some` bars alone; `merge(old, new, a, b)` joins what is known of
+/// `a` bars with what is known of the `b` bars after them; `value(all, i)` is for the window that ends at bar `i`.
 #[inline(always)]
 pub(super) fn merged<const L: usize, const M: usize>(
     bars: Range<usize>,
     window: usize,
-    term: impl Fn(usize) -> [f64; L],
+    terms: impl Fn(Range<usize>, [&mut [f64]; L]),
     merge: impl Fn([f64; L], [f64; L], f64, f64) -> [f64; L],
     value: impl Fn([f64; L], usize) -> [f64; M],
 ) -> [Vec<f64>; M] {
     let mut columns = std::array::from_fn(|_| column(bars.end, bars.start + window - 1));
-    let windows = (bars.len() + 1).saturating_sub(window);
-    if windows == 0 {
+    if bars.len() < window {
         return columns;
     }
-    let part = PART.max(window).min(windows);
-    let room = || [(); L].map(|()| vec![0.0; part + window - 1]);
     // Of 1, 2, 4, ... bars from each on; and of the bars of each window that are merged already.
-    let (mut blocks, mut next, mut all, mut more) = (room(), room(), room(), room());
-    for start in (0..windows).step_by(part) {
-        let count = part.min(windows - start);
+    let room = |len: usize| -> Lanes<L> { std::array::from_fn(|_| vec![0.0; len + STEP]) };
+    let part = part_of(bars.len(), window);
+    let (mut blocks, mut all) = (room(part + window - 1), room(part));
+    for first in parts(&bars, window, part) {
+        let count = first.len();
         let mut span = count + window - 1;
-        fill(&mut blocks, span, |i| term(bars.start + start + i));
-        let (mut width, mut covered) = (1, 0);
+        terms(first.start..first.start + span, blocks.each_mut().map(|lane| &mut lane[..span]));
+        let mut width = 1;
         loop {
             if window & width != 0 {
+                // The bars that its smaller bits count are merged.
+                let covered = window & (width - 1);
                 if covered == 0 {
-                    join([&blocks, &blocks], 0, count, &mut all, |first, _| first);
+                    for (all, lane) in all.iter_mut().zip(&blocks) {
+                        all[..count].copy_from_slice(&lane[..count]);
+                    }
                 } else {
-                    let sizes = (covered as f64, width as f64);
-                    join([&all, &blocks], covered, count, &mut more, |a, b| merge(a, b, sizes.0, sizes.1));
-                    std::mem::swap(&mut all, &mut more);
+                    join(&mut all, &blocks, covered, count, |a, b| merge(a, b, covered as f64, width as f64));
                 }
-                covered += width;
             }
             if 2 * width > window {
                 break;
             }
             span -= width;
             let size = width as f64;
-            join([&blocks, &blocks], width, span, &mut next, |a, b| merge(a, b, size, size));
-            std::mem::swap(&mut blocks, &mut next);
+            double(&mut blocks, width, span, |a, b| merge(a, b, size, size));
             width *= 2;
         }
-        let known: [&[f64]; L] = all.each_ref().map(|lane| &lane[..count]);
-        let last = bars.start + start + window - 1;
+        let lanes: [&[f64]; L] = std::array::from_fn(|lane| &all[lane][..count]);
+        let last = first.start + window - 1;
         for (nth, column) in columns.iter_mut().enumerate() {
-            column.extend((0..count).map(|i| value(known.map(|lane| lane[i]), last + i)[nth]));
+            let known = |k: usize| std::array::from_fn(|lane| lanes[lane][k]);
+            column.extend((0..count).map(|k| value(known(k), last + k)[nth]));
         }
     }
     columns
 }
 
+/// Windows that are worked on at a time.
+fn part_of(bars: usize, window: usize) -> usize {
+    PART.max(window).min(bars + 1 - window)
+}
+
+/// The first bars of the full windows of `bars`, `part` at a time.
+fn parts(bars: &Range<usize>, window: usize, part: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+    let ends = bars.end + 1 - window;
+    (bars.start..ends).step_by(part).map(move |start| start..ends.min(start + part))
+}
+
+/// Joins each of `count` in `all` with the one of `blocks` that begins `apart` bars later.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "the bar indexes each of the lanes")]
-fn fill<const L: usize>(out: &mut [Vec<f64>; L], count: usize, value: impl Fn(usize) -> [f64; L]) {
-    let out = out.each_mut().map(|lane| &mut lane[..count]);
-    for i in 0..count {
-        let value = value(i);
-        for lane in 0..L {
-            out[lane][i] = value[lane];
+fn join<const L: usize>(
+    all: &mut Lanes<L>,
+    blocks: &Lanes<L>,
+    apart: usize,
+    count: usize,
+    merge: impl Fn([f64; L], [f64; L]) -> [f64; L],
+) {
+    for at in (0..count).step_by(STEP) {
+        let new = std::array::from_fn(|lane| step(&blocks[lane], at + apart));
+        let old = std::array::from_fn(|lane| step(&all[lane], at));
+        write(all, at, &merge_step(&old, &new, &merge));
+    }
+}
+
+/// Joins each of `count` in `blocks` with the one `width` bars later.
+#[inline(always)]
+fn double<const L: usize>(
+    blocks: &mut Lanes<L>,
+    width: usize,
+    count: usize,
+    merge: impl Fn([f64; L], [f64; L]) -> [f64; L],
+) {
+    for at in (0..count).step_by(STEP) {
+        // What is read has not been written yet.
+        let new = std::array::from_fn(|lane| step(&blocks[lane], at + width));
+        let old = std::array::from_fn(|lane| step(&blocks[lane], at));
+        write(blocks, at, &merge_step(&old, &new, &merge));
+    }
+}
+
+#[inline(always)]
+fn merge_step<const L: usize>(
+    old: &[[f64; STEP]; L],
+    new: &[[f64; STEP]; L],
+    merge: impl Fn([f64; L], [f64; L]) -> [f64; L],
+) -> [[f64; STEP]; L] {
+    let mut merged = [[0.0; STEP]; L];
+    for k in 0..STEP {
+        let found = merge(std::array::from_fn(|lane| old[lane][k]), std::array::from_fn(|lane| new[lane][k]));
+        for (lane, found) in merged.iter_mut().zip(found) {
+            lane[k] = found;
+        }
+    }
+    merged
+}
+
+/// The values of a step. Lanes have room for a whole one after their end.
+#[inline(always)]
+fn step(lane: &[f64], at: usize) -> [f64; STEP] {
+    lane.get(at..at + STEP).and_then(|values| values.first_chunk()).copied().unwrap_or([0.0; STEP])
+}
+
+#[inline(always)]
+fn write<const L: usize>(lanes: &mut Lanes<L>, at: usize, values: &[[f64; STEP]; L]) {
+    for (lane, values) in lanes.iter_mut().zip(values) {
+        if let Some(out) = lane.get_mut(at..at + STEP) {
+            out.copy_from_slice(values);
         }
     }
 }
 
-/// Joins each of `count` with the one of the other `apart` bars later.
+/// Sums of `L` terms over `W` windows that end at the same bar, once the longest is full: `append(ends, sums, columns)`
+/// appends what it makes of the windows that end at some bars.
 #[inline(always)]
-fn join<const L: usize>(
-    from: [&[Vec<f64>; L]; 2],
-    apart: usize,
-    count: usize,
-    out: &mut [Vec<f64>; L],
-    merge: impl Fn([f64; L], [f64; L]) -> [f64; L],
-) {
-    let old = from[0].each_ref().map(|lane| &lane[..count]);
-    let new = from[1].each_ref().map(|lane| &lane[apart..apart + count]);
-    fill(out, count, |i| merge(old.map(|lane| lane[i]), new.map(|lane| lane[i])));
+pub(super) fn sums<const L: usize, const W: usize, const M: usize>(
+    bars: Range<usize>,
+    windows: [usize; W],
+    terms: impl Fn(Range<usize>, [&mut [f64]; L]),
+    append: impl Fn(Range<usize>, [[&[f64]; L]; W], &mut [Vec<f64>; M]),
+) -> [Vec<f64>; M] {
+    one_by_one(bars, windows, terms, |a, b, _| a + b, append)
 }
 
-/// `value` of the sums of each window.
+/// As [`sums`], joined by `merge(old, new, share of the new bars)`. Each lane has loops of its own, which are short vector code.
 #[inline(always)]
-pub(super) fn sums<const L: usize, const M: usize>(
+fn one_by_one<const L: usize, const W: usize, const M: usize>(
     bars: Range<usize>,
-    window: usize,
-    term: impl Fn(usize) -> [f64; L],
-    value: impl Fn([f64; L], usize) -> [f64; M],
+    windows: [usize; W],
+    terms: impl Fn(Range<usize>, [&mut [f64]; L]),
+    merge: impl Fn(f64, f64, f64) -> f64,
+    append: impl Fn(Range<usize>, [[&[f64]; L]; W], &mut [Vec<f64>; M]),
 ) -> [Vec<f64>; M] {
-    merged(bars, window, term, |a, b, _, _| plus(a, b), value)
+    let longest = windows.into_iter().max().unwrap_or(1);
+    let mut columns = std::array::from_fn(|_| column(bars.end, bars.start + longest - 1));
+    if bars.len() < longest {
+        return columns;
+    }
+    let part = part_of(bars.len(), longest);
+    let room = |len: usize| -> Lanes<L> { std::array::from_fn(|_| vec![0.0; len]) };
+    let mut lanes = room(part + longest - 1);
+    let mut spare = vec![0.0; part + longest - 1];
+    let mut all: [Lanes<L>; W] = std::array::from_fn(|_| room(part));
+    for first in parts(&bars, longest, part) {
+        let count = first.len();
+        let span = count + longest - 1;
+        terms(first.start..first.start + span, lanes.each_mut().map(|lane| &mut lane[..span]));
+        for nth in 0..L {
+            let (mut blocks, mut next) = (&mut lanes[nth][..span], &mut spare[..span]);
+            let (mut width, mut span) = (1, span);
+            loop {
+                for (window, all) in windows.iter().zip(&mut all) {
+                    if window & width != 0 {
+                        // The bars that its smaller bits count are merged.
+                        let covered = window & (width - 1);
+                        let (all, from) = (&mut all[nth][..count], longest - window + covered);
+                        let new = &blocks[from..from + count];
+                        if covered == 0 {
+                            all.copy_from_slice(new);
+                        } else {
+                            let share = width as f64 / (covered + width) as f64;
+                            for (all, new) in all.iter_mut().zip(new) {
+                                *all = merge(*all, *new, share);
+                            }
+                        }
+                    }
+                }
+                if 2 * width > longest {
+                    break;
+                }
+                span -= width;
+                pair(&mut next[..span], &blocks[..span], &blocks[width..width + span], |a, b| {
+                    merge(a, b, 0.5)
+                });
+                std::mem::swap(&mut blocks, &mut next);
+                width *= 2;
+            }
+        }
+        let known = std::array::from_fn(|nth| std::array::from_fn(|lane| &all[nth][lane][..count]));
+        let last = first.start + longest - 1;
+        append(last..last + count, known, &mut columns);
+    }
+    columns
+}
+
+#[inline(always)]
+fn pair(out: &mut [f64], old: &[f64], new: &[f64], merge: impl Fn(f64, f64) -> f64) {
+    for (out, (old, new)) in out.iter_mut().zip(old.iter().zip(new)) {
+        *out = merge(*old, *new);
+    }
 }
 
 /// The sum of two terms, part by part.
@@ -117,8 +240,12 @@ pub(super) fn plus<const L: usize>(a: [f64; L], b: [f64; L]) -> [f64; L] {
 
 /// Means of windows of calculated values; of equal values it is that value.
 pub(super) fn means(values: &[f64], window: usize) -> Vec<f64> {
-    let merge = |[a]: [f64; 1], [b]: [f64; 1], old: f64, new: f64| [a + (b - a) * (new / (old + new))];
-    let [means] = merged(0..values.len(), window, |i| [values[i]], merge, |mean, _| mean);
+    let merge = |a: f64, b: f64, share: f64| a + (b - a) * share;
+    let append = |_: Range<usize>, [[means]]: [[&[f64]; 1]; 1], columns: &mut [Vec<f64>; 1]| {
+        columns[0].extend_from_slice(means);
+    };
+    let terms = |bars: Range<usize>, [out]: [&mut [f64]; 1]| out.copy_from_slice(&values[bars]);
+    let [means] = one_by_one(0..values.len(), [window], terms, merge, append);
     means
 }
 
@@ -132,52 +259,135 @@ pub(super) fn weighted_means(values: &[f64], window: usize) -> Vec<f64> {
     let size = window as f64;
     let scale = 2.0 / (size * (size + 1.0));
     let value = |[mean, lever]: [f64; 2], _| [mean + lever * scale];
-    let [means] = merged(0..values.len(), window, |i| [values[i], 0.0], merge, value);
+    let terms = |bars: Range<usize>, [mean, lever]: [&mut [f64]; 2]| {
+        mean.copy_from_slice(&values[bars]);
+        lever.fill(0.0);
+    };
+    let [means] = merged(0..values.len(), window, terms, merge, value);
     means
 }
 
-/// What is known of two series over a window.
-pub(super) struct Spread {
-    /// Mean of the first.
-    pub(super) mean_x: f64,
-    /// Mean of the second.
-    pub(super) mean_y: f64,
-    /// Sum of the squared distances of the first from its mean.
-    pub(super) xx: f64,
-    /// That of the second.
-    pub(super) yy: f64,
-    /// Sum of the products of both distances.
-    pub(super) xy: f64,
+/// Writes how far the values moved to each of some bars, of which the first is not bar 0.
+#[inline(always)]
+pub(super) fn moves(values: &[f64], bars: Range<usize>, out: &mut [f64]) {
+    let past = &values[bars.start - 1..bars.end - 1];
+    for (out, (now, past)) in out.iter_mut().zip(values[bars].iter().zip(past)) {
+        *out = (now - past).abs();
+    }
 }
 
-/// `value` of each window of two series. Spreads of halves are merged by the distance of their means (Chan, Golub and
-/// LeVeque 1979), so nothing cancels, and of equal values they are exactly 0.
+/// Writes the values of some bars of each column.
+#[inline(always)]
+pub(super) fn copy<const L: usize>(columns: [&[f64]; L], bars: Range<usize>, to: [&mut [f64]; L]) {
+    for (column, to) in columns.into_iter().zip(to) {
+        to.copy_from_slice(&column[bars.clone()]);
+    }
+}
+
+/// Means of two series over windows, and sums of products of the distances from them.
+///
+/// Those of halves are merged by the distance of their means (Chan, Golub and LeVeque 1979), so nothing cancels, and of
+/// equal values they are exactly 0.
+#[derive(Clone, Copy)]
+struct Halves {
+    /// Share of the newer half.
+    share: f64,
+    /// What a product of distances of means weighs.
+    scale: f64,
+}
+
+impl Halves {
+    #[inline(always)]
+    fn new(old: f64, new: f64) -> Self {
+        Self { share: new / (old + new), scale: old * new / (old + new) }
+    }
+
+    #[inline(always)]
+    fn mean(self, a: f64, apart: f64) -> f64 {
+        a + apart * self.share
+    }
+
+    /// Products of the distances of two series, whose means are `x` and `y` apart.
+    #[inline(always)]
+    fn products(self, a: f64, b: f64, x: f64, y: f64) -> f64 {
+        (a + b) + x * (y * self.scale)
+    }
+}
+
+/// The products of the distances of single values from themselves: 0, and unknown if a value is not finite.
+#[inline(always)]
+fn nothing(x: &[f64], y: &[f64], products: &mut [f64]) {
+    for (product, (x, y)) in products.iter_mut().zip(x.iter().zip(y)) {
+        *product = (x * 0.0).abs() + (y * 0.0).abs();
+    }
+}
+
+/// `value([mean x, mean y, xy])` of each window of two series; `xy` is the sum of the products of their distances from the
+/// means.
+#[inline(always)]
+pub(super) fn products(
+    bars: Range<usize>,
+    window: usize,
+    terms: impl Fn(Range<usize>, [&mut [f64]; 2]),
+    value: impl Fn([f64; 3]) -> f64,
+) -> Vec<f64> {
+    let merge = |a: [f64; 3], b: [f64; 3], old: f64, new: f64| {
+        let halves = Halves::new(old, new);
+        let (x, y) = (b[0] - a[0], b[1] - a[1]);
+        [halves.mean(a[0], x), halves.mean(a[1], y), halves.products(a[2], b[2], x, y)]
+    };
+    let terms = |bars: Range<usize>, [x, y, xy]: [&mut [f64]; 3]| {
+        terms(bars, [&mut *x, &mut *y]);
+        nothing(x, y, xy);
+    };
+    let [column] = merged(bars, window, terms, merge, |all, _| [value(all)]);
+    column
+}
+
+/// As [`products`], `value([mean x, mean y, xy, xx])`: with the squares of the first.
+#[inline(always)]
+pub(super) fn slopes(
+    bars: Range<usize>,
+    window: usize,
+    terms: impl Fn(Range<usize>, [&mut [f64]; 2]),
+    value: impl Fn([f64; 4]) -> f64,
+) -> Vec<f64> {
+    let merge = |a: [f64; 4], b: [f64; 4], old: f64, new: f64| {
+        let halves = Halves::new(old, new);
+        let (x, y) = (b[0] - a[0], b[1] - a[1]);
+        let xy = halves.products(a[2], b[2], y, x);
+        [halves.mean(a[0], x), halves.mean(a[1], y), xy, halves.products(a[3], b[3], x, x)]
+    };
+    let terms = |bars: Range<usize>, [x, y, xy, xx]: [&mut [f64]; 4]| {
+        terms(bars, [&mut *x, &mut *y]);
+        nothing(x, y, xy);
+        xx.fill(0.0);
+    };
+    let [column] = merged(bars, window, terms, merge, |all, _| [value(all)]);
+    column
+}
+
+/// As [`products`], `value([mean x, mean y, xy, xx, yy])`: with the squares of both.
 #[inline(always)]
 pub(super) fn spreads(
     bars: Range<usize>,
     window: usize,
-    term: impl Fn(usize) -> [f64; 2],
-    value: impl Fn(Spread, usize) -> f64,
+    terms: impl Fn(Range<usize>, [&mut [f64]; 2]),
+    value: impl Fn([f64; 5]) -> f64,
 ) -> Vec<f64> {
     let merge = |a: [f64; 5], b: [f64; 5], old: f64, new: f64| {
-        let (share, scale) = (new / (old + new), old * new / (old + new));
+        let halves = Halves::new(old, new);
         let (x, y) = (b[0] - a[0], b[1] - a[1]);
-        let (scaled_x, scaled_y) = (x * scale, y * scale);
-        [
-            a[0] + x * share,
-            a[1] + y * share,
-            (a[2] + b[2]) + x * scaled_x,
-            (a[3] + b[3]) + y * scaled_y,
-            (a[4] + b[4]) + x * scaled_y,
-        ]
+        let (xy, xx) = (halves.products(a[2], b[2], y, x), halves.products(a[3], b[3], x, x));
+        [halves.mean(a[0], x), halves.mean(a[1], y), xy, xx, halves.products(a[4], b[4], y, y)]
     };
-    let term = |i: usize| {
-        let [x, y] = term(i);
-        [x, y, 0.0, 0.0, 0.0]
+    let terms = |bars: Range<usize>, [x, y, xy, xx, yy]: [&mut [f64]; 5]| {
+        terms(bars, [&mut *x, &mut *y]);
+        nothing(x, y, xy);
+        xx.fill(0.0);
+        yy.fill(0.0);
     };
-    let value =
-        |[mean_x, mean_y, xx, yy, xy]: [f64; 5], i: usize| [value(Spread { mean_x, mean_y, xx, yy, xy }, i)];
-    let [column] = merged(bars, window, term, merge, value);
+    let [column] = merged(bars, window, terms, merge, |all, _| [value(all)]);
     column
 }
 
@@ -204,8 +414,13 @@ mod tests {
         let (x, y) = (values(1, 1700), values(2, 1700));
         for window in [1, 2, 3, 7, 64, 65, 511, 512, 513, 1000, 1700] {
             let (mean, weighted) = (means(&x, window), weighted_means(&x, window));
-            let [sum] = sums(0..x.len(), window, |i| [x[i]], |sum, _| sum);
-            let covariance = spreads(0..x.len(), window, |i| [x[i], y[i]], |spread, _| spread.xy);
+            let [sum] = sums(
+                0..x.len(),
+                [window],
+                |bars, to| copy([&x], bars, to),
+                |_, [[sums]], [column]| column.extend_from_slice(sums),
+            );
+            let covariance = spreads(0..x.len(), window, |bars, to| copy([&x, &y], bars, to), |all| all[2]);
             assert!(mean[..window - 1].iter().chain(&sum[..window - 1]).all(|v| v.is_nan()), "{window}");
             for end in (window..=x.len()).step_by(37) {
                 let (i, n) = (end - 1, window as f64);
@@ -227,7 +442,12 @@ mod tests {
         for window in [1, 3, 100, 777] {
             assert!(means(&flat, window)[window - 1..].iter().all(|&mean| mean == 0.1));
             assert!(weighted_means(&flat, window)[window - 1..].iter().all(|&mean| mean == 0.1));
-            let spread = spreads(0..900, window, |i| [flat[i], flat[i]], |s, _| s.xx + s.yy + s.xy);
+            let spread = spreads(
+                0..900,
+                window,
+                |bars, to| copy([&flat; 2], bars, to),
+                |[_, _, xy, xx, yy]| xy + xx + yy,
+            );
             assert!(spread[window - 1..].iter().all(|&spread| spread == 0.0));
         }
     }

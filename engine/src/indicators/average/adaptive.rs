@@ -1,8 +1,10 @@
 //! An average that follows a trend fast and a sideways market slowly.
 
+use std::ops::Range;
+
 use super::super::common::{WINDOW, ema_alpha, unknown};
 use super::super::smoothing::restarting;
-use super::super::windows::sums;
+use super::super::windows::{moves, sums};
 use super::super::{Indicator, Memory, Over, Source, bars_to_forget, window};
 use crate::exact::is_finite;
 
@@ -49,13 +51,18 @@ fn kama(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
             return Some(unknown(len));
         }
         // First the weights, in the place of the averages.
-        let weight = |[travelled]: [f64; 1], i: usize| {
-            let net = (values[i] - values[i - window]).abs();
+        let weight = |net: f64, travelled: f64| {
             let efficiency = if net < travelled { net / travelled } else { 1.0 };
             let root = efficiency * span + slow;
-            [root * root]
+            root * root
         };
-        let [mut column] = sums(1..len, window, |i| [(values[i] - values[i - 1]).abs()], weight);
+        let append = |bars: Range<usize>, [[travelled]]: [[&[f64]; 1]; 1], [column]: &mut [Vec<f64>; 1]| {
+            let past = &values[bars.start - window..bars.end - window];
+            let net = values[bars].iter().zip(past).map(|(now, past)| (now - past).abs());
+            column.extend(travelled.iter().zip(net).map(|(travelled, net)| weight(net, *travelled)));
+        };
+        let terms = |bars: Range<usize>, [out]: [&mut [f64]; 1]| moves(values, bars, out);
+        let [mut column] = sums(1..len, [window], terms, append);
         adapt(values[window - 1], &values[window..], &mut column[window..]);
         Some(column)
     })]

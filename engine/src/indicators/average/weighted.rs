@@ -1,7 +1,7 @@
 //! Averages of a finite window whose values weigh differently, and an ema without its lag.
 
 use super::super::common::{WINDOW, by_run, ema_alpha, smooth};
-use super::super::windows::{Spread, means, spreads, weighted_means};
+use super::super::windows::{copy, means, products, weighted_means};
 use super::super::{Indicator, Memory, Over, Source, bars_to_forget, window};
 
 /// Triangular moving average.
@@ -97,10 +97,10 @@ fn vwma(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let values = source.series.values;
     let (volumes, window) = (&source.candles.volume[..values.len()], window(params[0]));
     let size = window as f64;
-    let value = |spread: Spread, _: usize| {
-        let volume = spread.mean_y * size;
+    let value = |[mean, mean_volume, products]: [f64; 3]| {
+        let volume = mean_volume * size;
         // The mean, moved by how the values go with their volumes.
-        if volume > 0.0 { spread.mean_x + spread.xy / volume } else { spread.mean_x }
+        if volume > 0.0 { mean + products / volume } else { mean }
     };
-    vec![spreads(0..values.len(), window, |i| [values[i], volumes[i]], value)]
+    vec![products(0..values.len(), window, |bars, to| copy([values, volumes], bars, to), value)]
 }

@@ -1,7 +1,9 @@
 //! Changes of a series, and the share of gains in them.
 
+use std::ops::Range;
+
 use super::super::common::{WINDOW, by_run};
-use super::super::windows::sums;
+use super::super::windows::{moves, sums};
 use super::super::{Indicator, Memory, Over, Source, window};
 use super::{RSI, against_past};
 
@@ -66,12 +68,17 @@ fn rsi_cutler(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
         if run.len() <= window {
             return;
         }
-        let share = |[travelled]: [f64; 1], i: usize| {
-            // The rounding of single moves must not lead beyond the ends.
-            let share = ((run[i] - run[i - window]) / travelled).clamp(-1.0, 1.0);
-            [if travelled > 0.0 { 50.0 + 50.0 * share } else { 50.0 }]
+        let append = |bars: Range<usize>, [[travelled]]: [[&[f64]; 1]; 1], [column]: &mut [Vec<f64>; 1]| {
+            let past = &run[bars.start - window..bars.end - window];
+            column.extend(travelled.iter().zip(run[bars].iter().zip(past)).map(
+                |(&travelled, (now, past))| {
+                    // The rounding of single moves must not lead beyond the ends.
+                    let share = ((now - past) / travelled).clamp(-1.0, 1.0);
+                    if travelled > 0.0 { 50.0 + 50.0 * share } else { 50.0 }
+                },
+            ));
         };
-        let [shares] = sums(1..run.len(), window, |i| [(run[i] - run[i - 1]).abs()], share);
+        let [shares] = sums(1..run.len(), [window], |bars, [out]| moves(run, bars, out), append);
         out.copy_from_slice(&shares);
     })]
 }

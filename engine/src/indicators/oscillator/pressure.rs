@@ -1,5 +1,7 @@
 //! Where in its range a bar closes: who pressed harder.
 
+use std::ops::Range;
+
 use super::super::common::bars;
 use super::super::windows::sums;
 use super::super::{Indicator, Memory, Over, Source, window};
@@ -28,21 +30,30 @@ fn ultosc(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     windows.sort_unstable();
     let close = candles.close;
     let (high, low) = (&candles.high[..len], &candles.low[..len]);
-    // Pressure and range.
-    let term = |i: usize| {
-        let (close, previous) = (close[i], close[i - 1]);
-        let bottom = if low[i] < previous { low[i] } else { previous };
-        let top = if high[i] > previous { high[i] } else { previous };
-        [close - bottom, top - bottom]
+    let terms = |bars: Range<usize>, [pressure, range]: [&mut [f64]; 2]| {
+        let previous = &close[bars.start - 1..bars.end - 1];
+        let candles = high[bars.clone()].iter().zip(&low[bars.clone()]).zip(close[bars].iter().zip(previous));
+        for ((pressure, range), ((&high, &low), (&close, &previous))) in
+            pressure.iter_mut().zip(range).zip(candles)
+        {
+            let bottom = if low < previous { low } else { previous };
+            let top = if high > previous { high } else { previous };
+            (*pressure, *range) = (close - bottom, top - bottom);
+        }
     };
-    let share = |[pressure, range]: [f64; 2]| if range == 0.0 { 0.5 } else { pressure / range };
-    let of = |window: usize| {
-        let [shares] = sums(1..len, window, term, |sums, _| [share(sums)]);
-        shares
+    let share = |pressure: f64, range: f64| {
+        let share = pressure / range;
+        if range == 0.0 { 0.5 } else { share }
     };
-    let (middle, long) = (of(windows[1]), of(windows[2]));
-    let weighed = |short: f64, i: usize| 100.0 * ((4.0 * short + 2.0 * middle[i] + long[i]) / 7.0);
-    sums(1..len, windows[0], term, |sums, i| [weighed(share(sums), i)]).into()
+    let append = |bars: Range<usize>, all: [[&[f64]; 2]; 3], [column]: &mut [Vec<f64>; 1]| {
+        let [short, middle, long] = all.map(|lanes| lanes.map(|lane| &lane[..bars.len()]));
+        column.extend((0..bars.len()).map(|k| {
+            let [short, middle, long] =
+                [short, middle, long].map(|[pressure, range]| share(pressure[k], range[k]));
+            100.0 * ((4.0 * short + 2.0 * middle + long) / 7.0)
+        }));
+    };
+    sums(1..len, windows, terms, append).into()
 }
 
 /// Balance of power.
