@@ -1,7 +1,7 @@
 //! Exact sums of finite windows, so that equal averages compare equal wherever the series starts.
 //!
 //! ```text
-//!  window --all decimals of <= 10 places?--> ticks, prefix sums --> window sum (exact) / (window * 10^d), rounded once
+//!  window --all decimals of <= 10 places?--> ticks, whole sums --> window sum (exact) / (window * 10^d), rounded once
 //!         \-------------otherwise----------> sums and what they rounded off (90 bits) ---> window sum, rounded once
 //! ```
 //!
@@ -13,31 +13,35 @@
 //! are not changed by what comes after them, and by what stands before them only beyond some 90 bits of the sum of all of
 //! it. What is not finite makes the windows that hold it NaN, and no others.
 //!
-//! How many places the column has, or whether its ticks take 64 bits or 128, changes no bit: the quotient that is
-//! rounded is the same number.
+//! How many places the column has, whether its ticks take 64 bits or 128, or whether they are summed as the window slides
+//! ([`Windows`]) or beforehand ([`ExactSums`]), changes no bit: the quotient that is rounded is the same number.
 
+mod divisor;
 mod double;
 mod real;
-mod small;
+mod slide;
 #[cfg(test)]
 mod tests;
 mod ticks;
 mod wide;
+mod windows;
 
 use std::sync::{Arc, OnceLock};
 
 pub(crate) use double::{Double, mean, two_sum};
 use real::Real;
-use small::Small;
-use ticks::{SMALL_TICKS, Ticks, in_lowest_places, ratio, small_to_f64};
+use ticks::{Grid, SMALL_TICKS, Ticks, ratio, small_to_f64};
 use wide::Wide;
+pub use windows::Windows;
 
-/// Prefix sums of a column, made on first use.
+/// What is known of a column's sums, found on first use: what its decimals are, and prefix sums if a window needs them.
 ///
 /// The default finds decimals, as prices and volumes are. A column that is calculated rarely holds them: [`Sums::real`]
 /// does not look for them.
 #[derive(Debug, Default)]
 pub struct Sums {
+    /// Whether all values are decimals, and on which grid.
+    grid: OnceLock<Option<Grid>>,
     sums: OnceLock<ExactSums>,
     real: bool,
 }
@@ -45,11 +49,16 @@ pub struct Sums {
 impl Sums {
     /// Of a column that is calculated: always in double-double.
     pub fn real() -> Self {
-        Self { sums: OnceLock::new(), real: true }
+        Self { real: true, ..Self::default() }
     }
 
-    /// The prefix sums of `values`; every call must pass the same values.
-    pub fn of(&self, values: &[f64]) -> &ExactSums {
+    /// The windows of `values`; every call must pass the same values.
+    pub fn of<'a>(&'a self, values: &'a [f64]) -> Windows<'a> {
+        Windows { values, known: self }
+    }
+
+    /// The prefix sums of `values`.
+    fn exact(&self, values: &[f64]) -> &ExactSums {
         self.sums.get_or_init(|| if self.real { ExactSums::real(values) } else { ExactSums::new(values) })
     }
 }
@@ -68,9 +77,9 @@ pub struct ExactSums {
 
 #[derive(Debug)]
 enum Numbers {
-    /// Decimals of a known number of places, 8 bytes a value. Squares and weighted sums (8 or 16 bytes a value each)
-    /// are made when a deviation or a weighted mean asks for them.
-    Decimal { ticks: Ticks, small: Small, squares: OnceLock<Vec<i128>>, weighted: OnceLock<Vec<i128>> },
+    /// Decimals of a known number of places, 8 bytes a value. Squares and weighted sums (16 bytes a value each) are made
+    /// when a deviation or a weighted mean asks for them.
+    Decimal { ticks: Ticks, squares: OnceLock<Vec<i128>>, weighted: OnceLock<Vec<i128>> },
     /// Decimals in part, or too many ticks for 64 bits.
     Wide(Wide),
     /// Calculated values.
@@ -113,9 +122,9 @@ impl ExactSums {
         let Some(ticks) = Ticks::new(values) else {
             return Self::with(values, Numbers::Wide(Wide::new(finite(values))), is_finite(values));
         };
-        let is_finite = ticks.finite;
+        let is_finite = ticks.grid.finite;
         let (squares, weighted) = (OnceLock::new(), OnceLock::new());
-        Self::with(values, Numbers::Decimal { ticks, small: Small::default(), squares, weighted }, is_finite)
+        Self::with(values, Numbers::Decimal { ticks, squares, weighted }, is_finite)
     }
 
     /// Prefix sums of `values` in double-double, even if they are decimals.
@@ -144,7 +153,7 @@ impl ExactSums {
     /// Decimal places of the column, `None` if a value is not decimal.
     pub fn places(&self) -> Option<u32> {
         match &self.numbers {
-            Numbers::Decimal { ticks, .. } => Some(ticks.places),
+            Numbers::Decimal { ticks, .. } => Some(ticks.grid.places),
             Numbers::Wide(wide) => wide.places(),
             Numbers::Real(_) => None,
         }
@@ -159,7 +168,7 @@ impl ExactSums {
         let (to, from) = (i + 1, i + 1 - window);
         match &self.numbers {
             Numbers::Decimal { ticks, .. } => {
-                ratio(i128::from(ticks.prefix[to] - ticks.prefix[from]), u128::from(ticks.scale()))
+                ratio(i128::from(ticks.prefix[to] - ticks.prefix[from]), u128::from(ticks.grid.scale()))
             }
             Numbers::Wide(wide) => wide.quotient(1)(to, from),
             Numbers::Real(real) => real.quotient(1)(to, from),
@@ -180,8 +189,8 @@ impl ExactSums {
     fn quotients(&self, window: usize, divisor: usize) -> Vec<f64> {
         match &self.numbers {
             Numbers::Decimal { ticks, .. } => {
-                let denominator = divisor as u128 * u128::from(ticks.scale());
-                let small = u128::from(ticks.largest) * window as u128 <= SMALL_TICKS as u128;
+                let denominator = divisor as u128 * u128::from(ticks.grid.scale());
+                let small = u128::from(ticks.grid.largest) * window as u128 <= SMALL_TICKS as u128;
                 if small && denominator <= 1 << 53 {
                     // Both sides of the division are exact f64: what `ratio` does, several at a time.
                     let denominator = denominator as f64;
@@ -203,14 +212,11 @@ impl ExactSums {
     pub fn weighted_means(&self, window: usize) -> Vec<f64> {
         let weights = window as u128 * (window as u128 + 1) / 2;
         match &self.numbers {
-            Numbers::Decimal { ticks, small, .. } if Small::holds_weighted(ticks, weights) => {
-                self.filled(window, |column| small.weighted_means(ticks, window, weights, column))
-            }
             Numbers::Decimal { ticks, weighted, .. } => {
                 let weighted = weighted.get_or_init(|| {
                     prefix(self.len, 0, |sum, i| sum + i as i128 * i128::from(ticks.tick(i)))
                 });
-                let denominator = weights * u128::from(ticks.scale());
+                let denominator = weights * u128::from(ticks.grid.scale());
                 self.column(window, |to, from| {
                     // Value k of the window, at index from + k - 1, weighs k: its index less (from - 1).
                     let plain = i128::from(ticks.prefix[to] - ticks.prefix[from]);
@@ -223,36 +229,32 @@ impl ExactSums {
         }
     }
 
-    /// Population variances (ddof 0) of windows; exactly 0 for equal values.
+    /// Population variances (ddof 0) of windows, rounded once; exactly 0 for equal values.
     pub fn variances(&self, window: usize) -> Vec<f64> {
-        self.spread(window, |numerator, denominator| numerator / denominator / denominator)
-    }
-
-    /// Population standard deviations (ddof 0) of windows; exactly 0 for equal values.
-    pub fn deviations(&self, window: usize) -> Vec<f64> {
-        self.spread(window, |numerator, denominator| numerator.sqrt() / denominator)
-    }
-
-    /// `finish(n * sum of squares - square of the sum, n)` of windows of `n` values, both in the same unit.
-    fn spread(&self, window: usize, finish: impl Fn(f64, f64) -> f64 + Copy) -> Vec<f64> {
+        if window > self.len {
+            return vec![f64::NAN; self.len];
+        }
         match &self.numbers {
-            Numbers::Decimal { ticks, small, .. } if Small::holds_squares(ticks, window) => {
-                self.filled(window, |column| small.spread(ticks, window, finish, column))
-            }
             Numbers::Decimal { ticks, squares, .. } => {
                 let squares = squares.get_or_init(|| {
                     prefix(self.len, 0, |sum, i| sum + i128::from(ticks.tick(i)) * i128::from(ticks.tick(i)))
                 });
+                let denominator = (window as u128 * u128::from(ticks.grid.scale())).pow(2);
                 self.column(window, |to, from| {
                     let sum = i128::from(ticks.prefix[to] - ticks.prefix[from]);
-                    let numerator = window as i128 * (squares[to] - squares[from]) - sum * sum;
-                    let (numerator, places) = in_lowest_places(numerator, ticks.places);
-                    finish(numerator, (window as u128 * 10_u128.pow(places)) as f64)
+                    ratio(window as i128 * (squares[to] - squares[from]) - sum * sum, denominator)
                 })
             }
-            Numbers::Wide(wide) => self.column(window, wide.spread(window, finish)),
-            Numbers::Real(real) => self.column(window, real.spread(window, finish)),
+            Numbers::Wide(wide) => self.column(window, wide.variance(window)),
+            Numbers::Real(real) => self.column(window, real.variance(window)),
         }
+    }
+
+    /// Population standard deviations (ddof 0) of windows: roots of the variances.
+    pub fn deviations(&self, window: usize) -> Vec<f64> {
+        let mut column = self.variances(window);
+        column.iter_mut().for_each(|variance| *variance = variance.sqrt());
+        column
     }
 
     /// `value(end, start)` of each full window, NaN elsewhere and where a window holds what is not finite.

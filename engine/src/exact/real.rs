@@ -102,12 +102,8 @@ impl Real {
         }
     }
 
-    /// `finish` of the spread of windows of `window` values.
-    pub(super) fn spread(
-        &self,
-        window: usize,
-        finish: impl Fn(f64, f64) -> f64,
-    ) -> impl Fn(usize, usize) -> f64 {
+    /// Variances of windows of `window` values.
+    pub(super) fn variance(&self, window: usize) -> impl Fn(usize, usize) -> f64 {
         let values = &self.values;
         let squares =
             self.squares.get_or_init(|| Prefix::new(values.len(), |i| Double::product(values[i], values[i])));
@@ -123,15 +119,15 @@ impl Real {
             );
         move |to, from| {
             let sum = self.prefix.between(to, from);
-            if equal[to] >= window { 0.0 } else { spread_of(squares.between(to, from), sum, window, &finish) }
+            if equal[to] >= window { 0.0 } else { variance_of(squares.between(to, from), sum, window) }
         }
     }
 }
 
-/// `finish` of `n * squares - sum^2`.
-fn spread_of(squares: Double, sum: Double, window: usize, finish: impl Fn(f64, f64) -> f64) -> f64 {
+/// `(n * squares - sum^2) / n^2`
+fn variance_of(squares: Double, sum: Double, window: usize) -> f64 {
     let size = window as f64;
-    finish(squares.times(size).sub(sum.square()).value().max(0.0), size)
+    squares.times(size).sub(sum.square()).value().max(0.0) / size / size
 }
 
 /// The linearly weighted mean of `values`, summed from the first of them.
@@ -140,12 +136,12 @@ pub(super) fn weighted_mean(values: &[f64], weights: u128) -> f64 {
     terms.fold(Double::ZERO, Double::add).over(weights as f64)
 }
 
-/// `finish` of the spread of `values`, summed from the first of them.
-pub(super) fn spread(values: &[f64], finish: impl Fn(f64, f64) -> f64) -> f64 {
+/// The variance of `values`, summed from the first of them.
+pub(super) fn variance(values: &[f64]) -> f64 {
     if values.windows(2).all(|pair| pair[0] == pair[1]) {
         return 0.0;
     }
     let sum = values.iter().fold(Double::ZERO, |sum, &value| sum.plus(value));
     let squares = values.iter().fold(Double::ZERO, |sum, &value| sum.add(Double::product(value, value)));
-    spread_of(squares, sum, values.len(), finish)
+    variance_of(squares, sum, values.len())
 }

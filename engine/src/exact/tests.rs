@@ -197,6 +197,80 @@ proptest! {
     }
 
     #[test]
+    fn windows_that_slide_have_the_bits_of_prefix_sums(
+        places in 0_u32..=8,
+        most in prop_oneof![Just(100_i64), Just(5_000_000), Just(200_000_000_000)],
+        steps in prop::collection::vec(-1.0_f64..1.0, 1..700),
+        finer in prop::option::weighted(0.2, 0.0_f64..1.0),
+        window in prop_oneof![1_usize..20, 1_usize..400],
+    ) {
+        let ticks: Vec<i64> = steps.iter().map(|step| (step * most as f64) as i64).collect();
+        let mut values = decimals(places, &ticks);
+        if let Some(at) = finer {
+            // More places than the values before it have.
+            let at = (at * values.len() as f64) as usize;
+            values[at] = (ticks[at] % 1_000_000 * 10 + 1) as f64 / 10_f64.powi(places as i32 + 1);
+        }
+        let expected = columns(&ExactSums::new(&values), window);
+        let sums = Sums::default();
+        // The first of them checks the values, the others know.
+        for (first, expected) in expected.iter().enumerate() {
+            let fresh = Sums::default();
+            for sums in [&fresh, &sums] {
+                let windows = sums.of(&values);
+                let found: Vec<f64> = match first {
+                    0 => windows.means(window),
+                    1 => windows.window_sums(window),
+                    2 => windows.weighted_means(window),
+                    3 => windows.deviations(window),
+                    _ => windows.variances(window),
+                };
+                prop_assert_eq!(bits(&found), bits(expected));
+            }
+        }
+        let both = |one: &[f64], other: &[f64], [a, b]: &mut [Vec<f64>; 2]| {
+            a.extend_from_slice(one);
+            b.extend_from_slice(other);
+        };
+        for sums in [&Sums::default(), &sums] {
+            let [means, weighted] = sums.of(&values).means_and_weighted(window, both);
+            prop_assert_eq!([bits(&means), bits(&weighted)], [bits(&expected[0]), bits(&expected[2])]);
+            let [means, deviations] = sums.of(&values).means_and_deviations(window, both);
+            prop_assert_eq!([bits(&means), bits(&deviations)], [bits(&expected[0]), bits(&expected[3])]);
+        }
+    }
+
+    #[test]
+    fn a_constant_divides_as_a_division_does(by in 1_u64..1 << 25, numerator in any::<i64>()) {
+        let divisor = divisor::Divisor::new(u128::from(by)).expect("a divisor");
+        let bits = u64::BITS - by.leading_zeros();
+        for bits in [50 - bits, bits, bits + 3, 20] {
+            let numerator = numerator % (1 << bits.min(50 - (u64::BITS - by.leading_zeros())));
+            prop_assert!(divisor.multiplies(u128::from(numerator.unsigned_abs())));
+            let mut found = Vec::new();
+            divisor.divide(&[numerator], true, &mut found);
+            prop_assert_eq!(found[0], numerator as f64 / by as f64);
+        }
+    }
+
+    #[test]
+    fn quotients_of_wide_integers_are_rounded_once(
+        high in 0_u64..1 << 60,
+        low in any::<u64>(),
+        denominator in 1_u128..1 << 72,
+        shift in 0_u32..120,
+    ) {
+        let numerator = ((i128::from(high) << 64 | i128::from(low)) >> shift).max(1);
+        nearest(ratio(numerator, denominator), numerator, denominator)?;
+        // Half way between two, and a little beside it.
+        let half = (u128::from(low >> 11 | 1 << 52) * 2 + 1) as i128;
+        let by = (denominator >> 20).max(1);
+        for beside in -1..=1 {
+            nearest(ratio(half * by as i128 + beside, 2 * by), half * by as i128 + beside, 2 * by)?;
+        }
+    }
+
+    #[test]
     fn a_decimal_is_found_in_its_own_places(ticks in -(1_i64 << 51)..=1 << 51, places in 0_u32..=10) {
         let (mut least, mut own) = (ticks, places);
         while own > 0 && least % 10 == 0 {

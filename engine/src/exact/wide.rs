@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::prefix;
 use super::real::{self, Real};
-use super::ticks::{decimal, in_lowest_places, ratio};
+use super::ticks::{decimal, ratio};
 
 /// Prefix sums of ticks in i128, and what is not decimal beside them.
 #[derive(Debug)]
@@ -111,12 +111,8 @@ impl Wide {
         self.either(ticks, self.real().map(|real| real.weighted_mean(weights)))
     }
 
-    /// `finish` of the spread of windows of `window` values.
-    pub(super) fn spread(
-        &self,
-        window: usize,
-        finish: impl Fn(f64, f64) -> f64 + Copy,
-    ) -> impl Fn(usize, usize) -> f64 {
+    /// Variances of windows of `window` values.
+    pub(super) fn variance(&self, window: usize) -> impl Fn(usize, usize) -> f64 {
         let squares = self.squares.get_or_init(|| {
             prefix(self.values.len(), 0_i128, |sum, i| {
                 sum.wrapping_add(self.tick(i).wrapping_mul(self.tick(i)))
@@ -127,8 +123,7 @@ impl Wide {
         let large = self.larger_than(limit);
         let size = window as i128;
         let finished = move |numerator: i128, places: u32| {
-            let (numerator, places) = in_lowest_places(numerator, places);
-            finish(numerator, (window as u128 * 10_u128.pow(places)) as f64)
+            ratio(numerator, (window as u128 * 10_u128.pow(places)).pow(2))
         };
         let ticks = move |to: usize, from: usize| {
             if holds(large.as_deref(), to, from) {
@@ -138,13 +133,13 @@ impl Wide {
                         let squares: i128 = ticks.iter().map(|tick| tick * tick).sum();
                         finished(size * squares - sum * sum, places)
                     }
-                    None => real::spread(&self.values[from..to], finish),
+                    None => real::variance(&self.values[from..to]),
                 };
             }
             let sum = self.prefix[to] - self.prefix[from];
             finished(size.wrapping_mul(squares[to].wrapping_sub(squares[from])) - sum * sum, self.places)
         };
-        self.either(ticks, self.real().map(|real| real.spread(window, finish)))
+        self.either(ticks, self.real().map(|real| real.variance(window)))
     }
 
     /// Prefix counts of the values of more than `limit` ticks.

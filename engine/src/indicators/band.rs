@@ -25,7 +25,13 @@ pub(super) static BBANDS: Indicator = Indicator {
     memory: |_, _| Memory::Finite,
     compute: |source, p| {
         let sums = source.series.sums.of(source.series.values);
-        around(sums.means(window(p[0])), &sums.deviations(window(p[0])), p[1])
+        let factor = p[1];
+        let append = |means: &[f64], deviations: &[f64], [middle, upper, lower]: &mut [Vec<f64>; 3]| {
+            middle.extend_from_slice(means);
+            upper.extend(means.iter().zip(deviations).map(|(mean, deviation)| mean + factor * deviation));
+            lower.extend(means.iter().zip(deviations).map(|(mean, deviation)| mean - factor * deviation));
+        };
+        sums.means_and_deviations(window(p[0]), append).into()
     },
 };
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::common::{WINDOW, bars, ema_alpha, unknown};
 use super::windows::sums;
 use super::{CandleColumns, Indicator, Memory, Over, Source, bars_to_forget, window};
-use crate::exact::{ExactSums, two_sum};
+use crate::exact::{Sums, two_sum};
 
 /// Accumulation/distribution line.
 pub(super) static AD: Indicator = Indicator {
@@ -119,7 +119,7 @@ pub(super) static RVOL: Indicator = Indicator {
 
 fn rvol(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let volume = source.candles.volume;
-    let means = ExactSums::new(volume).means(window(params[0]));
+    let means = Sums::default().of(volume).means(window(params[0]));
     let mut column = unknown(volume.len());
     for (out, (volume, mean)) in column.iter_mut().skip(1).zip(volume.iter().skip(1).zip(means)) {
         *out = if mean > 0.0 {

@@ -9,7 +9,7 @@ pub(super) const FAMILY: &[&Indicator] = &[&LINREG, &LINREG_SLOPE, &LINREG_ANGLE
 const LENGTH: Param = Param { name: "window", domain: Domain::Window(2), default: None };
 
 const NUMERICS: &str = "From the exact mean m and the exact weighted mean w (sma and wma), each rounded once: the slope is \
-                        6 (w - m) / (window - 1). A flat window is exactly flat, and rounding never turns the slope's sign.";
+                        (w - m) * 6 / (window - 1), the line ends at m + 3 (w - m). A flat window is exactly flat, and rounding never turns the slope's sign.";
 
 /// Linear regression.
 pub(super) static LINREG: Indicator = Indicator {
@@ -24,7 +24,7 @@ pub(super) static LINREG: Indicator = Indicator {
     outputs: &["value"],
     lookback: |p| window(p[0]) - 1,
     memory: |_, _| Memory::Finite,
-    compute: |source, p| line(source, p, |mean, slope, size| mean + slope * ((size - 1.0) / 2.0)),
+    compute: |source, p| line(source, p, |_| 3.0, |mean, rise| mean + rise),
 };
 
 /// Slope of the linear regression.
@@ -40,7 +40,7 @@ pub(super) static LINREG_SLOPE: Indicator = Indicator {
     outputs: &["value"],
     lookback: |p| window(p[0]) - 1,
     memory: |_, _| Memory::Finite,
-    compute: |source, p| line(source, p, |_, slope, _| slope),
+    compute: |source, p| line(source, p, |size| 6.0 / (size - 1.0), |_, slope| slope),
 };
 
 /// Angle of the linear regression.
@@ -56,7 +56,10 @@ pub(super) static LINREG_ANGLE: Indicator = Indicator {
     outputs: &["value"],
     lookback: |p| window(p[0]) - 1,
     memory: |_, _| Memory::Finite,
-    compute: |source, p| line(source, p, |_, slope, _| libm::atan(slope) * (180.0 / std::f64::consts::PI)),
+    compute: |source, p| {
+        let angle = |slope: f64| libm::atan(slope) * (180.0 / std::f64::consts::PI);
+        line(source, p, |size| 6.0 / (size - 1.0), |_, slope| angle(slope))
+    },
 };
 
 /// Start of the linear regression.
@@ -72,7 +75,7 @@ pub(super) static LINREG_INTERCEPT: Indicator = Indicator {
     outputs: &["value"],
     lookback: |p| window(p[0]) - 1,
     memory: |_, _| Memory::Finite,
-    compute: |source, p| line(source, p, |mean, slope, size| mean - slope * ((size - 1.0) / 2.0)),
+    compute: |source, p| line(source, p, |_| 3.0, |mean, rise| mean - rise),
 };
 
 /// Time series forecast.
@@ -88,17 +91,25 @@ pub(super) static TSF: Indicator = Indicator {
     outputs: &["value"],
     lookback: |p| window(p[0]) - 1,
     memory: |_, _| Memory::Finite,
-    compute: |source, p| line(source, p, |mean, slope, size| mean + slope * ((size + 1.0) / 2.0)),
+    compute: |source, p| {
+        line(source, p, |size| 3.0 * ((size + 1.0) / (size - 1.0)), |mean, rise| mean + rise)
+    },
 };
 
-/// `value(mean, slope, window)` of each window. The line passes through the mean at the middle of the window.
-fn line(source: &Source<'_>, params: &[f64], value: impl Fn(f64, f64, f64) -> f64) -> Vec<Vec<f64>> {
+/// `value(mean, rise)` of each window. The line passes through the mean at the middle of the window, and rises by `factor(window)`
+/// times the distance of the weighted mean from it to where it is looked at.
+fn line(
+    source: &Source<'_>,
+    params: &[f64],
+    factor: impl Fn(f64) -> f64,
+    value: impl Fn(f64, f64) -> f64,
+) -> Vec<Vec<f64>> {
     let window = window(params[0]);
-    let size = window as f64;
+    let factor = factor(window as f64);
     let sums = source.series.sums.of(source.series.values);
-    let mut column = sums.means(window);
-    for (mean, weighted) in column.iter_mut().zip(sums.weighted_means(window)) {
-        *mean = value(*mean, 6.0 * (weighted - *mean) / (size - 1.0), size);
-    }
-    vec![column]
+    let append = |means: &[f64], weighted: &[f64], [column]: &mut [Vec<f64>; 1]| {
+        let windows = means.iter().zip(weighted);
+        column.extend(windows.map(|(mean, weighted)| value(*mean, factor * (weighted - mean))));
+    };
+    sums.means_and_weighted(window, append).into()
 }

@@ -16,7 +16,7 @@ pub(super) static VAR: Indicator = Indicator {
     summary: "Population variance (ddof 0) of the last `window` values, in squared units of the series.",
     formula: "var = sum((x - mean)^2) / window",
     source: "TA-Lib VAR; the sums are exact, so a flat window gives exactly 0.",
-    numerics: "From exact sums of the values and their squares, as stddev: nothing cancels.",
+    numerics: "From exact sums of the values and their squares, so that nothing cancels; divided once.",
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],
@@ -68,11 +68,13 @@ pub(super) static ZSCORE: Indicator = Indicator {
 fn zscore(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let values = source.series.values;
     let sums = source.series.sums.of(values);
-    let (means, mut column) = (sums.means(window(params[0])), sums.deviations(window(params[0])));
-    for ((deviation, mean), value) in column.iter_mut().zip(means).zip(values) {
-        *deviation = if *deviation == 0.0 { 0.0 } else { (value - mean) / *deviation };
-    }
-    vec![column]
+    let append = |means: &[f64], deviations: &[f64], [column]: &mut [Vec<f64>; 1]| {
+        let newest = &values[column.len()..];
+        column.extend(newest.iter().zip(means).zip(deviations).map(|((value, mean), &deviation)| {
+            if deviation == 0.0 { 0.0 } else { (value - mean) / deviation }
+        }));
+    };
+    sums.means_and_deviations(window(params[0]), append).into()
 }
 
 /// Percent rank.

@@ -12,7 +12,7 @@ pub(super) static STDDEV: Indicator = Indicator {
     summary: "Population standard deviation (ddof 0) of the last `window` values, in units of the series.",
     formula: "stddev = sqrt(sum((x - mean)^2) / window)",
     source: "TA-Lib STDDEV; the sums are exact, so a flat window gives exactly 0.",
-    numerics: "From exact sums of the values and their squares, so that nothing cancels and a flat window is exactly 0.",
+    numerics: "The root of var: nothing cancels, and a flat window is exactly 0.",
     over: Over::Series,
     params: &[WINDOW],
     outputs: &["value"],
