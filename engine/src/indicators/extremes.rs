@@ -3,6 +3,7 @@
 use std::hint::select_unpredictable;
 use std::ops::Range;
 
+use super::CandleColumns;
 use super::smoothing::{column, restarting};
 use crate::exact::is_finite;
 
@@ -70,7 +71,7 @@ pub(super) fn newest_extremes(
     });
 }
 
-/// Windows up to this one are found by doubling.
+/// Windows up to this one are found by widening.
 const SHORT: usize = 64;
 
 /// Windows that are worked on at a time.
@@ -118,80 +119,164 @@ impl Side for Low {
 }
 
 /// Room for the extremes of some short windows.
-struct Doubling([[f64; PART + SHORT]; 2]);
+struct Widening([[f64; PART + SHORT]; 2]);
 
-impl Doubling {
-    /// The extremes of the windows that begin in `part`, never -0: those of 2, 4, 8, ... values, and of two such that
-    /// overlap. It is vector code, and no bar waits for the one before.
-    #[inline]
-    fn extremes<S: Side>(&mut self, values: &[f64], window: usize, part: Range<usize>) -> &[f64] {
-        let [one, other] = &mut self.0;
-        let (mut best, mut next) = (one, other);
-        let mut span = part.len() + window - 1;
-        best[..span].copy_from_slice(&values[part.start..part.start + span]);
-        let mut width = 1;
-        while 2 * width <= window {
-            span -= width;
-            for (out, (&a, &b)) in next[..span].iter_mut().zip(best.iter().zip(&best[width..width + span])) {
-                *out = S::better(a, b);
-            }
-            std::mem::swap(&mut best, &mut next);
-            width *= 2;
+impl Widening {
+    fn new() -> Self {
+        Self([[0.0; PART + SHORT]; 2])
+    }
+
+    /// Four columns of which the best at each place is the extreme of a window that begins in `part`: those of 1, 4 or 16
+    /// values, such that four of them cover the window. It is vector code, and no bar waits for the one before.
+    #[inline(always)]
+    fn quarters<'a, S: Side>(
+        &'a mut self,
+        values: &'a [f64],
+        window: usize,
+        part: &Range<usize>,
+    ) -> [&'a [f64]; 4] {
+        let [fours, sixteens] = &mut self.0;
+        let count = part.len();
+        let all = &values[part.start..part.start + count + window - 1];
+        if window <= 4 {
+            return cover(all, 1, window, count);
         }
-        let rest = &best[window - width..window - width + part.len()];
-        for (out, (&a, &b)) in next[..part.len()].iter_mut().zip(best.iter().zip(rest)) {
-            *out = S::better(a, b) + 0.0;
+        let fours = &mut fours[..all.len() - 3];
+        fours_of::<S>(all, fours);
+        if window <= 16 {
+            return cover(fours, 4, window, count);
         }
-        &next[..part.len()]
+        let sixteens = &mut sixteens[..all.len() - 15];
+        best_of_four::<S>(cover(fours, 4, 16, sixteens.len()), sixteens);
+        cover(sixteens, 16, window, count)
     }
 }
 
-/// The extreme of each window; one that holds an unknown value is unknown.
+/// Four columns of windows of `width` that cover one of `window`.
+#[inline(always)]
+fn cover(blocks: &[f64], width: usize, window: usize, count: usize) -> [&[f64]; 4] {
+    let last = window - width;
+    [0, width, 2 * width, last].map(|from| &blocks[from.min(last)..from.min(last) + count])
+}
+
+/// The best at each place of four columns.
+#[inline(always)]
+fn best_of<S: Side>([a, b, c, d]: [&[f64]; 4]) -> impl ExactSizeIterator<Item = f64> {
+    let pairs = a.iter().zip(b).zip(c.iter().zip(d));
+    pairs.map(|((a, b), (c, d))| S::better(S::better(*a, *b), S::better(*c, *d)))
+}
+
+/// The extremes of 4 values from each on: of pairs, each of which two of them share.
+fn fours_of<S: Side>(values: &[f64], out: &mut [f64]) {
+    const STEP: usize = 8;
+    let (steps, rest) = out.as_chunks_mut::<STEP>();
+    let whole = steps.len() * STEP;
+    for (out, at) in steps.iter_mut().zip((0..).step_by(STEP)) {
+        let Some(values) = values[at..].first_chunk::<{ STEP + 3 }>() else { return };
+        let mut pairs = [0.0; STEP + 2];
+        for k in 0..STEP + 2 {
+            pairs[k] = S::better(values[k], values[k + 1]);
+        }
+        for k in 0..STEP {
+            out[k] = S::better(pairs[k], pairs[k + 2]);
+        }
+    }
+    let count = rest.len();
+    for (out, best) in rest.iter_mut().zip(best_of::<S>(cover(&values[whole..], 1, 4, count))) {
+        *out = best;
+    }
+}
+
+fn best_of_four<S: Side>(columns: [&[f64]; 4], out: &mut [f64]) {
+    for (out, best) in out.iter_mut().zip(best_of::<S>(columns)) {
+        *out = best;
+    }
+}
+
+/// Whether the values are finite that the windows beginning in `part` see and those before it do not.
+fn is_known(values: &[f64], window: usize, part: &Range<usize>) -> bool {
+    let from = if part.start == 0 { 0 } else { part.start + window - 1 };
+    is_finite(&values[from..part.end + window - 1])
+}
+
+/// The extreme of each window, never -0; one that holds an unknown value is unknown.
 pub(super) fn extremes<S: Side>(values: &[f64], window: usize) -> Vec<f64> {
     restarting(values, |run| {
-        if !is_finite(run) {
-            return None;
-        }
         let mut found = column(run.len(), window - 1);
-        if window > SHORT {
+        if window > SHORT || run.len() < window {
+            if !is_finite(run) {
+                return None;
+            }
             fold(run.len(), window, S::WORST, |i| run[i], S::better, |best| found.push(best + 0.0));
             return Some(found);
         }
-        let mut room = Doubling([[0.0; PART + SHORT]; 2]);
+        let mut room = Widening::new();
         for part in parts(run.len(), window) {
-            found.extend_from_slice(room.extremes::<S>(run, window, part));
+            if !is_known(run, window, &part) {
+                return None;
+            }
+            found.extend(best_of::<S>(room.quarters::<S>(run, window, &part)).map(|best| best + 0.0));
         }
         Some(found)
     })
 }
 
-/// `value(highest, lowest, bar)` of each window of two columns.
+/// As [`of_range`], of the highs and lows of candles, which are finite.
+pub(super) fn of_candles(
+    candles: &CandleColumns<'_>,
+    at_end: &[f64],
+    window: usize,
+    value: impl Fn(f64, f64, f64) -> f64,
+) -> Vec<f64> {
+    if window <= SHORT
+        && let Some(found) = of_short_range::<false>([candles.high, candles.low, at_end], window, &value)
+    {
+        return found;
+    }
+    of_range(candles.high, candles.low, at_end, window, value)
+}
+
+/// `value(highest, lowest, x)` of each window of two columns, where `x` is the value of a third at the window's end.
 pub(super) fn of_range(
     above: &[f64],
     below: &[f64],
+    at_end: &[f64],
     window: usize,
-    value: impl Fn(f64, f64, usize) -> f64,
+    value: impl Fn(f64, f64, f64) -> f64,
 ) -> Vec<f64> {
     let first = window - 1;
-    let mut found = column(above.len(), first);
-    let both = |top: &[f64], bottom: &[f64], bar: usize, found: &mut Vec<f64>| {
-        let bars = top.iter().zip(bottom).zip(bar..);
-        found.extend(bars.map(|((&top, &bottom), bar)| value(top, bottom, bar)));
-    };
-    if window > SHORT || !is_finite(above) || !is_finite(below) {
-        let (top, bottom) = (extremes::<High>(above, window), extremes::<Low>(below, window));
-        both(
-            top.get(first..).unwrap_or_default(),
-            bottom.get(first..).unwrap_or_default(),
-            first,
-            &mut found,
-        );
+    if window <= SHORT
+        && let Some(found) = of_short_range::<true>([above, below, at_end], window, &value)
+    {
         return found;
     }
-    let [mut high, mut low] = [const { Doubling([[0.0; PART + SHORT]; 2]) }; 2];
-    for part in parts(above.len(), window) {
-        let top = high.extremes::<High>(above, window, part.clone());
-        both(top, low.extremes::<Low>(below, window, part.clone()), part.start + first, &mut found);
-    }
+    let mut found = column(above.len(), first);
+    let (top, bottom) = (extremes::<High>(above, window), extremes::<Low>(below, window));
+    let ranges = top.iter().zip(&bottom).zip(at_end).skip(first);
+    found.extend(ranges.map(|((&top, &bottom), &at_end)| value(top, bottom, at_end)));
     found
+}
+
+/// As [`of_range`] of short windows, unless a value of the first two columns is unknown. `CHECK` looks whether one is.
+fn of_short_range<const CHECK: bool>(
+    [above, below, at_end]: [&[f64]; 3],
+    window: usize,
+    value: impl Fn(f64, f64, f64) -> f64,
+) -> Option<Vec<f64>> {
+    if above.len() < window {
+        return None;
+    }
+    let mut found = column(above.len(), window - 1);
+    let (mut high, mut low) = (Widening::new(), Widening::new());
+    for part in parts(above.len(), window) {
+        if CHECK && !(is_known(above, window, &part) && is_known(below, window, &part)) {
+            return None;
+        }
+        let at_end = &at_end[part.start + window - 1..part.end + window - 1];
+        let top = best_of::<High>(high.quarters::<High>(above, window, &part));
+        let bottom = best_of::<Low>(low.quarters::<Low>(below, window, &part));
+        let ranges = top.zip(bottom).zip(at_end);
+        found.extend(ranges.map(|((top, bottom), at_end)| value(top + 0.0, bottom + 0.0, *at_end)));
+    }
+    Some(found)
 }

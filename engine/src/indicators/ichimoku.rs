@@ -1,7 +1,7 @@
 //! Ichimoku: the middles of three ranges, and the cloud that they draw ahead.
 
 use super::common::{bars, unknown};
-use super::extremes::of_range;
+use super::extremes::of_candles;
 use super::{Indicator, Memory, Over, Source, window};
 
 /// Ichimoku.
@@ -28,8 +28,9 @@ fn lookback(params: &[f64]) -> usize {
 }
 
 fn ichimoku(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
-    let (high, low) = (source.candles.high, source.candles.low);
-    let middle = |window: usize| of_range(high, low, window, |top, bottom, _| (top + bottom) / 2.0);
+    let high = source.candles.high;
+    let middle =
+        |window: usize| of_candles(&source.candles, high, window, |top, bottom, _| (top + bottom) / 2.0);
     let lines = [0, 1, 2].map(|nth| middle(window(params[nth])));
     let displacement = window(params[3]);
     let mut columns = vec![unknown(high.len()); 4];

@@ -1,7 +1,7 @@
 //! Extremes and totals of a window of a series.
 
 use super::common::{WINDOW, highest, lowest};
-use super::extremes::of_range;
+use super::extremes::{of_candles, of_range};
 use super::{Indicator, Memory, Over, window};
 
 /// The family, in the order of the docs.
@@ -64,7 +64,10 @@ pub(super) static MIDPOINT: Indicator = Indicator {
     outputs: &["value"],
     lookback: |p| window(p[0]) - 1,
     memory: |_, _| Memory::Finite,
-    compute: |source, p| middle(source.series.values, source.series.values, window(p[0])),
+    compute: |source, p| {
+        let values = source.series.values;
+        vec![of_range(values, values, values, window(p[0]), middle)]
+    },
 };
 
 /// Middle of the range of the candles.
@@ -79,9 +82,12 @@ pub(super) static MIDPRICE: Indicator = Indicator {
     outputs: &["value"],
     lookback: |p| window(p[0]) - 1,
     memory: |_, _| Memory::Finite,
-    compute: |source, p| middle(source.candles.high, source.candles.low, window(p[0])),
+    compute: |source, p| {
+        let candles = &source.candles;
+        vec![of_candles(candles, candles.high, window(p[0]), middle)]
+    },
 };
 
-fn middle(above: &[f64], below: &[f64], window: usize) -> Vec<Vec<f64>> {
-    vec![of_range(above, below, window, |top, bottom, _| (top + bottom) / 2.0)]
+fn middle(top: f64, bottom: f64, _: f64) -> f64 {
+    (top + bottom) / 2.0
 }

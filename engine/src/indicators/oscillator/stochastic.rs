@@ -2,7 +2,7 @@
 
 use super::super::average::kind::{Average, SIMPLE, WILDER, chain, kind};
 use super::super::common::{WINDOW, bars};
-use super::super::extremes::of_range;
+use super::super::extremes::{of_candles, of_range};
 use super::super::momentum::RSI;
 use super::super::{Indicator, Memory, Over, Source, window};
 
@@ -41,7 +41,8 @@ pub(super) static STOCHRSI: Indicator = Indicator {
     },
     compute: |source, p| {
         let rsi = (RSI.compute)(source, &p[..1]).swap_remove(0);
-        smoothed(places(&rsi, &rsi, &rsi, window(p[1]), RSI_ROUNDING), Average::new(p[2], p[3]), source)
+        let place = |top: f64, bottom: f64, rsi: f64| place(rsi, top, bottom, RSI_ROUNDING);
+        smoothed(of_range(&rsi, &rsi, &rsi, window(p[1]), place), Average::new(p[2], p[3]), source)
     },
 };
 
@@ -93,26 +94,27 @@ pub(super) static WILLR: Indicator = Indicator {
 
 fn willr(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let candles = &source.candles;
-    let below = |top: f64, bottom: f64, bar: usize| {
+    let below = |top: f64, bottom: f64, close: f64| {
         let range = top - bottom;
-        if range == 0.0 { -50.0 } else { -100.0 * ((top - candles.close[bar]) / range) }
+        let below = -100.0 * ((top - close) / range);
+        if range == 0.0 { -50.0 } else { below }
     };
-    vec![of_range(candles.high, candles.low, window(params[0]), below)]
+    vec![of_candles(candles, candles.close, window(params[0]), below)]
 }
 
 /// Where the close stands in the range of the last `window` bars, in percent; the middle of no range.
 pub(super) fn raw(source: &Source<'_>, window: usize) -> Vec<f64> {
     let candles = &source.candles;
-    places(candles.close, candles.high, candles.low, window, 0.0)
+    of_candles(candles, candles.close, window, |top, bottom, close| place(close, top, bottom, 0.0))
 }
 
-/// Where values stand between the highest and the lowest of a window, in percent; the middle where those are no more than
-/// `least` apart.
-fn places(values: &[f64], above: &[f64], below: &[f64], window: usize, least: f64) -> Vec<f64> {
-    of_range(above, below, window, |top, bottom, bar| {
-        let range = top - bottom;
-        if range <= least { 50.0 } else { 100.0 * ((values[bar] - bottom) / range) }
-    })
+/// Where a value stands between a highest and a lowest one, in percent; the middle where those are no more than `least`
+/// apart.
+#[inline(always)]
+fn place(value: f64, top: f64, bottom: f64, least: f64) -> f64 {
+    let range = top - bottom;
+    let place = 100.0 * ((value - bottom) / range);
+    if range <= least { 50.0 } else { place }
 }
 
 /// A line and its average, which begin together.
