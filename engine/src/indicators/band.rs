@@ -1,10 +1,11 @@
 //! Bands around a price: a middle, an upper and a lower line.
 
 use super::common::{
-    WINDOW, bars, ema_alpha, highest, lowest, positive, smooth, true_range, typical_price, unknown,
-    wilder_alpha,
+    WINDOW, bars, ema_alpha, highest, lowest, positive, true_ranges, typical_prices, wilder_alpha,
 };
+use super::smoothing::{PART, Smoother, column, parts};
 use super::{Indicator, Memory, Over, Source, bars_to_forget, window};
+use crate::exact::mean;
 
 /// The family, in the order of the docs.
 pub(super) const FAMILY: &[&Indicator] = &[&BBANDS, &KELTNER, &DONCHIAN];
@@ -60,22 +61,38 @@ fn keltner_lookback(params: &[f64]) -> usize {
 }
 
 fn keltner(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
-    let len = source.candles.close.len();
+    let candles = &source.candles;
     let (size, range_size) = (window(params[0]), window(params[1]));
-    let start = keltner_lookback(params);
-    let (mut middle, mut range) = (unknown(len), unknown(len));
-    if start < len {
-        let from = start + 1 - size;
-        smooth(&typical_price(&source.candles)[from..], size, ema_alpha(size), &mut middle[from..]);
-        let from = start + 1 - range_size;
-        smooth(
-            &true_range(&source.candles)[from..],
-            range_size,
-            wilder_alpha(range_size),
-            &mut range[from..],
-        );
+    let (start, factor) = (keltner_lookback(params), params[2]);
+    let mut columns = [(); 3].map(|()| column(candles.close.len(), start));
+    if candles.close.len() <= start {
+        return columns.into();
     }
-    around(middle, &range, params[2])
+    // Both averages go side by side, as the lanes of one.
+    let seeds = [
+        mean(&typical_prices(candles, start + 1 - size..start + 1).collect::<Vec<_>>()),
+        mean(&true_ranges(candles, start + 1 - range_size..start + 1).collect::<Vec<_>>()),
+    ];
+    let mut append = |averages: &[[f64; 2]]| {
+        let [middle, upper, lower] = &mut columns;
+        middle.extend(averages.iter().map(|[middle, _]| middle));
+        upper.extend(averages.iter().map(|[middle, range]| middle + factor * range));
+        lower.extend(averages.iter().map(|[middle, range]| middle - factor * range));
+    };
+    append(&[seeds]);
+    let mut smoother = Smoother::new(seeds, [ema_alpha(size), wilder_alpha(range_size)]);
+    let (mut fresh, mut averages) = ([[0.0; 2]; PART], [[0.0; 2]; PART]);
+    for part in parts(candles.close.len() - start - 1) {
+        let bars = start + 1 + part.start..start + 1 + part.end;
+        let (fresh, averages) = (&mut fresh[..part.len()], &mut averages[..part.len()]);
+        let both = typical_prices(candles, bars.clone()).zip(true_ranges(candles, bars));
+        for (fresh, (price, range)) in fresh.iter_mut().zip(both) {
+            *fresh = [price, range];
+        }
+        smoother.feed(fresh, averages);
+        append(averages);
+    }
+    columns.into()
 }
 
 /// Donchian channel.

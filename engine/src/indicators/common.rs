@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use super::extremes::{High, Low, extremes};
-pub(super) use super::smoothing::smooth;
 use super::smoothing::{PART, Smoother, column, parts};
 use super::{CandleColumns, Domain, Param};
 use crate::exact::{is_finite, mean};
@@ -74,8 +73,14 @@ pub(super) fn lowest(values: &[f64], window: usize) -> Vec<f64> {
 /// `(high + low + close) / 3`, written so that a bar of one price gives exactly that price: the rounded sum of three
 /// often is not three times anything.
 pub(super) fn typical_price(candles: &CandleColumns<'_>) -> Vec<f64> {
-    let prices = candles.high.iter().zip(candles.low).zip(candles.close);
-    prices.map(|((high, low), close)| low + ((high - low) + (close - low)) / 3.0).collect()
+    typical_prices(candles, 0..candles.close.len()).collect()
+}
+
+/// The typical prices of some bars.
+pub(super) fn typical_prices(candles: &CandleColumns<'_>, bars: Range<usize>) -> impl Iterator<Item = f64> {
+    let (high, low) = (&candles.high[bars.clone()], &candles.low[bars.clone()]);
+    let prices = high.iter().zip(low).zip(&candles.close[bars]);
+    prices.map(|((high, low), close)| low + ((high - low) + (close - low)) / 3.0)
 }
 
 /// The largest of high - low, |high - previous close| and |low - previous close|; NaN at the first bar, which has no
@@ -106,24 +111,35 @@ fn true_range_of(high: f64, low: f64, previous: f64) -> f64 {
 
 /// Wilder's average true range, NaN before index `window`. Candles are finite.
 pub(super) fn average_true_range(candles: &CandleColumns<'_>, window: usize) -> Vec<f64> {
+    average_true_range_with(candles, window, |average, _| average)
+}
+
+/// `value(average true range, close)`, NaN before index `window`.
+#[inline(always)]
+pub(super) fn average_true_range_with(
+    candles: &CandleColumns<'_>,
+    window: usize,
+    value: impl Fn(f64, f64) -> f64,
+) -> Vec<f64> {
     let len = candles.close.len();
     let mut averages = column(len, window);
     if len <= window {
         return averages;
     }
     let seed = mean(&true_ranges(candles, 1..window + 1).collect::<Vec<_>>());
-    averages.push(seed);
+    averages.push(value(seed, candles.close[window]));
     let mut smoother = Smoother::new([seed], [wilder_alpha(window)]);
     let (mut ranges, mut found) = ([[0.0]; PART], [[0.0]; PART]);
     for part in parts(len - window - 1) {
         let ranges = &mut ranges[..part.len()];
         let bars = part.start + window + 1..part.end + window + 1;
-        for (range, bar) in ranges.iter_mut().zip(true_ranges(candles, bars)) {
+        for (range, bar) in ranges.iter_mut().zip(true_ranges(candles, bars.clone())) {
             *range = [bar];
         }
         let found = &mut found[..part.len()];
         smoother.feed(ranges, found);
-        averages.extend_from_slice(found.as_flattened());
+        let averaged = found.as_flattened().iter().zip(&candles.close[bars]);
+        averages.extend(averaged.map(|(&average, &close)| value(average, close)));
     }
     averages
 }

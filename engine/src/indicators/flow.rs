@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::common::{WINDOW, bars, ema_alpha, unknown};
+use super::smoothing::{PART, column, parts};
 use super::windows::sums;
 use super::{CandleColumns, Indicator, Memory, Over, Source, bars_to_forget, window};
 use crate::exact::{Sums, two_sum};
@@ -25,7 +26,12 @@ pub(super) static AD: Indicator = Indicator {
     memory: |_, _| Memory::Anchored,
     compute: |source, _| {
         let candles = &source.candles;
-        vec![anchored_total(candles.close.len(), source.anchor, |i| flow(candles, i), |i| flow(candles, i))]
+        let steps = |bars: Range<usize>, out: &mut [f64]| {
+            for (out, flow) in out.iter_mut().zip(flows(candles, bars)) {
+                *out = flow;
+            }
+        };
+        vec![anchored_total(candles.close.len(), source.anchor, |i| flow(candles, i), steps)]
     },
 };
 
@@ -37,7 +43,7 @@ pub(super) static ADOSC: Indicator = Indicator {
     formula: "adosc = average(ad, fast) - average(ad, slow); average[i] = average[i-1] + 2 / (n + 1) * (ad[i] - average[i-1]), \
               both begin with the first ad",
     source: "Chaikin; TA-Lib ADOSC, with its seeds. Its value does not depend on the level of the line.",
-    numerics: "The distances of the line from its averages are carried, not the line: g += flow, g -= 2 / (n + 1) * g. So \
+    numerics: "The distances of the line from its averages are carried, not the line: g += flow, g -= 2 / (n + 1) * g, four bars a step. So \
                nothing grows with the length of the data, and no large totals cancel.",
     over: Over::Candle,
     params: &[bars("fast", 3.0), bars("slow", 10.0)],
@@ -49,22 +55,79 @@ pub(super) static ADOSC: Indicator = Indicator {
 
 fn adosc(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let candles = &source.candles;
-    let mut column = unknown(candles.close.len());
-    let [fast, slow] = [params[0], params[1]].map(|size| ema_alpha(window(size)));
+    let len = candles.close.len();
     let first = window(params[0]).max(window(params[1])) - 1;
+    let mut column = column(len, first);
+    if len <= first {
+        return vec![column];
+    }
     // How far the line is above its fast and its slow average: nothing at the first bar, which seeds both.
-    let (mut above_fast, mut above_slow) = (0.0, 0.0);
-    for (i, out) in column.iter_mut().enumerate() {
-        if i > 0 {
-            let flow = flow(candles, i);
-            above_fast = (1.0 - fast) * (above_fast + flow);
-            above_slow = (1.0 - slow) * (above_slow + flow);
+    let mut above = Distances::new([params[0], params[1]].map(|size| ema_alpha(window(size))));
+    for flow in flows(candles, 1..first + 1) {
+        above.step(&[flow]);
+    }
+    column.push(above.apart());
+    let (steps, mut found) = (first + 1..len, [0.0; PART]);
+    let mut fresh = [0.0; PART];
+    for part in parts(steps.len()) {
+        let fresh = &mut fresh[..part.len()];
+        let bars = steps.start + part.start..steps.start + part.end;
+        for (fresh, flow) in fresh.iter_mut().zip(flows(candles, bars)) {
+            *fresh = flow;
         }
-        if i >= first {
-            *out = above_slow - above_fast;
+        let (steps, rest) = fresh.as_chunks::<{ Distances::STEP }>();
+        let (whole, last) = found[..part.len()].as_chunks_mut::<{ Distances::STEP }>();
+        for (step, found) in steps.iter().zip(whole) {
+            *found = above.step(step);
         }
+        if !rest.is_empty() {
+            // A bar's value does not depend on those after it.
+            let mut step = [0.0; Distances::STEP];
+            step[..rest.len()].copy_from_slice(rest);
+            last.copy_from_slice(&above.step(&step)[..rest.len()]);
+        }
+        column.extend_from_slice(&found[..part.len()]);
     }
     vec![column]
+}
+
+/// How far a line is above a fast and a slow average of it.
+struct Distances {
+    above: [f64; 2],
+    /// `(1 - alpha)^k` for the bars of a step.
+    keep: [[f64; 2]; Distances::STEP],
+}
+
+impl Distances {
+    /// Bars in a step, of which only one waits for the step before.
+    const STEP: usize = 4;
+
+    fn new(alpha: [f64; 2]) -> Self {
+        let mut keep = [alpha.map(|alpha| 1.0 - alpha); Self::STEP];
+        for k in 1..Self::STEP {
+            keep[k] = std::array::from_fn(|lane| keep[0][lane] * keep[k - 1][lane]);
+        }
+        Self { above: [0.0; 2], keep }
+    }
+
+    /// `g = (1 - alpha) * (g + flow)` for some bars, written out: what flows after the first bar, and what is kept. Gives the
+    /// slow distance less the fast one after each.
+    #[inline(always)]
+    fn step<const N: usize>(&mut self, flows: &[f64; N]) -> [f64; N] {
+        let mut sums = [0.0; 2];
+        let before = self.above;
+        std::array::from_fn(|k| {
+            for lane in 0..2 {
+                sums[lane] = self.keep[0][lane] * (sums[lane] + flows[k]);
+                self.above[lane] = self.keep[k][lane] * before[lane] + sums[lane];
+            }
+            self.apart()
+        })
+    }
+
+    fn apart(&self) -> f64 {
+        self.above[1] - self.above[0]
+    }
 }
 
 /// Chaikin money flow.
@@ -153,26 +216,35 @@ fn flow_of(high: f64, low: f64, close: f64, volume: f64) -> f64 {
     (if high > low { share } else { 0.0 }) * volume
 }
 
-/// A running total that is `level(anchor)` at the anchor and changes by `step(i)` from the bar before to bar `i`. The bars
-/// before the anchor are counted back.
+/// A running total that is `level(anchor)` at the anchor and changes by `step(i)` from the bar before to bar `i`; `steps`
+/// writes those of some bars. The bars before the anchor are counted back.
 pub(super) fn anchored_total(
     len: usize,
     anchor: usize,
     level: impl Fn(usize) -> f64,
-    step: impl Fn(usize) -> f64,
+    steps: impl Fn(Range<usize>, &mut [f64]),
 ) -> Vec<f64> {
-    let mut column = unknown(len);
-    let Some(last) = len.checked_sub(1) else { return column };
+    let Some(last) = len.checked_sub(1) else { return Vec::new() };
     let anchor = anchor.min(last);
-    let mut total = Total::new(level(anchor));
-    column[anchor] = total.value();
-    for (i, out) in column.iter_mut().enumerate().skip(anchor + 1) {
-        total.add(step(i));
-        *out = total.value();
+    let mut column = column(len, anchor);
+    let level = level(anchor);
+    let mut total = Total::new(level);
+    column.push(total.value());
+    let (mut fresh, mut found) = ([0.0; PART], [0.0; PART]);
+    for part in parts(last - anchor) {
+        let (fresh, found) = (&mut fresh[..part.len()], &mut found[..part.len()]);
+        steps(anchor + 1 + part.start..anchor + 1 + part.end, fresh);
+        for (found, step) in found.iter_mut().zip(&*fresh) {
+            total.add(*step);
+            *found = total.value();
+        }
+        column.extend_from_slice(found);
     }
-    let mut total = Total::new(level(anchor));
+    let mut total = Total::new(level);
     for i in (0..anchor).rev() {
-        total.add(-step(i + 1));
+        let mut step = [0.0];
+        steps(i + 1..i + 2, &mut step);
+        total.add(-step[0]);
         column[i] = total.value();
     }
     column

@@ -72,6 +72,17 @@ impl<const L: usize> Smoother<L> {
         }
     }
 
+    /// A smoother for two bars at a time, unless nothing is kept.
+    pub(super) fn pairwise(&self) -> Option<Pairwise<L>> {
+        let [alpha, both, ..] = self.weights;
+        (!self.keep.contains(&0.0)).then_some(Pairwise { average: self.average, alpha, both })
+    }
+
+    /// Goes on after an average that was found otherwise.
+    pub(super) fn resume(&mut self, average: [f64; L]) {
+        self.average = average;
+    }
+
     /// `s[k]` of a step.
     #[inline(always)]
     fn sums(&self, x: &[[f64; L]; STEP], sums: &mut [[f64; L]; STEP]) {
@@ -105,6 +116,46 @@ impl<const L: usize> Smoother<L> {
     /// Whether every value so far was finite: what is not makes the average NaN or infinite for good.
     pub(super) fn is_finite(&self) -> bool {
         self.average.iter().all(|average| average.is_finite())
+    }
+}
+
+/// The averages of a [`Smoother`], two bars a step: half of the operations, and four times the waits. It is for averages of
+/// averages, of which one can go on while another waits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pairwise<const L: usize> {
+    pub(super) average: [f64; L],
+    alpha: [f64; L],
+    /// `1 - (1 - alpha)^2`
+    both: [f64; L],
+}
+
+impl<const L: usize> Default for Pairwise<L> {
+    fn default() -> Self {
+        Self { average: [0.0; L], alpha: [0.0; L], both: [0.0; L] }
+    }
+}
+
+impl<const L: usize> Pairwise<L> {
+    /// The averages after each of two bars.
+    #[inline(always)]
+    pub(super) fn two(&mut self, [x, next]: [[f64; L]; 2]) -> [[f64; L]; 2] {
+        let mut found = [[0.0; L]; 2];
+        for lane in 0..L {
+            let (m, alpha) = (self.average[lane], self.alpha[lane]);
+            let gap = x[lane] - m;
+            found[0][lane] = m + alpha * gap;
+            found[1][lane] = m + (self.both[lane] * gap + alpha * (next[lane] - x[lane]));
+        }
+        self.average = found[1];
+        found
+    }
+
+    /// The average after the first bar of [`Self::two`], when there is no second.
+    #[inline(always)]
+    pub(super) fn one(&mut self, x: [f64; L]) -> [f64; L] {
+        let [found, _] = self.two([x; 2]);
+        self.average = found;
+        found
     }
 }
 
@@ -152,13 +203,4 @@ pub(super) fn smoothed(values: &[f64], window: usize, alpha: f64) -> Vec<f64> {
         }
         smoother.is_finite().then_some(column)
     })
-}
-
-/// `m += alpha * (x - m)`, seeded at `window - 1` with the mean of the first `window` values. `values` are finite;
-/// `out` is as long and keeps what stands before the seed.
-pub(super) fn smooth(values: &[f64], window: usize, alpha: f64, out: &mut [f64]) {
-    let Some((head, tail)) = values.split_at_checked(window) else { return };
-    let seed = mean(head);
-    out[window - 1] = seed;
-    Smoother::new([seed], [alpha]).feed(tail.as_chunks().0, out[window..].as_chunks_mut().0);
 }

@@ -1,6 +1,6 @@
 //! How much a series or a candle moves.
 
-use super::common::{WINDOW, average_true_range, true_range, wilder_alpha};
+use super::common::{WINDOW, average_true_range, average_true_range_with, true_range, wilder_alpha};
 use super::{Indicator, Memory, Over, bars_to_forget, window};
 
 /// The family, in the order of the docs.
@@ -64,10 +64,10 @@ pub(super) static NATR: Indicator = Indicator {
     lookback: |p| window(p[0]),
     memory: |p, _| Memory::Recursive(bars_to_forget(wilder_alpha(window(p[0])))),
     compute: |source, p| {
-        let mut column = average_true_range(&source.candles, window(p[0]));
-        for (range, &close) in column.iter_mut().zip(source.candles.close) {
-            *range = if close == 0.0 { f64::NAN } else { 100.0 * (*range / close) };
-        }
-        vec![column]
+        let share = |range: f64, close: f64| {
+            let share = 100.0 * (range / close);
+            if close == 0.0 { f64::NAN } else { share }
+        };
+        vec![average_true_range_with(&source.candles, window(p[0]), share)]
     },
 };

@@ -32,10 +32,15 @@ pub(super) static OBV: Indicator = Indicator {
 
 fn obv(source: &Source<'_>, _: &[f64]) -> Vec<Vec<f64>> {
     let (close, volume) = (source.candles.close, source.candles.volume);
-    // Which way a bar goes cannot be foreseen: factors of 0 or 1 cost less than a branch.
-    let step =
-        |i: usize| volume[i] * (f64::from(close[i] > close[i - 1]) - f64::from(close[i] < close[i - 1]));
-    vec![anchored_total(close.len(), source.anchor, |anchor| volume[anchor], step)]
+    let steps = |bars: Range<usize>, out: &mut [f64]| {
+        let past = &close[bars.start - 1..bars.end - 1];
+        let bars = close[bars.clone()].iter().zip(past).zip(&volume[bars]);
+        for (out, ((now, past), volume)) in out.iter_mut().zip(bars) {
+            // Which way a bar goes cannot be foreseen: factors of 0 or 1 cost less than a branch.
+            *out = volume * (f64::from(now > past) - f64::from(now < past));
+        }
+    };
+    vec![anchored_total(close.len(), source.anchor, |anchor| volume[anchor], steps)]
 }
 
 /// Money flow index.

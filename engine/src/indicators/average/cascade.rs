@@ -1,7 +1,7 @@
 //! Averages made of exponential averages of exponential averages.
 
 use super::super::common::{WINDOW, ema_alpha};
-use super::super::smoothing::{PART, Smoother, column, restarting};
+use super::super::smoothing::{PART, Pairwise, Smoother, column, restarting};
 use super::super::{Domain, Indicator, Memory, Over, Param, Source, bars_to_forget, window};
 use crate::exact::{is_finite, mean};
 
@@ -132,6 +132,13 @@ impl<const N: usize, const L: usize> Cascade<N, L> {
     /// The averages after each of the next bars, of which there are up to [`PART`]; fewer only in the last call.
     pub(in crate::indicators) fn feed(&mut self, values: &[[f64; L]]) -> &[[[f64; L]; PART]; N] {
         let bars = values.len();
+        if let Some(averages) = self.pairwise() {
+            let averages = together(averages, values, &mut self.found);
+            for (average, found) in self.averages.iter_mut().zip(averages) {
+                average.resume(found.average);
+            }
+            return &self.found;
+        }
         for (nth, average) in self.averages.iter_mut().enumerate() {
             match self.found[..=nth].split_last_mut() {
                 Some((found, [.., before])) => average.feed(&before[..bars], &mut found[..bars]),
@@ -142,8 +149,46 @@ impl<const N: usize, const L: usize> Cascade<N, L> {
         &self.found
     }
 
+    /// All averages for two bars at a time, unless one keeps nothing. Fewer than three would wait.
+    fn pairwise(&self) -> Option<[Pairwise<L>; N]> {
+        if N * L < 3 {
+            return None;
+        }
+        let mut pairwise = [Pairwise::default(); N];
+        for (pairwise, average) in pairwise.iter_mut().zip(&self.averages) {
+            *pairwise = average.pairwise()?;
+        }
+        Some(pairwise)
+    }
+
     /// Whether every value so far was finite.
     pub(in crate::indicators) fn is_finite(&self) -> bool {
         self.averages.iter().all(Smoother::is_finite)
     }
+}
+
+/// Two bars through all averages, then the next two: while one average waits for its last value another goes on.
+#[inline(always)]
+fn together<const N: usize, const L: usize>(
+    mut averages: [Pairwise<L>; N],
+    values: &[[f64; L]],
+    found: &mut [[[f64; L]; PART]; N],
+) -> [Pairwise<L>; N] {
+    let (pairs, rest) = values.as_chunks::<2>();
+    for (at, pair) in pairs.iter().take(PART / 2).enumerate() {
+        let mut level = *pair;
+        for nth in 0..N {
+            level = averages[nth].two(level);
+            found[nth][2 * at] = level[0];
+            found[nth][2 * at + 1] = level[1];
+        }
+    }
+    if let [value] = rest {
+        let mut level = *value;
+        for (average, found) in averages.iter_mut().zip(found) {
+            level = average.one(level);
+            found[values.len() - 1] = level;
+        }
+    }
+    averages
 }

@@ -1,8 +1,12 @@
 //! Averages of a finite window whose values weigh differently, and an ema without its lag.
 
-use super::super::common::{WINDOW, by_run, ema_alpha, smooth};
+use std::ops::Range;
+
+use super::super::common::{WINDOW, ema_alpha};
+use super::super::smoothing::{PART, Smoother, column, parts, restarting};
 use super::super::windows::{copy, means, products, weighted_means};
 use super::super::{Indicator, Memory, Over, Source, bars_to_forget, window};
+use crate::exact::{is_finite, mean};
 
 /// Triangular moving average.
 pub(super) static TRIMA: Indicator = Indicator {
@@ -69,11 +73,29 @@ fn lag(window: usize) -> usize {
 fn zlema(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let window = window(params[0]);
     let lag = lag(window);
-    vec![by_run(source.series.values, |run, out| {
-        if let (Some(now), Some(out)) = (run.get(lag..), out.get_mut(lag..)) {
-            let ahead: Vec<f64> = now.iter().zip(run).map(|(now, past)| 2.0 * now - past).collect();
-            smooth(&ahead, window, ema_alpha(window), out);
+    vec![restarting(source.series.values, |values| {
+        let first = lag + window - 1;
+        let mut column = column(values.len(), first);
+        if values.len() <= first {
+            return is_finite(values).then_some(column);
         }
+        let ahead = |bars: Range<usize>| {
+            let past = &values[bars.start - lag..bars.end - lag];
+            values[bars].iter().zip(past).map(|(now, past)| 2.0 * now - past)
+        };
+        let seed = mean(&ahead(lag..first + 1).collect::<Vec<_>>());
+        column.push(seed);
+        let mut smoother = Smoother::new([seed], [ema_alpha(window)]);
+        let (mut fresh, mut averages) = ([[0.0]; PART], [[0.0]; PART]);
+        for part in parts(values.len() - first - 1) {
+            let (fresh, averages) = (&mut fresh[..part.len()], &mut averages[..part.len()]);
+            for (fresh, value) in fresh.iter_mut().zip(ahead(first + 1 + part.start..first + 1 + part.end)) {
+                *fresh = [value];
+            }
+            smoother.feed(fresh, averages);
+            column.extend_from_slice(averages.as_flattened());
+        }
+        smoother.is_finite().then_some(column)
     })]
 }
 
