@@ -87,9 +87,8 @@ impl Windows<'_> {
                 heavy.write(weighted, multiply[1], &mut found[1]);
                 append(&found[0][..sums.len()], &found[1][..sums.len()], &mut columns);
             })?;
-            let fits = u128::from(grid.largest) * weights <= SMALL_TICKS as u128
-                && (!multiply[0] || plain.multiplies(u128::from(grid.largest) * window as u128))
-                && (!multiply[1] || heavy.multiplies(u128::from(grid.largest) * weights));
+            let fits =
+                fits(grid, window as u128, &plain, multiply[0]) && fits(grid, weights, &heavy, multiply[1]);
             Some((columns, grid, fits))
         });
         slid.unwrap_or_else(|| {
@@ -117,13 +116,38 @@ impl Windows<'_> {
                 found[1][..sums.len()].iter_mut().for_each(|variance| *variance = variance.sqrt());
                 append(&found[0][..sums.len()], &found[1][..sums.len()], &mut columns);
             })?;
-            let fits = holds_squares(grid, window)
-                && (!multiply || plain.multiplies(u128::from(grid.largest) * window as u128));
+            let fits = holds_squares(grid, window) && fits(grid, window as u128, &plain, multiply);
             Some((columns, grid, fits))
         });
         slid.unwrap_or_else(|| {
             let exact = self.exact();
             self.append(window, exact.means(window), exact.deviations(window), append)
+        })
+    }
+
+    /// `M` columns, to which `append(means, columns)` appends what it makes of some windows.
+    pub fn of_means<const M: usize>(
+        &self,
+        window: usize,
+        append: impl Fn(&[f64], &mut [Vec<f64>; M]),
+    ) -> [Vec<f64>; M] {
+        self.slid(window, |pass| {
+            let divisor = Divisor::new(window as u128 * 10_u128.pow(pass.places))?;
+            let multiply = pass.multiplies(&divisor, window as u128);
+            let mut columns = self.columns(window);
+            let mut found = [0.0; BLOCK];
+            let grid = self.pass(pass, window, Sum::default(), |[sums]| {
+                divisor.write(sums, multiply, &mut found);
+                append(&found[..sums.len()], &mut columns);
+            })?;
+            Some((columns, grid, fits(grid, window as u128, &divisor, multiply)))
+        })
+        .unwrap_or_else(|| {
+            let means = self.exact().means(window);
+            let first = window.saturating_sub(1).min(means.len());
+            let mut columns = self.columns(first + 1);
+            append(&means[first..], &mut columns);
+            columns
         })
     }
 
@@ -136,9 +160,7 @@ impl Windows<'_> {
             let grid = self.pass(pass, window, Sum::default(), |[sums]| {
                 divisor.divide(sums, multiply, &mut column);
             })?;
-            let largest = u128::from(grid.largest) * window as u128;
-            let fits = largest <= SMALL_TICKS as u128 && (!multiply || divisor.multiplies(largest));
-            Some((column, grid, fits))
+            Some((column, grid, fits(grid, window as u128, &divisor, multiply)))
         })
     }
 
@@ -151,9 +173,7 @@ impl Windows<'_> {
             let grid = self.pass(pass, window, Weighted::new(window), |[_, weighted]| {
                 divisor.divide(weighted, multiply, &mut column);
             })?;
-            let largest = u128::from(grid.largest) * weights;
-            let fits = largest <= SMALL_TICKS as u128 && (!multiply || divisor.multiplies(largest));
-            Some((column, grid, fits))
+            Some((column, grid, fits(grid, weights, &divisor, multiply)))
         })
     }
 
@@ -234,6 +254,12 @@ impl Windows<'_> {
             column
         })
     }
+}
+
+/// Whether sums of `weights` ticks are exact, and were divided rightly.
+fn fits(grid: Grid, weights: u128, divisor: &Divisor, multiplied: bool) -> bool {
+    let largest = u128::from(grid.largest) * weights;
+    largest <= SMALL_TICKS as u128 && (!multiplied || divisor.multiplies(largest))
 }
 
 /// Whether the spreads of windows of `window` values fit in 64 bits.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::common::{WINDOW, bars, ema_alpha, unknown};
+use super::common::{WINDOW, bars, ema_alpha};
 use super::smoothing::{PART, column, parts};
 use super::windows::sums;
 use super::{CandleColumns, Indicator, Memory, Over, Source, bars_to_forget, window};
@@ -182,17 +182,21 @@ pub(super) static RVOL: Indicator = Indicator {
 
 fn rvol(source: &Source<'_>, params: &[f64]) -> Vec<Vec<f64>> {
     let volume = source.candles.volume;
-    let means = Sums::default().of(volume).means(window(params[0]));
-    let mut column = unknown(volume.len());
-    for (out, (volume, mean)) in column.iter_mut().skip(1).zip(volume.iter().skip(1).zip(means)) {
-        *out = if mean > 0.0 {
-            volume / mean
-        } else if mean == 0.0 && *volume == 0.0 {
-            0.0
-        } else {
-            f64::NAN
-        };
-    }
+    let window = window(params[0]);
+    let append = |means: &[f64], [column]: &mut [Vec<f64>; 1]| {
+        if column.len() + 1 == window {
+            column.push(f64::NAN);
+        }
+        // Each mean is for the bar after its window, the last for none.
+        let after = volume.get(column.len()..).unwrap_or_default();
+        column.extend(after.iter().zip(means).map(|(&volume, &mean)| {
+            let share = volume / mean;
+            let share = if mean > 0.0 { share } else { f64::NAN };
+            if (mean == 0.0) & (volume == 0.0) { 0.0 } else { share }
+        }));
+    };
+    let [mut column] = Sums::default().of(volume).of_means(window, append);
+    column.truncate(volume.len());
     vec![column]
 }
 
