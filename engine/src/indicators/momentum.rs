@@ -168,24 +168,26 @@ fn convergence(values: &[f64], [fast, slow, signal]: [usize; 3]) -> Option<[Vec<
 }
 
 /// Rate of change in percent.
-pub(super) static ROC: Indicator =
-    Indicator {
-        name: "roc",
-        summary: "Rate of change: the change over `window` bars, in percent.",
-        formula: "roc[i] = 100 * (x[i] / x[i-window] - 1)",
-        source: "TA-Lib ROC. Unknown when x[i-window] is 0 (TA-Lib: 0).",
-        numerics: "One division.",
-        over: Over::Series,
-        params: &[WINDOW],
-        outputs: &["value"],
-        lookback: |p| window(p[0]),
-        memory: |_, _| Memory::Finite,
-        compute: |source, p| {
-            against_past(source, window(p[0]), |now, past| {
-                if past == 0.0 { f64::NAN } else { 100.0 * (now / past - 1.0) }
-            })
-        },
-    };
+pub(super) static ROC: Indicator = Indicator {
+    name: "roc",
+    summary: "Rate of change: the change over `window` bars, in percent.",
+    formula: "roc[i] = 100 * (x[i] / x[i-window] - 1)",
+    source: "TA-Lib ROC. Unknown when x[i-window] is 0 (TA-Lib: 0).",
+    numerics: "One division.",
+    over: Over::Series,
+    params: &[WINDOW],
+    outputs: &["value"],
+    lookback: |p| window(p[0]),
+    memory: |_, _| Memory::Finite,
+    compute: |source, p| against_past(source, window(p[0]), rate_of_change),
+};
+
+/// A change in percent, written without a branch.
+#[inline(always)]
+fn rate_of_change(now: f64, past: f64) -> f64 {
+    let change = 100.0 * (now / past - 1.0);
+    if past == 0.0 { f64::NAN } else { change }
+}
 
 /// Momentum.
 pub(super) static MOM: Indicator = Indicator {

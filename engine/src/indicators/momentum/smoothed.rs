@@ -5,7 +5,7 @@ use super::super::common::{WINDOW, bars, ema_alpha};
 use super::super::smoothing::{PART, column, parts, restarting};
 use super::super::windows::weighted_means;
 use super::super::{Indicator, Memory, Over, Source, bars_to_forget, window};
-use super::ROC;
+use super::rate_of_change;
 use crate::exact::is_finite;
 
 /// Rate of change of a triple ema.
@@ -98,8 +98,19 @@ pub(super) static COPPOCK: Indicator = Indicator {
     lookback: |p| window(p[1]).max(window(p[2])) + window(p[0]) - 1,
     memory: |_, _| Memory::Finite,
     compute: |source, p| {
-        let [one, other] = [p[1], p[2]].map(|window| (ROC.compute)(source, &[window]).swap_remove(0));
-        let both: Vec<f64> = one.iter().zip(&other).map(|(one, other)| one + other).collect();
+        let values = source.series.values;
+        let back = [window(p[1]), window(p[2])];
+        let first = back[0].max(back[1]);
+        let mut both = column(values.len(), first);
+        if let Some(now) = values.get(first..) {
+            let [one, other] = back.map(|back| &values[first - back..]);
+            both.extend(
+                now.iter()
+                    .zip(one)
+                    .zip(other)
+                    .map(|((&now, &one), &other)| rate_of_change(now, one) + rate_of_change(now, other)),
+            );
+        }
         vec![weighted_means(&both, window(p[0]))]
     },
 };
