@@ -26,6 +26,7 @@ mod ticks;
 mod wide;
 mod windows;
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 pub(crate) use double::{Double, mean, two_sum};
@@ -43,6 +44,8 @@ pub struct Sums {
     /// Whether all values are decimals, and on which grid.
     grid: OnceLock<Option<Grid>>,
     sums: OnceLock<ExactSums>,
+    /// How many windows were asked for.
+    asked: AtomicU32,
     real: bool,
 }
 
@@ -55,6 +58,13 @@ impl Sums {
     /// The windows of `values`; every call must pass the same values.
     pub fn of<'a>(&'a self, values: &'a [f64]) -> Windows<'a> {
         Windows { values, known: self }
+    }
+
+    /// Whether so many windows have been asked for, this one included, that prefix sums are worth their making. It changes no
+    /// bit of what they give.
+    fn is_swept(&self) -> bool {
+        const FEW: u32 = 4;
+        self.asked.fetch_add(1, Ordering::Relaxed) >= FEW
     }
 
     /// The prefix sums of `values`.
@@ -79,7 +89,13 @@ pub struct ExactSums {
 enum Numbers {
     /// Decimals of a known number of places, 8 bytes a value. Squares and weighted sums (16 bytes a value each) are made
     /// when a deviation or a weighted mean asks for them.
-    Decimal { ticks: Ticks, squares: OnceLock<Vec<i128>>, weighted: OnceLock<Vec<i128>> },
+    Decimal {
+        ticks: Ticks,
+        squares: OnceLock<Vec<i128>>,
+        weighted: OnceLock<Vec<i128>>,
+        /// Weighted sums that wrap around: the difference of two is right as long as the window's own sum fits.
+        wrapped: OnceLock<Vec<i64>>,
+    },
     /// Decimals in part, or too many ticks for 64 bits.
     Wide(Wide),
     /// Calculated values.
@@ -123,8 +139,8 @@ impl ExactSums {
             return Self::with(values, Numbers::Wide(Wide::new(finite(values))), is_finite(values));
         };
         let is_finite = ticks.grid.finite;
-        let (squares, weighted) = (OnceLock::new(), OnceLock::new());
-        Self::with(values, Numbers::Decimal { ticks, squares, weighted }, is_finite)
+        let (squares, weighted, wrapped) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self::with(values, Numbers::Decimal { ticks, squares, weighted, wrapped }, is_finite)
     }
 
     /// Prefix sums of `values` in double-double, even if they are decimals.
@@ -212,6 +228,22 @@ impl ExactSums {
     pub fn weighted_means(&self, window: usize) -> Vec<f64> {
         let weights = window as u128 * (window as u128 + 1) / 2;
         match &self.numbers {
+            Numbers::Decimal { ticks, wrapped, .. } if ticks.grid.holds_weighted(weights) => {
+                let wrapped = wrapped.get_or_init(|| {
+                    let weigh = |i: usize| (i as i64).wrapping_mul(ticks.tick(i));
+                    prefix(self.len, 0_i64, |sum, i| sum.wrapping_add(weigh(i)))
+                });
+                let denominator = (weights * u128::from(ticks.grid.scale())) as f64;
+                let plain = ticks.prefix.get(window..).unwrap_or_default().iter().zip(&ticks.prefix);
+                let heavy = wrapped.get(window..).unwrap_or_default().iter().zip(wrapped);
+                let sums =
+                    plain.zip(heavy).zip(-1_i64..).map(|(((to, from), (heavy_to, heavy_from)), before)| {
+                        // Value k of the window, at index from + k - 1, weighs k: its index less (from - 1).
+                        let plain = before.wrapping_mul(to - from);
+                        small_to_f64(heavy_to.wrapping_sub(*heavy_from).wrapping_sub(plain)) / denominator
+                    });
+                self.masked(window, sums)
+            }
             Numbers::Decimal { ticks, weighted, .. } => {
                 let weighted = weighted.get_or_init(|| {
                     prefix(self.len, 0, |sum, i| sum + i as i128 * i128::from(ticks.tick(i)))

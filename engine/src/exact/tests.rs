@@ -213,7 +213,7 @@ proptest! {
         }
         let expected = columns(&ExactSums::new(&values), window);
         let sums = Sums::default();
-        // The first of them checks the values, the others know.
+        // The first of them checks the values, some others know, the rest take prefix sums.
         for (first, expected) in expected.iter().enumerate() {
             let fresh = Sums::default();
             for sums in [&fresh, &sums] {

@@ -126,6 +126,12 @@ impl Grid {
         Some(grid)
     }
 
+    /// Whether sums of ticks with these weights, and what divides them, are exact as f64.
+    pub(super) fn holds_weighted(&self, weights: u128) -> bool {
+        u128::from(self.largest) * weights <= SMALL_TICKS as u128
+            && u128::from(self.scale()) * weights <= 1 << 53
+    }
+
     /// `10^places`.
     pub(super) fn scale(&self) -> u64 {
         10_u64.pow(self.places)

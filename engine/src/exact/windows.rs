@@ -151,8 +151,11 @@ impl Windows<'_> {
         })
     }
 
-    /// Sums of windows over `divisor`.
+    /// Sums of windows over `divisor`, unless prefix sums are better.
     fn quotients(&self, window: usize, divisor: usize) -> Option<Vec<f64>> {
+        if self.known.is_swept() {
+            return None;
+        }
         self.slid(window, |pass| {
             let divisor = Divisor::new(divisor as u128 * 10_u128.pow(pass.places))?;
             let multiply = pass.multiplies(&divisor, window as u128);
@@ -164,7 +167,11 @@ impl Windows<'_> {
         })
     }
 
+    /// Weighted means, unless prefix sums are better.
     fn weighted(&self, window: usize) -> Option<Vec<f64>> {
+        if self.known.is_swept() {
+            return None;
+        }
         self.slid(window, |pass| {
             let weights = window as u128 * (window as u128 + 1) / 2;
             let divisor = Divisor::new(weights * 10_u128.pow(pass.places))?;
