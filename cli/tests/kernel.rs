@@ -64,7 +64,7 @@ fn bad_choices_are_told_before_anything_is_read() {
     let folder = folder();
     let metrics = |value: Value| with(small(), "/spec/output/metrics", value);
     for (manifest, part) in [
-        (metrics(json!([])), "spec.output.metrics is an empty list"),
+        (metrics(json!([])), "spec.output.metrics: is an empty list"),
         (metrics(json!(["total_return", "sharp"])), "`sharp` is no metric: did you mean `sharpe`?"),
         (metrics(json!(["total_return", "total_return"])), "`total_return` is named twice: keep one"),
         (metrics(json!(["sharpe"])), "lacks `total_return`, which the leaderboard is sorted by"),

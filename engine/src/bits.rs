@@ -3,6 +3,23 @@
 /// Bars in a word.
 pub const WORD: usize = 64;
 
+/// Bit `i` of a word.
+pub(crate) const BIT: [u64; WORD] = {
+    let mut bits = [1; WORD];
+    let mut i = 1;
+    while i < WORD {
+        bits[i] = bits[i - 1] << 1;
+        i += 1;
+    }
+    bits
+};
+
+/// The union of the words in the lanes of a vector.
+#[inline(always)]
+pub(crate) fn union<S: pulp::Simd>(_: S, lanes: S::u64s) -> u64 {
+    pulp::bytemuck::cast_slice(std::slice::from_ref(&lanes)).iter().fold(0, |word, lane: &u64| word | lane)
+}
+
 /// A bitmap over bars. Bits beyond its length are 0.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Bits {

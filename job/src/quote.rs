@@ -99,6 +99,6 @@ mod tests {
             text.starts_with("2,000,000,000,000 trials (1,000,000,000,000 parameter sets x 2 symbols)"),
             "{text}"
         );
-        assert!(text.ends_with("4 years"), "{text}");
+        assert!(text.ends_with("2 years"), "{text}");
     }
 }

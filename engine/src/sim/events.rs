@@ -12,6 +12,8 @@
 
 use std::ops::Range;
 
+use pulp::Arch;
+
 use super::bar_loop::{BarLoop, Market};
 use super::signals::{Hear, Levels};
 use super::touch::Extremes;
@@ -74,6 +76,7 @@ pub(crate) struct Ground<'a> {
     /// Bars at whose close an entry may be heard; `None` is all.
     pub(crate) session: Option<&'a [u64]>,
     pub(crate) extremes: &'a Extremes,
+    pub(crate) arch: Arch,
 }
 
 /// A trial that is simulated block by block.
@@ -159,7 +162,7 @@ impl<'a> EventTrial<'a> {
         }
         let (adverse, favourable) = position.bracket.levels();
         let long = position.direction == Direction::Long;
-        ground.extremes.first_touch(ground.market.candles, t..until, long, adverse, favourable)
+        ground.extremes.first_touch(ground.market.candles, t..until, long, adverse, favourable, ground.arch)
     }
 
     /// Keeps in mind where `enter` was false in bars that are skipped.

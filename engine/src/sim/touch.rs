@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crate::bits::WORD;
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::bits::{BIT, WORD, union};
 use crate::candles::Candles;
 
 /// Lowest low and highest high of every 64 bars.
@@ -29,26 +31,60 @@ impl Extremes {
         long: bool,
         adverse: Option<f64>,
         favourable: Option<f64>,
+        arch: Arch,
     ) -> usize {
         let (below, above) = if long { (adverse, favourable) } else { (favourable, adverse) };
         if below.is_none() && above.is_none() {
             return bars.end;
         }
         let (below, above) = (below.unwrap_or(f64::NEG_INFINITY), above.unwrap_or(f64::INFINITY));
-        let (low, high) = (candles.low(), candles.high());
         let mut t = bars.start;
         while t < bars.end {
             let block = t / WORD;
-            let end = ((block + 1) * WORD).min(bars.end);
+            let start = block * WORD;
             if self.low[block] <= below || self.high[block] >= above {
-                let touched = |i: &usize| low[*i] <= below || high[*i] >= above;
-                if let Some(bar) = (t..end).find(touched) {
-                    return bar;
+                let end = (start + WORD).min(candles.len());
+                let (low, high) = (&candles.low()[start..end], &candles.high()[start..end]);
+                let touched = arch.dispatch(Touched { low, high, below, above }) >> (t - start);
+                if touched != 0 {
+                    return (t + touched.trailing_zeros() as usize).min(bars.end);
                 }
             }
-            t = end;
+            t = start + WORD;
         }
         bars.end
+    }
+}
+
+/// Which of up to 64 bars touch a level.
+struct Touched<'a> {
+    low: &'a [f64],
+    high: &'a [f64],
+    below: f64,
+    above: f64,
+}
+
+impl WithSimd for Touched<'_> {
+    type Output = u64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> u64 {
+        let ((lows, rest_low), (highs, rest_high)) = (S::as_simd_f64s(self.low), S::as_simd_f64s(self.high));
+        let (below, above) = (simd.splat_f64s(self.below), simd.splat_f64s(self.above));
+        let none = simd.splat_u64s(0);
+        let mut word = none;
+        for ((&low, &high), &bit) in lows.iter().zip(highs).zip(S::as_simd_u64s(&BIT).0) {
+            let touched = simd.or_m64s(
+                simd.less_than_or_equal_f64s(low, below),
+                simd.greater_than_or_equal_f64s(high, above),
+            );
+            word = simd.or_u64s(word, simd.select_u64s(touched, bit, none));
+        }
+        let whole = self.low.len() - rest_low.len();
+        let rest = rest_low.iter().zip(rest_high).enumerate().fold(0, |word, (i, (&low, &high))| {
+            word | u64::from(low <= self.below || high >= self.above) << (whole + i)
+        });
+        union(simd, word) | rest
     }
 }
 
@@ -64,4 +100,42 @@ fn of_blocks(values: &[f64], none: f64, before: impl Fn(f64, f64) -> bool) -> Ve
         lanes.iter().chain(rest).fold(none, |best, &value| first(value, best))
     };
     values.chunks(WORD).map(block).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::candles::RawCandles;
+    use crate::interval::Interval;
+
+    #[test]
+    fn the_first_touch_is_that_of_a_plain_search() {
+        let price = |i: usize| 100.0 + (i * i % 89) as f64;
+        let column = |away: f64| (0..200).map(|i| price(i) + away).collect::<Vec<f64>>();
+        let raw = RawCandles {
+            timestamp: (0..200).map(|i| i * crate::interval::DAY_MS).collect(),
+            open: column(0.0),
+            high: column(1.0),
+            low: column(-1.0),
+            close: column(0.0),
+            volume: vec![1.0; 200],
+        };
+        let candles = Candles::new(Interval::DAY, raw).unwrap();
+        let extremes = Extremes::new(&candles);
+        for arch in [Arch::new(), Arch::Scalar] {
+            for (below, above) in
+                [(Some(99.0), None), (None, Some(189.0)), (Some(100.0), Some(188.5)), (Some(1.0), None)]
+            {
+                for (from, to) in [(0, 200), (3, 190), (64, 130), (70, 71), (150, 200)] {
+                    let touched = |i: &usize| {
+                        below.is_some_and(|level| candles.low()[*i] <= level)
+                            || above.is_some_and(|level| candles.high()[*i] >= level)
+                    };
+                    let plain = (from..to).find(touched).unwrap_or(to);
+                    assert_eq!(extremes.first_touch(&candles, from..to, true, below, above, arch), plain);
+                    assert_eq!(extremes.first_touch(&candles, from..to, false, above, below, arch), plain);
+                }
+            }
+        }
+    }
 }

@@ -198,6 +198,7 @@ impl SymbolRun {
             market: self.market(),
             session: self.session_bits.as_ref().map(Bits::words),
             extremes: self.extremes(),
+            arch: self.arch,
         }
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 
 use super::formula::{Formulas, Operand, Step, StepId};
-use crate::bits::WORD;
+use crate::bits::{BIT, WORD, union};
 
 /// Words in a tile at most.
 pub(super) const WORDS: usize = 16;
@@ -255,17 +255,6 @@ impl<'a> Board<'a> {
     }
 }
 
-/// Bit `i` of a word.
-const BIT: [u64; WORD] = {
-    let mut bits = [1; WORD];
-    let mut i = 1;
-    while i < WORD {
-        bits[i] = bits[i - 1] << 1;
-        i += 1;
-    }
-    bits
-};
-
 /// Where `a < b`.
 #[inline(always)]
 fn less<S: Simd>(simd: S, a: &[f64; WORD], b: &[f64; WORD]) -> u64 {
@@ -273,11 +262,11 @@ fn less<S: Simd>(simd: S, a: &[f64; WORD], b: &[f64; WORD]) -> u64 {
     // A word is the union of 64 numbers that are one bit or none.
     let (bit, _) = S::as_simd_u64s(&BIT);
     let none = simd.splat_u64s(0);
-    let mut union = none;
+    let mut word = none;
     for ((&a, &b), &bit) in a.iter().zip(b).zip(bit) {
-        union = simd.or_u64s(union, simd.select_u64s(simd.less_than_f64s(a, b), bit, none));
+        word = simd.or_u64s(word, simd.select_u64s(simd.less_than_f64s(a, b), bit, none));
     }
-    pulp::bytemuck::cast_slice(std::slice::from_ref(&union)).iter().fold(0, |word, part: &u64| word | part)
+    union(simd, word)
 }
 
 /// The bits of the bars that do not fill a word.

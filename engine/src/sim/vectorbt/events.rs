@@ -54,7 +54,14 @@ impl VectorbtTrial {
             return until;
         }
         let (adverse, favourable) = stops.levels(position, &self.settings);
-        ground.extremes.first_touch(ground.market.candles, t..until, position > 0.0, adverse, favourable)
+        ground.extremes.first_touch(
+            ground.market.candles,
+            t..until,
+            position > 0.0,
+            adverse,
+            favourable,
+            ground.arch,
+        )
     }
 
     fn mark(&mut self, to: usize, close: &[f64], tape: &mut impl Tape) {
