@@ -129,6 +129,23 @@ proptest! {
     }
 }
 
+proptest! {
+    // Longer, so fewer.
+    #![proptest_config(ProptestConfig { cases: config().cases.div_ceil(4), ..config() })]
+
+    #[test]
+    fn the_event_kernel_equals_the_bar_loop_over_many_tiles((setup, candles) in case(1100..3000)) {
+        let (graph, plan, symbol) = prepared(&setup, &candles);
+        let plans = [plan];
+        let (outcome, events) = (symbol.outcome(&plans[0], &graph), symbol.trials(&plans, &graph));
+        let symbol = symbol.with_kernel(Kernel::BarLoop);
+        prop_assert!(outcome == symbol.outcome(&plans[0], &graph));
+        if let Some(difference) = differs(&events[0], &symbol.trials(&plans, &graph)[0]) {
+            prop_assert!(false, "{}", difference);
+        }
+    }
+}
+
 fn bits(results: &[TrialResult]) -> Vec<Vec<u64>> {
     let of = |result: &TrialResult| result.metrics.to_array().map(f64::to_bits).to_vec();
     results.iter().map(of).collect()
