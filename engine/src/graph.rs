@@ -13,6 +13,7 @@ mod compile;
 mod describe;
 mod evaluate;
 mod functions;
+mod known;
 mod resample;
 mod scalar;
 
@@ -23,11 +24,14 @@ pub use functions::{FUNCTIONS, FunctionInfo, is_function};
 pub use resample::{align, resample, resample_part};
 pub use scalar::{PositionState, Program};
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::hash::Hasher;
+use std::sync::LazyLock;
 
 use crate::expr::{BinaryOp, UnaryOp};
 use crate::indicators::{self, Indicator, Memory};
 use crate::interval::Interval;
+use known::{FastMap, Known, Mixer};
 
 /// Index of a node in its [`Graph`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -199,20 +203,11 @@ pub struct Node {
     pub depth: usize,
 }
 
-/// The identity of a node, for hash-consing.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Key {
-    op: (u8, u64, usize),
-    inputs: Vec<NodeId>,
-    params: Vec<u64>,
-    frame: Interval,
-}
-
 /// A hash-consed graph of expressions.
 #[derive(Debug, Default)]
 pub struct Graph {
     nodes: Vec<Node>,
-    known: HashMap<Key, NodeId>,
+    known: Known,
     /// Names of the columns beside the candle, by the place that [`Op::Column`] holds.
     columns: Vec<String>,
 }
@@ -248,34 +243,37 @@ impl Graph {
             self.columns.push(String::new());
         }
         name.clone_into(&mut self.columns[nth]);
-        self.add(Op::Column(nth), vec![], vec![], frame, Type::Number)
+        self.add(Op::Column(nth), &[], &[], frame, Type::Number)
     }
 
     /// Adds a node, or finds the equal one that exists.
     pub(crate) fn add(
         &mut self,
         op: Op,
-        inputs: Vec<NodeId>,
-        params: Vec<f64>,
+        inputs: &[NodeId],
+        params: &[f64],
         frame: Interval,
         ty: Type,
     ) -> NodeId {
-        let key = Key {
-            op: op_key(&op),
-            inputs: inputs.clone(),
-            params: params.iter().map(|p| p.to_bits()).collect(),
-            frame,
-        };
-        if let Some(&id) = self.known.get(&key) {
+        let key = op_key(&op);
+        let hash = hash_of(key, inputs, params, frame);
+        let found = self.known.find(hash, |id| {
+            let node = self.node(id);
+            op_key(&node.op) == key
+                && node.inputs == inputs
+                && node.params.iter().map(|p| p.to_bits()).eq(params.iter().map(|p| p.to_bits()))
+                && node.frame == frame
+        });
+        if let Some(id) = found {
             return id;
         }
         let below = |test: fn(&Node) -> bool| inputs.iter().any(|&input| test(self.node(input)));
-        let own_recursion = is_recursion(&op, &params, frame);
+        let own_recursion = is_recursion(&op, params, frame);
         let reach = if own_recursion || matches!(op, Op::Align) {
             0
         } else {
             let below = inputs.iter().map(|&input| self.node(input)).filter(|node| node.recursive);
-            let (lookback, _) = own_history(&op, &params, frame);
+            let (lookback, _) = own_history(&op, params, frame);
             below.map(|node| node.reach.saturating_add(lookback)).max().unwrap_or(0)
         };
         let node = Node {
@@ -284,14 +282,14 @@ impl Graph {
             reach,
             depth: 1 + inputs.iter().map(|&input| self.node(input).depth).max().unwrap_or(0),
             op,
-            inputs,
-            params,
+            inputs: inputs.to_vec(),
+            params: params.to_vec(),
             frame,
             ty,
         };
         let id = NodeId(self.nodes.len() as u32);
         self.nodes.push(node);
-        self.known.insert(key, id);
+        self.known.insert(hash, id);
         id
     }
 
@@ -436,8 +434,21 @@ fn op_key(op: &Op) -> (u8, u64, usize) {
     }
 }
 
+fn hash_of((kind, bits, of): (u8, u64, usize), inputs: &[NodeId], params: &[f64], frame: Interval) -> u64 {
+    let mut mixer = Mixer::default();
+    // Of what an operation holds one of the two is zero.
+    mixer.write_u64(u64::from(kind) << 56 ^ bits ^ of as u64);
+    mixer.write_i64(frame.millis());
+    inputs.iter().for_each(|input| mixer.write_u32(input.0));
+    params.iter().for_each(|param| mixer.write_u64(param.to_bits()));
+    mixer.finish()
+}
+
 /// Finds an indicator under a profile: profile `vectorbt` puts its own averages in the place of ours.
 pub(crate) fn indicator(name: &str, vectorbt: bool) -> Option<&'static Indicator> {
+    // Every call of every trial asks for its indicator, of which there are some two hundred.
+    static OURS: LazyLock<FastMap<&'static str, &'static Indicator>> =
+        LazyLock::new(|| indicators::all().map(|indicator| (indicator.name, indicator)).collect());
     let replaced = indicators::VECTORBT.iter().find(|indicator| vectorbt && indicator.name == name);
-    replaced.copied().or_else(|| indicators::find(name))
+    replaced.copied().or_else(|| OURS.get(name).copied())
 }

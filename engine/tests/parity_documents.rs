@@ -174,7 +174,7 @@ fn documents_equal_vectorbt() -> Result<()> {
         let (parsed, parameters) = strategy(run)?;
         let plan = TrialPlan::compile(&parsed, &parameters, candles.interval(), true, &mut graph)
             .map_err(|errors| anyhow::anyhow!("{}: {errors:?}", run["id"]))?;
-        ensure!(plan.used.len() == parameters.len(), "{}: unused parameters", run["id"]);
+        ensure!(parsed.used().len() == parameters.len(), "{}: unused parameters", run["id"]);
         if run["signals"][0] == "sma_cross" {
             windows.extend([index(&run["signals"][1])?, index(&run["signals"][2])?]);
         }

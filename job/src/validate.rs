@@ -198,35 +198,27 @@ impl Job {
         let trials = self.grid.len();
         let chunks: Vec<_> =
             (0..trials).step_by(CHUNK).map(|start| start..(start + CHUNK).min(trials)).collect();
-        let checked: Vec<(BTreeMap<String, TrialsError>, BTreeSet<String>)> = chunks
+        let checked: Vec<BTreeMap<String, TrialsError>> = chunks
             .into_par_iter()
             .map(|chunk| {
                 let mut graph = Graph::new();
                 let mut errors: BTreeMap<String, TrialsError> = BTreeMap::new();
-                let mut used = BTreeSet::new();
                 for trial in chunk {
-                    match self.compile(trial, base, &mut graph) {
-                        Ok(plan) => used.extend(plan.used),
-                        Err(found) => {
-                            // A block that two expressions use fails in both.
-                            let found = found.into_iter().rev().map(field_error);
-                            let found: BTreeMap<_, _> =
-                                found.map(|error| (error.path.clone(), error)).collect();
-                            for error in found.into_values() {
-                                let error = TrialsError { error, first: trial, trials: 1 };
-                                error.join(&mut errors);
-                            }
-                        }
+                    let Err(found) = self.compile(trial, base, &mut graph) else { continue };
+                    // A block that two expressions use fails in both.
+                    let found = found.into_iter().rev().map(field_error);
+                    let found: BTreeMap<_, _> = found.map(|error| (error.path.clone(), error)).collect();
+                    for error in found.into_values() {
+                        let error = TrialsError { error, first: trial, trials: 1 };
+                        error.join(&mut errors);
                     }
                 }
-                (errors, used)
+                errors
             })
             .collect();
         let mut errors: BTreeMap<String, TrialsError> = BTreeMap::new();
-        let mut used = BTreeSet::new();
-        for (found, names) in checked {
+        for found in checked {
             found.into_values().for_each(|error| error.join(&mut errors));
-            used.extend(names);
         }
         // Blocks that nothing uses are compiled once: their parameters are not used either.
         let blocks =
@@ -237,6 +229,7 @@ impl Job {
         }
         let mut errors: Vec<FieldError> = errors.into_values().map(|error| self.of_trials(error)).collect();
         if errors.is_empty() {
+            let used = self.strategy.used();
             for name in self.spec.strategy.parameters.keys().filter(|name| !used.contains(*name)) {
                 let path = format!("spec.strategy.parameters.{name}");
                 errors.push(FieldError::new(

@@ -1,11 +1,13 @@
 //! Expressions to graph nodes: names, types, windows and frames are checked here, with the position in the text.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
+use std::fmt;
 
 use super::functions::{self, arithmetic, compare, logic};
 use super::{CandleField, Graph, NodeId, Op, Type};
 use crate::expr::{BinaryOp, Expr, ExprError, Kind, UnaryOp, nearest};
 use crate::graph::columns::TRUE;
+use crate::graph::known::FastMap;
 use crate::indicators::Indicator;
 use crate::interval::Interval;
 
@@ -35,13 +37,12 @@ const MAX_WINDOW: f64 = 1_000_000.0;
 /// The deepest nesting of nodes, named blocks expanded; evaluation recurses this deep.
 const MAX_NODE_DEPTH: usize = 400;
 
-/// Compiles expressions of one trial into a shared graph, and notes which names they use.
+/// Compiles expressions of one trial into a shared graph.
 #[derive(Debug)]
 pub struct Compiler<'a> {
     graph: &'a mut Graph,
     scope: Scope<'a>,
-    blocks: HashMap<(String, Interval), Compiled>,
-    used: BTreeSet<String>,
+    blocks: FastMap<(&'a str, Interval), Compiled>,
 }
 
 /// What an expression compiled to.
@@ -73,12 +74,7 @@ impl Place<'_> {
 impl<'a> Compiler<'a> {
     /// A compiler into `graph`.
     pub fn new(graph: &'a mut Graph, scope: Scope<'a>) -> Self {
-        Self { graph, scope, blocks: HashMap::new(), used: BTreeSet::new() }
-    }
-
-    /// Names of the parameters and blocks used so far.
-    pub fn used(&self) -> &BTreeSet<String> {
-        &self.used
+        Self { graph, scope, blocks: FastMap::default() }
     }
 
     /// The graph compiled into.
@@ -99,7 +95,19 @@ impl<'a> Compiler<'a> {
     ) -> Result<NodeId, ExprError> {
         let place = Place { text, block: None, frame: self.scope.base, position, depth: 0 };
         let node = self.node(expr, place)?;
-        self.expect(node, ty, expr.at, place, "the expression")?;
+        self.expect(node, ty, expr.at, place, format_args!("the expression"))?;
+        Ok(node)
+    }
+
+    /// Compiles the call of a function that gives a number, without an expression that says so; its errors have no text.
+    ///
+    /// # Errors
+    /// As [`Compiler::compile`].
+    pub(crate) fn compile_call(&mut self, name: &str, args: &[Expr]) -> Result<NodeId, ExprError> {
+        let place = Place { text: "", block: None, frame: self.scope.base, position: false, depth: 1 };
+        let compiled = self.call(name, args, 0, place)?;
+        let node = self.one(compiled, 0, place)?;
+        self.expect(node, Type::Number, 0, place, format_args!("the expression"))?;
         Ok(node)
     }
 
@@ -153,21 +161,25 @@ impl<'a> Compiler<'a> {
     }
 
     fn node(&mut self, expr: &Expr, place: Place<'_>) -> Result<NodeId, ExprError> {
-        let node = match self.expr(expr, place)? {
+        let compiled = self.expr(expr, place)?;
+        self.one(compiled, expr.at, place)
+    }
+
+    /// The node of what was compiled, the first output where there are several.
+    fn one(&mut self, compiled: Compiled, at: usize, place: Place<'_>) -> Result<NodeId, ExprError> {
+        let node = match compiled {
             Compiled::One(node) => node,
             Compiled::Many { node, frames, .. } => self.output(node, 0, &frames),
         };
         if self.graph.node(node).depth > MAX_NODE_DEPTH {
-            return Err(
-                place.error(expr.at, format!("named blocks nest deeper than {MAX_NODE_DEPTH} operations"))
-            );
+            return Err(place.error(at, format!("named blocks nest deeper than {MAX_NODE_DEPTH} operations")));
         }
         Ok(node)
     }
 
     fn output(&mut self, node: NodeId, k: usize, frames: &[Interval]) -> NodeId {
         let frame = self.graph.node(node).frame;
-        let mut out = self.graph.add(Op::Output(k), vec![node], vec![], frame, Type::Number);
+        let mut out = self.graph.add(Op::Output(k), &[node], &[], frame, Type::Number);
         for &frame in frames {
             out = self.align(out, frame);
         }
@@ -180,7 +192,7 @@ impl<'a> Compiler<'a> {
             return node;
         }
         let ty = inner.ty;
-        self.graph.add(Op::Align, vec![node], vec![], frame, ty)
+        self.graph.add(Op::Align, &[node], &[], frame, ty)
     }
 
     fn expect(
@@ -189,7 +201,7 @@ impl<'a> Compiler<'a> {
         ty: Type,
         at: usize,
         place: Place<'_>,
-        what: &str,
+        what: fmt::Arguments<'_>,
     ) -> Result<(), ExprError> {
         let found = self.graph.node(node).ty;
         if found == ty {
@@ -198,7 +210,13 @@ impl<'a> Compiler<'a> {
         Err(place.error(at, format!("{what} must be {}, but this is {}", ty.name(), found.name())))
     }
 
-    fn typed(&mut self, expr: &Expr, ty: Type, place: Place<'_>, what: &str) -> Result<NodeId, ExprError> {
+    fn typed(
+        &mut self,
+        expr: &Expr,
+        ty: Type,
+        place: Place<'_>,
+        what: fmt::Arguments<'_>,
+    ) -> Result<NodeId, ExprError> {
         let node = self.node(expr, place)?;
         self.expect(node, ty, expr.at, place, what)?;
         Ok(node)
@@ -233,25 +251,25 @@ impl<'a> Compiler<'a> {
     fn number(&mut self, value: f64) -> NodeId {
         // One zero: -0.0 and 0.0 are the same constant.
         let value = if value == 0.0 { 0.0 } else { value };
-        self.graph.add(Op::Number(value), vec![], vec![], self.scope.base, Type::Number)
+        self.graph.add(Op::Number(value), &[], &[], self.scope.base, Type::Number)
     }
 
     fn flag(&mut self, flag: bool) -> NodeId {
-        self.graph.add(Op::Flag(flag), vec![], vec![], self.scope.base, Type::Bool)
+        self.graph.add(Op::Flag(flag), &[], &[], self.scope.base, Type::Bool)
     }
 
     fn candle(&mut self, field: CandleField, frame: Interval) -> NodeId {
-        self.graph.add(Op::Candle(field), vec![], vec![], frame, Type::Number)
+        self.graph.add(Op::Candle(field), &[], &[], frame, Type::Number)
     }
 
     fn name(&mut self, name: &str, at: usize, place: Place<'_>) -> Result<Compiled, ExprError> {
         use CandleField::{Close, High, Low, Open, Volume};
         if let Some(&value) = self.scope.parameters.get(name) {
-            self.used.insert(name.to_owned());
             return Ok(Compiled::One(self.number(value)));
         }
-        if self.scope.define.contains_key(name) {
-            return self.block(name, at, place);
+        let define = self.scope.define;
+        if let Some((name, block)) = define.get_key_value(name) {
+            return self.block(name, block, at, place);
         }
         if let Some(nth) = self.scope.columns.iter().position(|column| column == name) {
             return Ok(Compiled::One(self.graph.add_column(nth, name, place.frame)));
@@ -271,12 +289,12 @@ impl<'a> Compiler<'a> {
         for &field in &fields[1..] {
             let next = self.candle(field, place.frame);
             let op = Op::Binary(BinaryOp::Add);
-            sum = self.graph.add(op, vec![sum, next], vec![], place.frame, Type::Number);
+            sum = self.graph.add(op, &[sum, next], &[], place.frame, Type::Number);
         }
         if fields.len() > 1 {
             let count = self.number(fields.len() as f64);
             let op = Op::Binary(BinaryOp::Divide);
-            sum = self.graph.add(op, vec![sum, count], vec![], place.frame, Type::Number);
+            sum = self.graph.add(op, &[sum, count], &[], place.frame, Type::Number);
         }
         Ok(Compiled::One(sum))
     }
@@ -297,14 +315,17 @@ impl<'a> Compiler<'a> {
     }
 
     /// A named block, compiled in the frame in which it is used. A block cannot use itself: the depth limit ends that.
-    fn block(&mut self, name: &str, at: usize, place: Place<'_>) -> Result<Compiled, ExprError> {
-        self.used.insert(name.to_owned());
-        let key = (name.to_owned(), place.frame);
+    fn block(
+        &mut self,
+        name: &'a str,
+        (text, expr): &'a (String, Expr),
+        at: usize,
+        place: Place<'_>,
+    ) -> Result<Compiled, ExprError> {
+        let key = (name, place.frame);
         let compiled = match self.blocks.get(&key) {
             Some(compiled) => compiled.clone(),
             None => {
-                let define = self.scope.define;
-                let (text, expr) = &define[name];
                 if place.block == Some(name) {
                     return Err(place.error(at, format!("`{name}` is defined by itself")));
                 }
@@ -353,7 +374,7 @@ impl<'a> Compiler<'a> {
 
     fn index(&mut self, of: &Expr, by: &Expr, place: Place<'_>) -> Result<NodeId, ExprError> {
         let inner = self.node(of, place)?;
-        let by_node = self.typed(by, Type::Number, place, "the look-back")?;
+        let by_node = self.typed(by, Type::Number, place, format_args!("the look-back"))?;
         let Some(k) = self.graph.constant(by_node) else {
             return Err(place.error(by.at, "the look-back must be a constant number of bars"));
         };
@@ -373,19 +394,19 @@ impl<'a> Compiler<'a> {
             return Ok(inner);
         }
         let ty = self.graph.node(inner).ty;
-        Ok(self.graph.add(Op::Shift(k as usize), vec![inner], vec![], place.frame, ty))
+        Ok(self.graph.add(Op::Shift(k as usize), &[inner], &[], place.frame, ty))
     }
 
     fn unary(&mut self, op: UnaryOp, of: &Expr, place: Place<'_>) -> Result<NodeId, ExprError> {
-        let (ty, what) = match op {
-            UnaryOp::Negate => (Type::Number, "the operand of `-`"),
-            UnaryOp::Not => (Type::Bool, "the operand of `!`"),
+        let (ty, sign) = match op {
+            UnaryOp::Negate => (Type::Number, '-'),
+            UnaryOp::Not => (Type::Bool, '!'),
         };
-        let inner = self.typed(of, ty, place, what)?;
+        let inner = self.typed(of, ty, place, format_args!("the operand of `{sign}`"))?;
         match (op, self.graph.constant(inner)) {
             (UnaryOp::Negate, Some(value)) => Ok(self.number(-value)),
             (UnaryOp::Not, Some(value)) => Ok(self.flag(value == 0.0)),
-            _ => Ok(self.graph.add(Op::Unary(op), vec![inner], vec![], place.frame, ty)),
+            _ => Ok(self.graph.add(Op::Unary(op), &[inner], &[], place.frame, ty)),
         }
     }
 
@@ -404,8 +425,8 @@ impl<'a> Compiler<'a> {
             BinaryOp::Equal | BinaryOp::NotEqual if kinds.0 == Type::Bool => Type::Bool,
             _ => Type::Number,
         };
-        self.expect(a, operand, left.at, place, &format!("the left side of `{sign}`"))?;
-        self.expect(b, operand, right.at, place, &format!("the right side of `{sign}`"))?;
+        self.expect(a, operand, left.at, place, format_args!("the left side of `{sign}`"))?;
+        self.expect(b, operand, right.at, place, format_args!("the right side of `{sign}`"))?;
         let arithmetic_op = matches!(
             op,
             BinaryOp::Add | BinaryOp::Subtract | BinaryOp::Multiply | BinaryOp::Divide | BinaryOp::Remainder
@@ -422,7 +443,7 @@ impl<'a> Compiler<'a> {
             return Ok(self.flag(flag == TRUE));
         }
         let ty = if arithmetic_op { Type::Number } else { Type::Bool };
-        Ok(self.graph.add(Op::Binary(op), vec![a, b], vec![], place.frame, ty))
+        Ok(self.graph.add(Op::Binary(op), &[a, b], &[], place.frame, ty))
     }
 
     fn choose(
@@ -432,13 +453,13 @@ impl<'a> Compiler<'a> {
         no: &Expr,
         place: Place<'_>,
     ) -> Result<NodeId, ExprError> {
-        let test = self.typed(condition, Type::Bool, place, "the condition of `? :`")?;
+        let test = self.typed(condition, Type::Bool, place, format_args!("the condition of `? :`"))?;
         let a = self.node(yes, place)?;
         let ty = self.graph.node(a).ty;
-        let b = self.typed(no, ty, place, "the second choice of `? :`")?;
+        let b = self.typed(no, ty, place, format_args!("the second choice of `? :`"))?;
         match self.graph.constant(test) {
             Some(value) => Ok(if value == 1.0 { a } else { b }),
-            None => Ok(self.graph.add(Op::Choose, vec![test, a, b], vec![], place.frame, ty)),
+            None => Ok(self.graph.add(Op::Choose, &[test, a, b], &[], place.frame, ty)),
         }
     }
 }

@@ -34,7 +34,8 @@ impl StrategyError {
 pub struct ParsedStrategy {
     strategy: Strategy,
     define: BTreeMap<String, (String, Expr)>,
-    formulas: BTreeMap<String, (String, Expr)>,
+    formulas: BTreeMap<&'static str, (String, Expr)>,
+    used: BTreeSet<String>,
     columns: Vec<String>,
 }
 
@@ -81,7 +82,7 @@ impl ParsedStrategy {
                 Ok(expr) => {
                     formulas.insert(path, (formula.0.clone(), expr));
                 }
-                Err(error) => errors.push(StrategyError::of(&path, &error)),
+                Err(error) => errors.push(StrategyError::of(path, &error)),
             }
         }
         if let Some(session) = &strategy.session
@@ -90,7 +91,8 @@ impl ParsedStrategy {
             errors.extend(found.into_iter().map(|error| StrategyError::new("session", error.to_string())));
         }
         if errors.is_empty() {
-            Ok(Self { strategy, define, formulas, columns: Vec::new() })
+            let used = used(&define, formulas.values().map(|(_, expr)| expr), &strategy.parameters);
+            Ok(Self { strategy, define, formulas, used, columns: Vec::new() })
         } else {
             Err(errors)
         }
@@ -139,56 +141,123 @@ impl ParsedStrategy {
         &self.define
     }
 
+    /// Names of the parameters and blocks that its expressions use, directly or through blocks.
+    pub fn used(&self) -> &BTreeSet<String> {
+        &self.used
+    }
+
     /// The text and the parsed expression of a field.
     pub(super) fn formula(&self, path: &str) -> Option<&(String, Expr)> {
         self.formulas.get(path)
     }
 }
 
+/// Field paths of a side: text that every trial would put together anew, and hardly any needs.
+pub(super) struct SidePaths {
+    pub(super) enter: &'static str,
+    pub(super) exit: &'static str,
+    pub(super) price: &'static str,
+    pub(super) bars: &'static str,
+}
+
+pub(super) const LONG: SidePaths =
+    SidePaths { enter: "long.enter", exit: "long.exit", price: "long.order.price", bars: "long.order.bars" };
+pub(super) const SHORT: SidePaths = SidePaths {
+    enter: "short.enter",
+    exit: "short.exit",
+    price: "short.order.price",
+    bars: "short.order.bars",
+};
+
+/// Field paths of a distance.
+pub(super) struct DistancePaths {
+    pub(super) fraction: &'static str,
+    pub(super) percent: &'static str,
+    pub(super) price: &'static str,
+    pub(super) atr: &'static str,
+    pub(super) period: &'static str,
+}
+
+pub(super) const STOP_LOSS: DistancePaths = DistancePaths {
+    fraction: "risk.stopLoss",
+    percent: "risk.stopLoss.percent",
+    price: "risk.stopLoss.price",
+    atr: "risk.stopLoss.atr",
+    period: "risk.stopLoss.period",
+};
+pub(super) const TAKE_PROFIT: DistancePaths = DistancePaths {
+    fraction: "risk.takeProfit",
+    percent: "risk.takeProfit.percent",
+    price: "risk.takeProfit.price",
+    atr: "risk.takeProfit.atr",
+    period: "risk.takeProfit.period",
+};
+
 /// Every expression of the document outside `define`, with its field path.
-fn formulas_of(strategy: &Strategy) -> Vec<(String, &Formula)> {
+fn formulas_of(strategy: &Strategy) -> Vec<(&'static str, &Formula)> {
     let mut out = Vec::new();
-    for (name, side) in [("long", &strategy.long), ("short", &strategy.short)] {
+    for (paths, side) in [(LONG, &strategy.long), (SHORT, &strategy.short)] {
         let Some(Side { enter, exit, order }) = side else { continue };
-        out.push((format!("{name}.enter"), enter));
-        out.extend(exit.iter().map(|exit| (format!("{name}.exit"), exit)));
+        out.push((paths.enter, enter));
+        out.extend(exit.iter().map(|exit| (paths.exit, exit)));
         if let Order::Limit { price, bars } | Order::Stop { price, bars } = order {
-            out.push((format!("{name}.order.price"), price));
-            out.push((format!("{name}.order.bars"), bars));
+            out.push((paths.price, price));
+            out.push((paths.bars, bars));
         }
     }
     let risk = &strategy.risk;
-    for (name, distance) in [("stopLoss", &risk.stop_loss), ("takeProfit", &risk.take_profit)] {
+    for (paths, distance) in [(STOP_LOSS, &risk.stop_loss), (TAKE_PROFIT, &risk.take_profit)] {
         match distance {
-            Some(Distance::Fraction(formula)) => out.push((format!("risk.{name}"), formula)),
-            Some(Distance::Percent(formula)) => out.push((format!("risk.{name}.percent"), formula)),
-            Some(Distance::Price(formula)) => out.push((format!("risk.{name}.price"), formula)),
+            Some(Distance::Fraction(formula)) => out.push((paths.fraction, formula)),
+            Some(Distance::Percent(formula)) => out.push((paths.percent, formula)),
+            Some(Distance::Price(formula)) => out.push((paths.price, formula)),
             Some(Distance::Atr { multiple, period }) => {
-                out.push((format!("risk.{name}.atr"), multiple));
-                out.push((format!("risk.{name}.period"), period));
+                out.push((paths.atr, multiple));
+                out.push((paths.period, period));
             }
             None => {}
         }
     }
     match risk.trail.as_ref().map(|trail| &trail.distance) {
-        Some(TrailBy::Percent { percent }) => out.push(("risk.trail.percent".to_owned(), percent)),
+        Some(TrailBy::Percent { percent }) => out.push(("risk.trail.percent", percent)),
         Some(TrailBy::Atr { multiple, period }) => {
-            out.push(("risk.trail.atr".to_owned(), multiple));
-            out.push(("risk.trail.period".to_owned(), period));
+            out.push(("risk.trail.atr", multiple));
+            out.push(("risk.trail.period", period));
         }
         None => {}
     }
-    out.extend(risk.break_even.iter().map(|b| ("risk.breakEven.at".to_owned(), &b.at)));
-    out.extend(risk.max_bars.iter().map(|f| ("risk.maxBars".to_owned(), f)));
-    out.extend(risk.cooldown_bars.iter().map(|f| ("risk.cooldownBars".to_owned(), f)));
+    out.extend(risk.break_even.iter().map(|b| ("risk.breakEven.at", &b.at)));
+    out.extend(risk.max_bars.iter().map(|f| ("risk.maxBars", f)));
+    out.extend(risk.cooldown_bars.iter().map(|f| ("risk.cooldownBars", f)));
     match &strategy.size {
         Size::AllIn => {}
-        Size::EquityPercent(f) => out.push(("size.equityPercent".to_owned(), f)),
-        Size::Quote(f) => out.push(("size.quote".to_owned(), f)),
-        Size::Base(f) => out.push(("size.base".to_owned(), f)),
-        Size::RiskPercent(f) => out.push(("size.riskPercent".to_owned(), f)),
+        Size::EquityPercent(f) => out.push(("size.equityPercent", f)),
+        Size::Quote(f) => out.push(("size.quote", f)),
+        Size::Base(f) => out.push(("size.base", f)),
+        Size::RiskPercent(f) => out.push(("size.riskPercent", f)),
     }
     out
+}
+
+/// The parameters and blocks that expressions use; every trial uses the same.
+fn used<'e>(
+    define: &'e BTreeMap<String, (String, Expr)>,
+    exprs: impl Iterator<Item = &'e Expr>,
+    parameters: &BTreeMap<String, f64>,
+) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    let mut open: Vec<&Expr> = exprs.collect();
+    while let Some(expr) = open.pop() {
+        let mut names = BTreeSet::new();
+        collect_names(expr, &mut names);
+        for name in names {
+            let block = define.get(name);
+            if (block.is_some() || parameters.contains_key(name)) && used.insert(name.to_owned()) {
+                open.extend(block.map(|(_, expr)| expr));
+            }
+        }
+    }
+    used
 }
 
 fn check_name(path: &str, name: &str, errors: &mut Vec<StrategyError>) {

@@ -1,10 +1,13 @@
 //! One trial of a sweep: parameters bound, expressions compiled, numbers checked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::fmt;
 
-use super::parsed::{ParsedStrategy, StrategyError};
+use super::parsed::{
+    DistancePaths, LONG, ParsedStrategy, SHORT, STOP_LOSS, SidePaths, StrategyError, TAKE_PROFIT,
+};
 use super::{Order, Reentry, SameBar, TrailBy, TrailUpdate};
-use crate::expr::{Expr, Kind};
+use crate::expr::{Expr, ExprError, Kind};
 use crate::graph::{Compiler, Graph, NodeId, Scope, Type};
 use crate::interval::Interval;
 
@@ -113,8 +116,6 @@ pub struct TrialPlan {
     pub risk: RiskPlan,
     /// Position size.
     pub size: Size,
-    /// Names of the parameters and blocks that the trial used.
-    pub used: BTreeSet<String>,
 }
 
 impl TrialPlan {
@@ -132,14 +133,12 @@ impl TrialPlan {
         let scope = Scope { parameters, define: parsed.define(), columns: parsed.columns(), base, vectorbt };
         let mut plan = Planner { parsed, compiler: Compiler::new(graph, scope), errors: Vec::new() };
         let strategy = parsed.strategy();
-        let long =
-            strategy.long.as_ref().and_then(|side| plan.side("long", &side.order, side.exit.is_some()));
+        let long = strategy.long.as_ref().and_then(|side| plan.side(&LONG, &side.order, side.exit.is_some()));
         let short =
-            strategy.short.as_ref().and_then(|side| plan.side("short", &side.order, side.exit.is_some()));
+            strategy.short.as_ref().and_then(|side| plan.side(&SHORT, &side.order, side.exit.is_some()));
         let risk = plan.risk();
         let size = plan.size(strategy.risk.stop_loss.is_some() || strategy.risk.trail.is_some());
-        let used = plan.compiler.used().clone();
-        if plan.errors.is_empty() { Ok(Self { long, short, risk, size, used }) } else { Err(plan.errors) }
+        if plan.errors.is_empty() { Ok(Self { long, short, risk, size }) } else { Err(plan.errors) }
     }
 
     /// Compiles the blocks that no expression uses, which [`TrialPlan::compile`] does not look at: a block with an error
@@ -195,14 +194,9 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// The text and the parsed expression of a field that exists.
-    fn field(&self, path: &str) -> Option<(String, Expr)> {
-        self.parsed.formula(path).cloned()
-    }
-
     fn node(&mut self, path: &str, ty: Type, position: bool) -> Option<NodeId> {
-        let (text, expr) = self.field(path)?;
-        match self.compiler.compile(&text, &expr, ty, position) {
+        let (text, expr) = self.parsed.formula(path)?;
+        match self.compiler.compile(text, expr, ty, position) {
             Ok(node) => Some(node),
             Err(error) => {
                 self.errors.push(StrategyError::of(path, &error));
@@ -212,9 +206,9 @@ impl Planner<'_> {
     }
 
     /// A constant within `check`, whose message says what is wanted.
-    fn number(&mut self, path: &str, wanted: &str, check: impl Fn(f64) -> bool) -> Option<f64> {
-        let (text, expr) = self.field(path)?;
-        match self.compiler.constant(&text, &expr) {
+    fn number(&mut self, path: &str, wanted: fmt::Arguments<'_>, check: impl Fn(f64) -> bool) -> Option<f64> {
+        let (text, expr) = self.parsed.formula(path)?;
+        match self.compiler.constant(text, expr) {
             Ok(value) if check(value) => Some(value),
             Ok(value) => {
                 self.errors.push(StrategyError::new(path, format!("{value} is out of range: {wanted}")));
@@ -228,15 +222,19 @@ impl Planner<'_> {
     }
 
     fn bars(&mut self, path: &str, least: f64) -> Option<usize> {
-        let wanted = format!("a whole number of bars, at least {least} and at most 1000000");
-        self.number(path, &wanted, |v| v >= least && v <= 1e6 && v.fract() == 0.0).map(|v| v as usize)
+        let wanted = format_args!("a whole number of bars, at least {least} and at most 1000000");
+        self.number(path, wanted, |v| v >= least && v <= 1e6 && v.fract() == 0.0).map(|v| v as usize)
     }
 
-    fn side(&mut self, name: &str, order: &Order, has_exit: bool) -> Option<SidePlan> {
-        let enter = self.node(&format!("{name}.enter"), Type::Bool, false);
-        let exit = if has_exit { self.node(&format!("{name}.exit"), Type::Bool, true) } else { None };
-        let price = self.node(&format!("{name}.order.price"), Type::Number, false);
-        let bars = self.bars(&format!("{name}.order.bars"), 1.0);
+    fn multiple(&mut self, path: &str) -> Option<f64> {
+        self.number(path, format_args!("a multiple above 0"), |v| v > 0.0 && v.is_finite())
+    }
+
+    fn side(&mut self, paths: &SidePaths, order: &Order, has_exit: bool) -> Option<SidePlan> {
+        let enter = self.node(paths.enter, Type::Bool, false);
+        let exit = if has_exit { self.node(paths.exit, Type::Bool, true) } else { None };
+        let price = self.node(paths.price, Type::Number, false);
+        let bars = self.bars(paths.bars, 1.0);
         let entry = match order {
             Order::Market => Entry::Market,
             Order::Limit { .. } => Entry::Limit(price?, bars?),
@@ -245,15 +243,14 @@ impl Planner<'_> {
         Some(SidePlan { enter: enter?, exit, entry })
     }
 
-    fn distance(&mut self, name: &str, wanted: &str, check: fn(f64) -> bool) -> Option<Distance> {
-        let path = format!("risk.{name}");
-        let fraction = self.number(&path, &format!("a fraction of the entry price {wanted}"), check);
-        let percent_wanted = format!("a percentage whose fraction is {wanted}");
-        let percent = self.number(&format!("{path}.percent"), &percent_wanted, |v| check(v / 100.0));
-        let price = self.node(&format!("{path}.price"), Type::Number, true);
-        let multiple =
-            self.number(&format!("{path}.atr"), "a multiple above 0", |v| v > 0.0 && v.is_finite());
-        let atr = self.atr(&path);
+    fn distance(&mut self, paths: &DistancePaths, wanted: &str, check: fn(f64) -> bool) -> Option<Distance> {
+        let fraction_wanted = format_args!("a fraction of the entry price {wanted}");
+        let fraction = self.number(paths.fraction, fraction_wanted, check);
+        let percent_wanted = format_args!("a percentage whose fraction is {wanted}");
+        let percent = self.number(paths.percent, percent_wanted, |v| check(v / 100.0));
+        let price = self.node(paths.price, Type::Number, true);
+        let multiple = self.multiple(paths.atr);
+        let atr = self.atr(paths.period);
         fraction
             .or(percent.map(|p| p / 100.0))
             .map(Distance::Fraction)
@@ -261,16 +258,15 @@ impl Planner<'_> {
             .or(multiple.zip(atr).map(|(multiple, atr)| Distance::Atr(multiple, atr)))
     }
 
-    /// The ATR over the `period` of a field, if it has one.
+    /// The ATR over the period of a field, if it has one.
     fn atr(&mut self, path: &str) -> Option<NodeId> {
-        let period_path = format!("{path}.period");
-        let period = self.bars(&period_path, 1.0)?;
-        let argument = Expr { kind: Kind::Number(period as f64), at: 0 };
-        let call = Expr { kind: Kind::Call { name: "atr".to_owned(), args: vec![argument] }, at: 0 };
-        match self.compiler.compile(&format!("atr({period})"), &call, Type::Number, false) {
+        let period = self.bars(path, 1.0)?;
+        let argument = [Expr { kind: Kind::Number(period as f64), at: 0 }];
+        match self.compiler.compile_call("atr", &argument) {
             Ok(node) => Some(node),
             Err(error) => {
-                self.errors.push(StrategyError::of(&period_path, &error));
+                let error = ExprError { text: format!("atr({period})"), ..error };
+                self.errors.push(StrategyError::of(path, &error));
                 None
             }
         }
@@ -278,31 +274,30 @@ impl Planner<'_> {
 
     fn risk(&mut self) -> RiskPlan {
         let risk = &self.parsed.strategy().risk;
-        let stop_loss = self.distance("stopLoss", "in (0, 1)", |v| v > 0.0 && v < 1.0);
-        let take_profit = self.distance("takeProfit", "above 0", |v| v > 0.0 && v.is_finite());
+        let stop_loss = self.distance(&STOP_LOSS, "in (0, 1)", |v| v > 0.0 && v < 1.0);
+        let take_profit = self.distance(&TAKE_PROFIT, "above 0", |v| v > 0.0 && v.is_finite());
         let trail = risk.trail.as_ref().and_then(|trail| {
             let distance = match trail.distance {
                 TrailBy::Percent { .. } => {
-                    let percent = self
-                        .number("risk.trail.percent", "a percentage in (0, 100)", |v| v > 0.0 && v < 100.0);
+                    let wanted = format_args!("a percentage in (0, 100)");
+                    let percent = self.number("risk.trail.percent", wanted, |v| v > 0.0 && v < 100.0);
                     TrailDistance::Fraction(percent? / 100.0)
                 }
                 TrailBy::Atr { .. } => {
-                    let multiple =
-                        self.number("risk.trail.atr", "a multiple above 0", |v| v > 0.0 && v.is_finite());
-                    let atr = self.atr("risk.trail");
+                    let multiple = self.multiple("risk.trail.atr");
+                    let atr = self.atr("risk.trail.period");
                     TrailDistance::Atr { multiple: multiple?, atr: atr?, follow: trail.follow }
                 }
             };
             Some(TrailPlan { distance, update: trail.update })
         });
+        let gain = format_args!("a fraction of the entry price above 0");
+        let break_even = self.number("risk.breakEven.at", gain, |v| v > 0.0 && v.is_finite());
         RiskPlan {
             stop_loss,
             take_profit,
             trail,
-            break_even: self.number("risk.breakEven.at", "a fraction of the entry price above 0", |v| {
-                v > 0.0 && v.is_finite()
-            }),
+            break_even,
             max_bars: self.bars("risk.maxBars", 1.0),
             cooldown_bars: self.bars("risk.cooldownBars", 0.0).unwrap_or(0),
             same_bar: risk.same_bar,
@@ -313,14 +308,16 @@ impl Planner<'_> {
     fn size(&mut self, has_stop: bool) -> Size {
         let percent = |v: f64| v > 0.0 && v <= 100.0;
         let positive = |v: f64| v > 0.0 && v.is_finite();
-        let wanted_percent = "a percentage in (0, 100]";
+        let wanted_percent = format_args!("a percentage in (0, 100]");
         if let Some(value) = self.number("size.equityPercent", wanted_percent, percent) {
             return Size::EquityFraction(value / 100.0);
         }
-        if let Some(value) = self.number("size.quote", "an amount of quote currency above 0", positive) {
+        if let Some(value) =
+            self.number("size.quote", format_args!("an amount of quote currency above 0"), positive)
+        {
             return Size::Quote(value);
         }
-        if let Some(value) = self.number("size.base", "a quantity above 0", positive) {
+        if let Some(value) = self.number("size.base", format_args!("a quantity above 0"), positive) {
             return Size::Base(value);
         }
         if let Some(value) = self.number("size.riskPercent", wanted_percent, percent) {

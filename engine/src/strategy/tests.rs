@@ -120,11 +120,10 @@ fn conditions_are_conditions_and_prices_are_numbers() {
 }
 
 #[test]
-fn a_plan_knows_which_names_it_used() {
-    let strategy = Strategy { parameters: [("spare".to_owned(), 1.0)].into(), ..strategy() };
-    let parameters = [("fast", 5.0), ("slow", 20.0), ("spare", 1.0)].map(|(n, v)| (n.to_owned(), v)).into();
+fn a_strategy_knows_which_names_it_uses() {
+    let mut strategy = Strategy { parameters: [("spare".to_owned(), 1.0)].into(), ..strategy() };
+    strategy.parameters.extend([("fast".to_owned(), 5.0), ("slow".to_owned(), 20.0)]);
+    strategy.define.insert("idle".to_owned(), formula("sma(close, spare)"));
     let parsed = ParsedStrategy::new(strategy).unwrap();
-    let plan =
-        TrialPlan::compile(&parsed, &parameters, "1h".parse().unwrap(), false, &mut Graph::new()).unwrap();
-    assert_eq!(plan.used.into_iter().collect::<Vec<_>>(), ["average", "fast", "slow"]);
+    assert_eq!(parsed.used().iter().collect::<Vec<_>>(), ["average", "fast", "slow"]);
 }

@@ -22,7 +22,7 @@ impl Compiler<'_> {
             self.arity(name, args, arity, at, place)?;
             let inputs = args
                 .iter()
-                .map(|arg| self.typed(arg, Type::Number, place, &format!("the argument of `{name}`")))
+                .map(|arg| self.typed(arg, Type::Number, place, format_args!("the argument of `{name}`")))
                 .collect::<Result<Vec<_>, _>>()?;
             let constants: Option<Vec<f64>> =
                 inputs.iter().map(|&input| self.graph.constant(input)).collect();
@@ -35,21 +35,15 @@ impl Compiler<'_> {
             }
             return Ok(Compiled::One(self.graph.add(
                 Op::Math(math),
-                inputs,
-                vec![],
+                &inputs,
+                &[],
                 place.frame,
                 Type::Number,
             )));
         }
         if let Some(field) = functions::time(name) {
             self.arity(name, args, 0, at, place)?;
-            return Ok(Compiled::One(self.graph.add(
-                Op::Time(field),
-                vec![],
-                vec![],
-                place.frame,
-                Type::Number,
-            )));
+            return Ok(Compiled::One(self.graph.add(Op::Time(field), &[], &[], place.frame, Type::Number)));
         }
         if let Some(field) = functions::position(name) {
             self.arity(name, args, 0, at, place)?;
@@ -63,8 +57,8 @@ impl Compiler<'_> {
             }
             return Ok(Compiled::One(self.graph.add(
                 Op::Position(field),
-                vec![],
-                vec![],
+                &[],
+                &[],
                 place.frame,
                 Type::Number,
             )));
@@ -112,9 +106,9 @@ impl Compiler<'_> {
             );
             return Err(place.error(at, message));
         }
-        let what = format!("the argument of `{name}`");
-        let a = self.typed(&args[0], Type::Number, place, &what)?;
-        let b = self.typed(&args[1], Type::Number, place, &what)?;
+        let what = format_args!("the argument of `{name}`");
+        let a = self.typed(&args[0], Type::Number, place, what)?;
+        let b = self.typed(&args[1], Type::Number, place, what)?;
         for (node, arg) in [(a, &args[0]), (b, &args[1])] {
             if self.graph.node(node).on_position {
                 return Err(place
@@ -125,8 +119,8 @@ impl Compiler<'_> {
             return Err(place.error(at, format!("`{name}` of two constants never happens")));
         }
         // Below is above with the sides exchanged.
-        let inputs = if name == "crosses_above" { vec![a, b] } else { vec![b, a] };
-        Ok(self.graph.add(Op::Cross(rule), inputs, vec![], place.frame, Type::Bool))
+        let inputs = if name == "crosses_above" { [a, b] } else { [b, a] };
+        Ok(self.graph.add(Op::Cross(rule), &inputs, &[], place.frame, Type::Bool))
     }
 
     fn timeframe(&mut self, args: &[Expr], at: usize, place: Place<'_>) -> Result<Compiled, ExprError> {
@@ -190,7 +184,6 @@ impl Compiler<'_> {
             _ => (args, place.frame),
         };
         let inner = Place { frame, ..place };
-        let usage = usage(indicator);
         let required = indicator.params.iter().filter(|p| p.default.is_none()).count();
         if args.len() < series + required || args.len() > series + indicator.params.len() {
             let most = series + indicator.params.len();
@@ -199,21 +192,26 @@ impl Compiler<'_> {
             } else {
                 format!("{} to {most}", series + required)
             };
-            let message =
-                format!("`{}` takes {count} arguments, got {}: {usage}", indicator.name, args.len());
+            let message = format!(
+                "`{}` takes {count} arguments, got {}: {}",
+                indicator.name,
+                args.len(),
+                usage(indicator)
+            );
             return Err(place.error(at, message));
         }
-        let mut inputs = Vec::new();
+        let mut inputs = Vec::with_capacity(series);
         for arg in &args[..series] {
             let input =
-                self.typed(arg, Type::Number, inner, &format!("the series of `{}`", indicator.name))?;
+                self.typed(arg, Type::Number, inner, format_args!("the series of `{}`", indicator.name))?;
             if self.graph.node(input).on_position {
                 let message =
                     format!("a position function has no history: `{}` cannot use it", indicator.name);
                 return Err(place.error(arg.at, message));
             }
             if self.graph.constant(input).is_some() {
-                let message = format!("the series of `{}` is a constant: {usage}", indicator.name);
+                let message =
+                    format!("the series of `{}` is a constant: {}", indicator.name, usage(indicator));
                 return Err(place.error(arg.at, message));
             }
             inputs.push(input);
@@ -226,7 +224,7 @@ impl Compiler<'_> {
             };
             params.push(value);
         }
-        let node = self.graph.add(Op::Indicator(indicator), inputs, params, frame, Type::Number);
+        let node = self.graph.add(Op::Indicator(indicator), &inputs, &params, frame, Type::Number);
         let frames = if frame == place.frame { vec![] } else { vec![place.frame] };
         if indicator.outputs.len() == 1 {
             return Ok(Compiled::One(self.output(node, 0, &frames)));
@@ -245,7 +243,7 @@ impl Compiler<'_> {
         if let Some(value) = worded(indicator, param, arg, place)? {
             return Ok(value);
         }
-        let node = self.typed(arg, Type::Number, place, &format!("`{name}` of `{owner}`"))?;
+        let node = self.typed(arg, Type::Number, place, format_args!("`{name}` of `{owner}`"))?;
         let Some(value) = self.graph.constant(node) else {
             let message = format!(
                 "`{name}` of `{owner}` must be a constant or a parameter, not a column: {}",
