@@ -24,7 +24,6 @@ pub use functions::{FUNCTIONS, FunctionInfo, is_function};
 pub use resample::{align, resample, resample_part};
 pub use scalar::{PositionState, Program};
 
-use std::collections::BTreeMap;
 use std::hash::Hasher;
 use std::sync::LazyLock;
 
@@ -223,6 +222,11 @@ impl Graph {
         &self.nodes
     }
 
+    /// The ids of all nodes, in their order.
+    pub fn ids(&self) -> impl Iterator<Item = NodeId> {
+        (0..self.nodes.len() as u32).map(NodeId)
+    }
+
     /// The node of an id.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.index()]
@@ -352,9 +356,11 @@ impl Graph {
         let mut longest = 0;
         // Inputs come before the nodes that use them, so the last node left has its longest lead, which needs all that
         // a shorter one does.
-        let mut leads: BTreeMap<NodeId, usize> =
-            roots.into_iter().map(|id| (id, self.root_lead(id))).collect();
-        while let Some((id, lead)) = leads.pop_last() {
+        let mut leads: Vec<Option<usize>> = vec![None; self.nodes.len()];
+        roots.into_iter().for_each(|id| leads[id.index()] = Some(self.root_lead(id)));
+        for index in (0..leads.len()).rev() {
+            let Some(lead) = leads[index] else { continue };
+            let id = NodeId(index as u32);
             let node = self.node(id);
             let (own, bars) = match node.op {
                 Op::Number(_) | Op::Flag(_) => continue,
@@ -369,7 +375,8 @@ impl Graph {
             longest = longest.max(own.millis().saturating_mul(bars));
             for &input in &node.inputs {
                 let wanted = self.input_lead(id, input, lead);
-                leads.entry(input).and_modify(|lead| *lead = (*lead).max(wanted)).or_insert(wanted);
+                let known = &mut leads[input.index()];
+                *known = (*known).max(Some(wanted));
             }
         }
         longest

@@ -72,35 +72,52 @@ impl Grid {
 
     /// Values of the swept parameters of a trial, in the order of [`Grid::axes`].
     pub fn swept(&self, trial: usize) -> Vec<f64> {
-        let position = self.kept.as_ref().map_or(trial as u64, |kept| kept[trial]);
-        self.at(position)
+        let mut values = vec![0.0; self.axes.len()];
+        let last_first = values.iter_mut().rev();
+        last_first.zip(self.at(self.position(trial))).for_each(|(value, (_, of_trial))| *value = of_trial);
+        values
     }
 
     /// All parameters of a trial.
     pub fn parameters(&self, trial: usize) -> BTreeMap<String, f64> {
-        self.with_defaults(&self.swept(trial))
-    }
-
-    fn at(&self, mut position: u64) -> Vec<f64> {
-        let mut values = vec![0.0; self.axes.len()];
-        for (value, axis) in values.iter_mut().zip(&self.axes).rev() {
-            let n = axis.values.len() as u64;
-            *value = axis.values[(position % n) as usize];
-            position /= n;
-        }
-        values
-    }
-
-    fn with_defaults(&self, swept: &[f64]) -> BTreeMap<String, f64> {
         let mut parameters = self.defaults.clone();
-        for (axis, value) in self.axes.iter().zip(swept) {
-            parameters.insert(axis.name.clone(), *value);
-        }
+        self.bind(trial, &mut parameters);
         parameters
     }
 
+    /// Makes `parameters`, the defaults or those of another trial, those of this one.
+    pub fn bind(&self, trial: usize, parameters: &mut BTreeMap<String, f64>) {
+        self.bind_at(self.position(trial), parameters);
+    }
+
+    fn position(&self, trial: usize) -> u64 {
+        self.kept.as_ref().map_or(trial as u64, |kept| kept[trial])
+    }
+
+    /// Axes and their values at a position of the full grid, from the last.
+    fn at(&self, mut position: u64) -> impl Iterator<Item = (&Axis, f64)> {
+        self.axes.iter().rev().map(move |axis| {
+            let n = axis.values.len() as u64;
+            let value = axis.values[(position % n) as usize];
+            position /= n;
+            (axis, value)
+        })
+    }
+
+    fn bind_at(&self, position: u64, parameters: &mut BTreeMap<String, f64>) {
+        for (axis, value) in self.at(position) {
+            match parameters.get_mut(&axis.name) {
+                Some(known) => *known = value,
+                None => {
+                    parameters.insert(axis.name.clone(), value);
+                }
+            }
+        }
+    }
+
     fn passes(&self, position: u64, text: &str, expr: &Expr) -> Result<bool, ExprError> {
-        let parameters = self.with_defaults(&self.at(position));
+        let mut parameters = self.defaults.clone();
+        self.bind_at(position, &mut parameters);
         let scope = Scope {
             parameters: &parameters,
             define: &BTreeMap::new(),

@@ -20,4 +20,4 @@ pub use manifest::{Invalid, MAX_MANIFEST_BYTES, load, read};
 pub use overrides::Override;
 pub use quote::Quote;
 pub use spec::{DataSource, DataSpec, Fill, JobSpec, OutputSpec, Quality, SymbolSpec};
-pub use validate::{Job, MAX_TRIALS, Survey};
+pub use validate::{Job, MAX_TRIALS, Survey, TrialCompiler};

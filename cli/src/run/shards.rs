@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use blockgrid_engine::Interval;
 use blockgrid_engine::graph::Graph;
-use blockgrid_engine::strategy::TrialPlan;
+use blockgrid_engine::strategy::{StrategyError, TrialPlan};
 use blockgrid_engine::sweep::{Kernel, SymbolRun};
 use blockgrid_job::Job;
 use blockgrid_results::checkpoint::{read_shard, write_shard};
@@ -121,10 +121,12 @@ pub(crate) fn compile(
     interval: Interval,
     graph: &mut Graph,
 ) -> Result<TrialPlan, Failure> {
-    job.compile(trial, interval, graph).map_err(|errors| {
-        let list: Vec<_> = errors.iter().map(ToString::to_string).collect();
-        Failure::Failed(anyhow::anyhow!("trial {trial} failed to compile: {}", list.join("; ")))
-    })
+    job.compile(trial, interval, graph).map_err(|errors| not_compiled(trial, &errors))
+}
+
+fn not_compiled(trial: usize, errors: &[StrategyError]) -> Failure {
+    let list: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    Failure::Failed(anyhow::anyhow!("trial {trial} failed to compile: {}", list.join("; ")))
 }
 
 fn compute(
@@ -135,8 +137,11 @@ fn compute(
     range: std::ops::Range<usize>,
     graph: &mut Graph,
 ) -> Result<TrialTable, Failure> {
-    let plans: Vec<TrialPlan> =
-        range.clone().map(|trial| compile(job, trial, data.interval, graph)).collect::<Result<_, _>>()?;
+    let mut compiler = job.compiler(data.interval);
+    let plans: Vec<TrialPlan> = range
+        .clone()
+        .map(|trial| compiler.compile(trial, graph).map_err(|errors| not_compiled(trial, &errors)))
+        .collect::<Result<_, _>>()?;
     let results = run.trials(&plans, graph);
     let names = job.grid().axes().iter().map(|axis| axis.name.as_str());
     let mut table = TrialTable::new(names);
