@@ -71,7 +71,7 @@ class Bench:
     def check(self, workload: Workload, variants: list[Ours], raw: Path | None, asked: list[Asked]) -> None:
         """Runs everything once and stops when two programs disagree.
 
-        Every variant must give the same bits as its semantics' other one; the C program and vectorbt are compared with
+        Every variant must be within 1e-12 of its semantics' other one; the C program and vectorbt are compared with
         the results of their semantics.
         """
         found: dict[str, Table] = {}

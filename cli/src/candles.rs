@@ -15,6 +15,7 @@ use blockgrid_engine::expr::nearest;
 use blockgrid_engine::sim::SymbolRules;
 use blockgrid_engine::{Candles, Interval};
 use blockgrid_job::{DataSource, DataSpec, FieldError, Job, Survey, SymbolSpec};
+use rayon::prelude::*;
 
 use checked::Checked;
 
@@ -126,11 +127,13 @@ fn from_dataset(job: &Job, name: &str, folder: &Path) -> Result<JobCandles, Fail
     let from = spec.from.map(|from| from.saturating_sub(survey.pre_roll_ms));
     dataset.check_footers(&names, interval, from, spec.to).map_err(|error| Failure::data(field, error))?;
     let wanted_bars = bars_wanted(&survey, interval);
-    let mut symbols = Vec::new();
-    for symbol in wanted {
+    // Symbols beside each other; of several errors the first symbol's is told.
+    let read = |symbol: SymbolSpec| {
         let checked = read_with_history(&dataset, spec, &symbol.name, interval, wanted_bars)?;
-        symbols.push(traded(job, symbol, checked)?);
-    }
+        traded(job, symbol, checked)
+    };
+    let found: Vec<Result<SymbolCandles, Failure>> = wanted.into_par_iter().map(read).collect();
+    let symbols = found.into_iter().collect::<Result<Vec<_>, _>>()?;
     let source = dataset.manifest().source.clone();
     Ok(JobCandles { symbols, interval, survey, synthetic: dataset.manifest().synthetic, source })
 }
