@@ -122,7 +122,7 @@ impl SymbolRun {
     pub fn describe(&self, plan: &TrialPlan, graph: &Graph) -> Vec<String> {
         if self.are_quick(std::slice::from_ref(plan)) {
             return vec![
-                "all the money, no stops, and metrics that price ratios tell: an order is a product of ratios".to_owned(),
+                "all the money, no stops, and metrics that price ratios tell: an order is a product of ratios; where rounding could decide, the trial is stepped through".to_owned(),
             ];
         }
         let on_position = |side: &Option<crate::strategy::SidePlan>| {
@@ -130,7 +130,7 @@ impl SymbolRun {
         };
         let mut lines = vec!["flat: skips to the next close that may be heard as an entry".to_owned()];
         lines.push(if on_position(&plan.long) || on_position(&plan.short) {
-            "in a position: every bar, because an exit asks for the position".to_owned()
+            "in a position whose exit asks for the position: every bar".to_owned()
         } else if plan.risk.trail.is_some() || plan.risk.break_even.is_some() {
             "in a position: every bar's prices, because a stop moves; its close only where it may be heard"
                 .to_owned()
@@ -138,8 +138,15 @@ impl SymbolRun {
             "in a position: skips to the next close that may be heard, or the first bar that touches a level"
                 .to_owned()
         } else {
-            "in a position: skips to the next close that may be heard".to_owned()
+            "in a position: skips to the next close that may be heard (a short also to its liquidation)"
+                .to_owned()
         });
+        let rests = |side: &Option<crate::strategy::SidePlan>| {
+            side.as_ref().is_some_and(|side| side.entry != crate::strategy::Entry::Market)
+        };
+        if rests(&plan.long) || rests(&plan.short) {
+            lines.push("while an order rests: every bar".to_owned());
+        }
         lines
     }
 
@@ -154,7 +161,7 @@ impl SymbolRun {
     }
 
     fn asset_returns(&self) -> &AssetReturns {
-        self.asset_returns.get_or_init(|| AssetReturns::new(self.candles().close()))
+        self.asset_returns.get_or_init(|| AssetReturns::new(self.candles().close(), self.run().start))
     }
 
     /// The same without the vector instructions that this processor has beyond the least of its kind.

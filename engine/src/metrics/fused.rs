@@ -41,6 +41,8 @@ const FROM: [[u64; LANES]; LANES + 1] = {
 #[derive(Debug)]
 pub(crate) struct Ground<'a> {
     candles: &'a Candles,
+    /// The run's first bar: lanes count from there, because how much history is loaded before depends on the grid.
+    anchor: usize,
     initial_cash: f64,
     semantics: Semantics,
     days: Days,
@@ -59,7 +61,8 @@ impl<'a> Ground<'a> {
         wanted: Wanted,
         arch: Arch,
     ) -> Self {
-        Self { candles, initial_cash, semantics, days: Days::new(candles, run), asset, wanted, arch }
+        let anchor = run.start;
+        Self { candles, anchor, initial_cash, semantics, days: Days::new(candles, run), asset, wanted, arch }
     }
 }
 
@@ -242,7 +245,7 @@ impl<'a> Fused<'a> {
     #[inline(always)]
     fn add_asset_returns(&mut self) {
         let bars = std::mem::take(&mut self.asset_bars);
-        self.ground.asset.add(bars, &mut self.asset);
+        self.ground.asset.add(bars, self.ground.candles.close(), &mut self.asset);
     }
 
     /// Whether equity stayed above zero.
@@ -254,7 +257,7 @@ impl<'a> Fused<'a> {
     #[inline(always)]
     fn one_return(&mut self, bar: usize, equity: f64) {
         let r = if self.equity == 0.0 { 0.0 } else { equity / self.equity - 1.0 };
-        self.returns.add(bar % LANES, r);
+        self.returns.add((bar - self.ground.anchor) % LANES, r);
         self.equity = equity;
     }
 
@@ -300,12 +303,12 @@ impl<'a> Fused<'a> {
         let mut returns = self.returns;
         let mut t = bars.start;
         while t < bars.end {
-            let group = t / LANES * LANES;
+            let group = t - (t - self.ground.anchor) % LANES;
             let next = group + LANES;
             if group == 0 || next > close.len() {
                 // The edges of the candles, one by one.
                 let r = (cash + held * close[t]) / (cash + held * close[t - 1]) - 1.0;
-                returns.add(t % LANES, r);
+                returns.add((t - self.ground.anchor) % LANES, r);
                 t += 1;
                 continue;
             }

@@ -191,7 +191,7 @@ impl<'a> Quick<'a> {
     #[inline(always)]
     fn sum_returns(&mut self, to: usize) {
         if self.summed < to {
-            self.ground.returns.add(self.summed..to, &mut self.sums);
+            self.ground.returns.add(self.summed..to, self.ground.close, &mut self.sums);
             self.summed = to;
         }
     }
