@@ -205,7 +205,7 @@ impl SymbolRun {
         if needed <= self.memory || plans.len() < 2 {
             self.forget_unused(plans, graph, self.memory.saturating_sub(needed));
             let part = TRIALS_A_PART.min(plans.len().div_ceil(rayon::current_num_threads()));
-            return self.trials_in_tiles(plans, graph, part, tile::WORDS * crate::bits::WORD);
+            return self.in_parts(plans, graph, &leaves, part, tile::WORDS);
         }
         let order = neighbours_together(plans, graph, &leaves);
         let (first, second) = order.split_at(order.len() / 2);
@@ -233,20 +233,31 @@ impl SymbolRun {
         trials: usize,
         bars: usize,
     ) -> Vec<TrialResult> {
+        self.in_parts(plans, graph, &self.leaves(plans, graph), trials, bars / crate::bits::WORD)
+    }
+
+    /// Runs trials, whose columns are `leaves`, so many at a time and in tiles of so many words.
+    fn in_parts(
+        &self,
+        plans: &[TrialPlan],
+        graph: &Graph,
+        leaves: &[Instance],
+        trials: usize,
+        words: usize,
+    ) -> Vec<TrialResult> {
         // Columns first: trials that share one would otherwise wait for each other.
-        let leaves = self.leaves(plans, graph);
         leaves.par_iter().for_each(|&(id, lead)| {
             self.evaluator.instance(graph, id, lead);
         });
         match self.kernel {
             Kernel::Events => {
                 let quick = self.are_quick(plans);
-                let order = neighbours_together(plans, graph, &leaves);
+                let order = neighbours_together(plans, graph, leaves);
                 let parts: Vec<(&[usize], Vec<TrialResult>)> = order
                     .par_chunks(trials.max(1))
                     .map(|part| {
                         let plans: Vec<&TrialPlan> = part.iter().map(|&nth| &plans[nth]).collect();
-                        (part, self.part(&plans, graph, bars / crate::bits::WORD, quick))
+                        (part, self.part(&plans, graph, words, quick))
                     })
                     .collect();
                 let mut results: Vec<Option<TrialResult>> = vec![None; plans.len()];
