@@ -72,11 +72,6 @@ impl Bits {
         }
     }
 
-    /// Whether any bit is set.
-    pub fn any(&self) -> bool {
-        self.words.iter().any(|&word| word != 0)
-    }
-
     /// `word(ours, theirs)` of each pair of words; both have one length.
     #[must_use]
     pub fn zip(&self, other: &Self, word: impl Fn(u64, u64) -> u64) -> Self {

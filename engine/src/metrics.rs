@@ -11,6 +11,7 @@ mod wanted;
 pub(crate) use asset::{AssetReturns, SUMS, terms};
 pub(crate) use compute::finite;
 pub use compute::{compute, compute_vectorbt};
+pub(crate) use days::Days;
 pub(crate) use fused::{Fused, Ground, extremes};
 pub use wanted::Wanted;
 

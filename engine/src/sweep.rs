@@ -16,7 +16,7 @@ use crate::bits::Bits;
 use crate::candles::Candles;
 use crate::graph::{Evaluator, Graph, Instance, NodeId, TRUE};
 use crate::interval::Interval;
-use crate::metrics::{self, AssetReturns, Metrics, Wanted};
+use crate::metrics::{self, AssetReturns, Days, Metrics, Wanted};
 use crate::sim::touch::Extremes;
 use crate::sim::{self, Execution, Market, Outcome, Semantics, SymbolRules, vectorbt};
 use crate::strategy::{PlannedDistance, Session, TrailDistance, TrialPlan};
@@ -47,6 +47,7 @@ pub struct SymbolRun {
     wanted: Wanted,
     memory: usize,
     asset_returns: OnceLock<AssetReturns>,
+    days: OnceLock<Days>,
     arch: Arch,
 }
 
@@ -102,6 +103,7 @@ impl SymbolRun {
             wanted: Wanted::default(),
             memory: DEFAULT_MEMORY,
             asset_returns: OnceLock::new(),
+            days: OnceLock::new(),
             arch: Arch::new(),
         }
     }
@@ -162,6 +164,10 @@ impl SymbolRun {
 
     fn asset_returns(&self) -> &AssetReturns {
         self.asset_returns.get_or_init(|| AssetReturns::new(self.candles().close(), self.run().start))
+    }
+
+    fn days(&self) -> &Days {
+        self.days.get_or_init(|| Days::new(self.candles(), self.run()))
     }
 
     /// The same without the vector instructions that this processor has beyond the least of its kind.

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::lanes::add;
+
 /// Bars over which sums run on; at each multiple, counted from the run's first bar, they start anew.
 const BLOCK: usize = 1024;
 
@@ -50,10 +52,7 @@ impl AssetReturns {
                 let r = return_of(close, bar);
                 wild |= r.abs() > WILD;
                 for (k, term) in terms(r).into_iter().enumerate() {
-                    let next = now.sum[k] + term;
-                    let taken = next - now.sum[k];
-                    now.lost[k] += (now.sum[k] - (next - taken)) + (term - taken);
-                    now.sum[k] = next;
+                    add(&mut now.sum[k], &mut now.lost[k], term);
                 }
                 *running = now;
             }

@@ -8,7 +8,7 @@ use crate::interval::DAY_MS;
 
 /// The days of some bars.
 #[derive(Debug)]
-pub(super) struct Days {
+pub(crate) struct Days {
     /// The last bar of every UTC day (of the bars' opens); none for candles longer than a day, whose daily metrics are
     /// null: days without a candle have no return.
     pub(super) ends: Vec<usize>,
@@ -17,7 +17,7 @@ pub(super) struct Days {
 }
 
 impl Days {
-    pub(super) fn new(candles: &Candles, bars: Range<usize>) -> Self {
+    pub(crate) fn new(candles: &Candles, bars: Range<usize>) -> Self {
         if candles.interval().millis() > DAY_MS {
             return Self { ends: Vec::new(), market: Vec::new() };
         }

@@ -45,7 +45,7 @@ pub(crate) struct Ground<'a> {
     anchor: usize,
     initial_cash: f64,
     semantics: Semantics,
-    days: Days,
+    days: &'a Days,
     asset: &'a AssetReturns,
     wanted: Wanted,
     arch: Arch,
@@ -54,15 +54,14 @@ pub(crate) struct Ground<'a> {
 impl<'a> Ground<'a> {
     pub(crate) fn new(
         candles: &'a Candles,
-        run: Range<usize>,
+        anchor: usize,
         initial_cash: f64,
         semantics: Semantics,
-        asset: &'a AssetReturns,
+        (days, asset): (&'a Days, &'a AssetReturns),
         wanted: Wanted,
         arch: Arch,
     ) -> Self {
-        let anchor = run.start;
-        Self { candles, anchor, initial_cash, semantics, days: Days::new(candles, run), asset, wanted, arch }
+        Self { candles, anchor, initial_cash, semantics, days, asset, wanted, arch }
     }
 }
 
@@ -112,11 +111,12 @@ impl Depth {
         self.deepest = if depth < self.deepest { depth } else { self.deepest };
     }
 
-    /// The value below a peak that is no deeper than the deepest so far.
+    /// Whether `value` below `peak` is no deeper than the deepest so far. It divides as [`Self::settle`] does, so that where
+    /// bars are cut decides no last bit.
     #[inline(always)]
-    fn record(&mut self, peak: f64) -> f64 {
+    fn has_been_as_deep(&mut self, value: f64, peak: f64) -> bool {
         self.settle();
-        (self.deepest + 1.0) * peak
+        value / peak - 1.0 >= self.deepest
     }
 
     /// `bars` below the peak, the lowest of them `worst`.
@@ -172,8 +172,9 @@ pub(crate) struct Fused<'a> {
 impl<'a> Fused<'a> {
     /// Of an account that begins with bar `first`.
     pub(crate) fn new(ground: &'a Ground<'a>, first: usize) -> Self {
-        let days = if ground.wanted.days { ground.days.ends.as_slice() } else { &[] };
-        let next_day = days.partition_point(|&end| end < first);
+        let ends = &ground.days.ends;
+        // Where nobody asks for days none is next.
+        let next_day = if ground.wanted.days { ends.partition_point(|&end| end < first) } else { ends.len() };
         Self {
             ground,
             bars: first..first,
@@ -192,7 +193,7 @@ impl<'a> Fused<'a> {
             holds_asset: false,
             held: 0,
             next_day,
-            day_equity: Vec::with_capacity(days.len() - next_day),
+            day_equity: Vec::with_capacity(ends.len() - next_day),
             day_drawdown_squares: Sum::default(),
             tally: Tally::default(),
         }
@@ -283,7 +284,7 @@ impl<'a> Fused<'a> {
             let add = |depth: &mut Depth| {
                 if best < depth.peak {
                     depth.below(part.len(), worst);
-                } else if !self.ground.wanted.drawdown_bars && worst >= depth.record(best) {
+                } else if !self.ground.wanted.drawdown_bars && depth.has_been_as_deep(worst, best) {
                     // Even below the new peak it would not be the deepest.
                     depth.level(1, best);
                 } else {
@@ -385,8 +386,7 @@ impl<'a> Fused<'a> {
 
     #[inline(always)]
     fn day_end_before(&self, bar: usize) -> Option<usize> {
-        let end = self.ground.days.ends.get(self.next_day).copied().filter(|&end| end < bar);
-        end.filter(|_| self.ground.wanted.days)
+        self.ground.days.ends.get(self.next_day).copied().filter(|&end| end < bar)
     }
 
     fn day_ended(&mut self, equity: f64) {
@@ -447,7 +447,7 @@ impl WithSimd for Finish<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Metrics {
-        self.parts.metrics(simd, self.ground.candles, &self.ground.days, self.ground.initial_cash)
+        self.parts.metrics(simd, self.ground.candles, self.ground.days, self.ground.initial_cash)
     }
 }
 

@@ -60,8 +60,9 @@ fn add_lanes<S: Simd>(simd: S, total: &mut [f64; LANES], lost: &mut [f64; LANES]
     }
 }
 
+/// Adds to a sum, and what rounding takes from it to what is lost.
 #[inline(always)]
-fn add(total: &mut f64, lost: &mut f64, value: f64) {
+pub(super) fn add(total: &mut f64, lost: &mut f64, value: f64) {
     let next = *total + value;
     let taken = next - *total;
     *lost += (*total - (next - taken)) + (value - taken);

@@ -107,10 +107,10 @@ impl SymbolRun {
         let semantics = self.execution.semantics;
         let metering = Metering::new(
             self.candles(),
-            self.run(),
+            self.run().start,
             self.execution.initial_cash,
             semantics,
-            self.asset_returns(),
+            (self.days(), self.asset_returns()),
             self.wanted,
             self.arch,
         );
@@ -244,7 +244,7 @@ impl SymbolRun {
         // A crossing looks one bar back.
         let from = first.saturating_sub(1).min(part.formulas.start.unwrap_or(usize::MAX)) / WORD * WORD;
         let bars_a_tile = words_a_tile.clamp(1, WORDS) * WORD;
-        let mut board = Board::new(&part.formulas, self.arch, part.place.clone(), part.places);
+        let mut board = Board::new(&part.formulas, self.arch, &part.place, part.places);
         for start in (from..run.end).step_by(bars_a_tile) {
             let tile = Tile { bars: start..(start + bars_a_tile).min(run.end) };
             board.run(&part.shared, &tile);

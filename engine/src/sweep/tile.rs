@@ -35,7 +35,7 @@ pub(super) struct Board<'a> {
     formulas: &'a Formulas,
     arch: Arch,
     /// Where the words of each step are.
-    place: Vec<u32>,
+    place: &'a [u32],
     words: Vec<Words>,
     /// By step: the last bit of its input, or what a crossing remembers.
     carried: Vec<u8>,
@@ -69,7 +69,7 @@ const WAS_ABOVE: u8 = 2;
 
 impl<'a> Board<'a> {
     /// A board on which each step has its `place` among `places`.
-    pub(super) fn new(formulas: &'a Formulas, arch: Arch, place: Vec<u32>, places: usize) -> Self {
+    pub(super) fn new(formulas: &'a Formulas, arch: Arch, place: &'a [u32], places: usize) -> Self {
         let carried = vec![0; formulas.steps.len()];
         Self { formulas, arch, place, words: vec![[0; WORDS]; places], carried }
     }

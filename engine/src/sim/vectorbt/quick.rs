@@ -27,6 +27,8 @@ pub(crate) const METRICS: [&str; 7] =
 
 /// Below this quantity vectorbt's guards are near.
 const SMALL_SIZE: f64 = 1e-6;
+/// Beyond what a product of two and a quotient round.
+const NEARLY: f64 = 1.0 + 1e-14;
 /// Below this much cash they are.
 const SMALL_CASH: f64 = 1e-2;
 
@@ -201,8 +203,10 @@ impl<'a> Quick<'a> {
     fn level(&mut self, equity: f64) {
         if equity > self.peak {
             self.peak = equity;
-        } else if equity < self.deepest * self.peak {
-            self.deepest = equity / self.peak;
+        } else if equity <= self.deepest * self.peak * NEARLY {
+            // The quotient decides, not the product: so where bars are cut decides no last bit.
+            let depth = equity / self.peak;
+            self.deepest = if depth < self.deepest { depth } else { self.deepest };
         }
     }
 
@@ -221,7 +225,7 @@ impl<'a> Quick<'a> {
         self.given_up |= worst < SMALL_CASH;
         if best <= self.peak {
             self.level(worst);
-        } else if worst >= self.deepest * best {
+        } else if worst / best >= self.deepest {
             // Even below the new peak it would not be the deepest.
             self.peak = best;
         } else {
