@@ -17,6 +17,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("blockgrid-api", 5),
     ("blockgrid-query", 5),
     ("blockgrid-results", 4),
+    ("blockgrid-planner", 4),
     ("blockgrid-grid", 3),
     ("blockgrid-job", 2),
     ("blockgrid-datasets", 2),

@@ -1,0 +1,11 @@
+//! How shards travel: plan and result objects in the object store, which are the truth; the queue, which is not; and what
+//! shards cost.
+//!
+//! ```text
+//!  submit --plan.json--> store        queue --claim--> worker --outcome--> store --acknowledge--> queue
+//! ```
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+mod id;
+
+pub use id::{BadId, JobId, Unit};
