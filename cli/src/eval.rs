@@ -12,9 +12,9 @@ use blockgrid_job::FieldError;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, TableStyle};
 
-use crate::candles::open_dataset;
 use crate::failure::Failure;
 use crate::show;
+use blockgrid_planner::candles::open_dataset;
 
 #[derive(Args)]
 pub(crate) struct EvalArgs {

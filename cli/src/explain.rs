@@ -7,10 +7,11 @@ use blockgrid_engine::graph::{ALL_HISTORY, Graph, NodeId, Op};
 use blockgrid_job::Job;
 use blockgrid_job::quote::grouped;
 
-use crate::candles::{JobCandles, SymbolCandles};
 use crate::failure::Failure;
 use crate::load::load;
-use crate::{ManifestArgs, candles, run, show};
+use crate::{ManifestArgs, run, show};
+use blockgrid_planner::candles;
+use blockgrid_planner::{JobCandles, SymbolCandles};
 
 pub(crate) fn explain(args: &ManifestArgs) -> Result<(), Failure> {
     let loaded = load(args)?;

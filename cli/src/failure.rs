@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use blockgrid_datasets::DatasetError;
 use blockgrid_job::FieldError;
+use blockgrid_planner::Refusal;
 
 use crate::show;
 
@@ -80,6 +81,11 @@ impl Failure {
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::Failed(error.into())
+        // A refusal of the planner is the input's fault, field by field.
+        match error.into().downcast::<Refusal>() {
+            Ok(Refusal::Input { doing, errors }) => Self::Input { doing, errors },
+            Ok(other) => Self::Failed(other.into()),
+            Err(error) => Self::Failed(error),
+        }
     }
 }

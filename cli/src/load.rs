@@ -4,9 +4,9 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use blockgrid_job::{FieldError, Job, MAX_MANIFEST_BYTES};
+use blockgrid_planner::candles;
 
 use crate::ManifestArgs;
-use crate::candles;
 use crate::failure::Failure;
 
 /// A validated job and where it came from.

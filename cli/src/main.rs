@@ -3,7 +3,6 @@
 //! Exit codes: 0 done, 1 failed or interrupted, 2 bad input.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
-mod candles;
 mod complete;
 mod data;
 mod eval;

@@ -17,10 +17,10 @@ use blockgrid_job::{Job, Quote};
 use blockgrid_results::leaderboard::{leaderboard_json, leaderboard_text, median_text};
 use blockgrid_results::{Goal, Objective, TopTrial, TrialTable, rank, rank_by_median};
 
-use crate::candles::{self, JobCandles, SymbolCandles};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::{Output, RunArgs, show};
+use blockgrid_planner::candles::{self, JobCandles, SymbolCandles};
 
 /// The most threads that are started: more than any machine has cores, and few enough to start.
 const MAX_THREADS: usize = 1024;

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+pub(crate) use blockgrid_engine::interval::short_instant as instant;
+
 /// Prints to standard output. A reader that has gone away (`| head`) is no error; a full disk is.
 pub(crate) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
@@ -22,10 +24,4 @@ pub(crate) fn note(text: &str) {
 /// Columns of the terminal; wide enough for everything when there is none.
 pub(crate) fn width() -> u16 {
     terminal_size::terminal_size().map_or(200, |(terminal_size::Width(columns), _)| columns)
-}
-
-/// A UTC instant in milliseconds, without the parts that are zero.
-pub(crate) fn instant(ms: i64) -> String {
-    let text = blockgrid_results::format::instant(ms);
-    text.strip_suffix("T00:00:00Z").map_or_else(|| text.replace('T', " ").replace(":00Z", "Z"), str::to_owned)
 }

@@ -2,11 +2,11 @@
 
 use crate::failure::Failure;
 use crate::load::load;
-use crate::{ManifestArgs, Output, candles, run, show};
+use crate::{ManifestArgs, Output, run, show};
 
 pub(crate) fn validate(args: &ManifestArgs, output: Output) -> Result<(), Failure> {
     let loaded = load(args)?;
-    let candles = candles::read(&loaded.job, &loaded.folder)?;
+    let candles = blockgrid_planner::candles::read(&loaded.job, &loaded.folder)?;
     let quote = run::quote(&loaded.job, &candles);
     match output {
         Output::Json => {

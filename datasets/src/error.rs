@@ -230,6 +230,18 @@ pub enum DatasetError {
         /// In the manifest.
         manifest: String,
     },
+    /// A snapshot holds other candles than the job was planned on.
+    #[error(
+        "`{file}` holds candles of digest {found}, but the job was planned on {expected}: it was changed or damaged"
+    )]
+    Digest {
+        /// The object.
+        file: String,
+        /// Of the candles there are.
+        found: String,
+        /// Of those that were planned on.
+        expected: String,
+    },
     /// The footer was fine, but the values of a column cannot be read.
     #[error(
         "`{file}`: column `{column}` of row group {row_group} is damaged ({message}): restore the file from its source"

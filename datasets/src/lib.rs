@@ -14,6 +14,7 @@
 //! - [`import`] reads candles of other programs, [`read_file`] those of a single file; [`write_columns`] and
 //!   [`CandlesWriter`] write one.
 //! - [`DatasetWriter`] writes a data set, byte for byte the same for the same candles, all of it or nothing.
+//! - [`encode_snapshot`] makes one object of the candles that a job runs on.
 //! - [`digest`] names candles by their values, wherever they came from.
 //! - [`synthetic`] makes candles from a seed.
 //!
@@ -32,6 +33,7 @@ mod partition;
 pub mod quality;
 mod runtime;
 mod sample;
+mod snapshot;
 pub mod synthetic;
 mod write;
 mod writer;
@@ -45,5 +47,6 @@ pub use file::{CandlesWriter, write_columns};
 pub use import::{FileCandles, FileRows, file_batches, file_rows, read_file};
 pub use manifest::{FileEntry, Generator, MANIFEST, Manifest};
 pub use sample::{SAMPLE_FILES, sample};
+pub use snapshot::{decode_snapshot, encode_snapshot};
 pub use write::{About, Series, encode_dataset};
 pub use writer::{DatasetWriter, SeriesWriter};

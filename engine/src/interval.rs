@@ -75,6 +75,14 @@ pub fn instant_ms(text: &str) -> Option<i64> {
     instant.map(jiff::Timestamp::as_millisecond)
 }
 
+/// A UTC instant in milliseconds as people read it: RFC 3339 without the parts that are zero, such as `2024-01-01` or
+/// `2024-01-01 05:30Z`; `-` outside the years a calendar knows.
+pub fn short_instant(ms: i64) -> String {
+    let Ok(at) = jiff::Timestamp::from_millisecond(ms) else { return "-".to_owned() };
+    let text = at.to_string();
+    text.strip_suffix("T00:00:00Z").map_or_else(|| text.replace('T', " ").replace(":00Z", "Z"), str::to_owned)
+}
+
 impl FromStr for Interval {
     type Err = IntervalError;
 

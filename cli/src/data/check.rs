@@ -13,9 +13,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use serde_json::json;
 
-use crate::candles::open_dataset;
 use crate::failure::Failure;
 use crate::{Output, show};
+use blockgrid_planner::candles::open_dataset;
 
 /// Examples of a finding that are printed; JSON has all that are kept.
 const SHOWN: usize = 3;

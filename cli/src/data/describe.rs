@@ -13,9 +13,9 @@ use comfy_table::{CellAlignment, Table, TableStyle};
 use serde_json::{Value, json};
 
 use super::ls::size;
-use crate::candles::open_dataset;
 use crate::failure::Failure;
 use crate::{Output, show};
+use blockgrid_planner::candles::open_dataset;
 
 /// Pictures in the terminal; the table and the page have everything.
 const PICTURES: usize = 12;

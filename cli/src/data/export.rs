@@ -11,9 +11,9 @@ use clap::{Args, ValueHint};
 
 use super::check::time;
 use super::progress;
-use crate::candles::open_dataset;
 use crate::failure::Failure;
 use crate::show;
+use blockgrid_planner::candles::open_dataset;
 
 #[derive(Args)]
 pub(crate) struct ExportArgs {

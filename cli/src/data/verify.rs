@@ -8,9 +8,9 @@ use clap::{Args, ValueHint};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::catalogue;
-use crate::candles::open_dataset;
 use crate::failure::Failure;
 use crate::show;
+use blockgrid_planner::candles::open_dataset;
 
 #[derive(Args)]
 pub(crate) struct VerifyArgs {

@@ -15,9 +15,9 @@ use blockgrid_results::{TrialRow, TrialTable};
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
-use crate::candles::JobCandles;
 use crate::failure::Failure;
 use crate::show;
+use blockgrid_planner::JobCandles;
 
 /// Bars evaluated in one shard, about: a second or two of one core, so that little is lost.
 const BARS_A_SHARD: usize = 1_000_000_000;

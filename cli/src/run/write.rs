@@ -12,10 +12,10 @@ use blockgrid_results::{Objective, TopTrial, TrialTable, write_trials};
 use serde_json::json;
 
 use super::Timings;
-use crate::candles::{JobCandles, SymbolCandles};
 use crate::failure::Failure;
 use crate::load::Loaded;
 use crate::show;
+use blockgrid_planner::{JobCandles, SymbolCandles};
 
 /// Everything that came out of a run.
 pub(super) struct Results<'a> {

@@ -2,7 +2,7 @@
 
 mod checked;
 
-pub(crate) use checked::remarks;
+pub use checked::remarks;
 
 use std::ops::Range;
 use std::path::Path;
@@ -12,6 +12,7 @@ use blockgrid_datasets::catalogue::SAMPLE;
 use blockgrid_datasets::quality::Report;
 use blockgrid_datasets::{Catalogue, Dataset, digest, read_file, sample};
 use blockgrid_engine::expr::nearest;
+use blockgrid_engine::interval::short_instant;
 use blockgrid_engine::sim::SymbolRules;
 use blockgrid_engine::{Candles, Interval};
 use blockgrid_job::{DataSource, DataSpec, FieldError, Job, Survey, SymbolSpec};
@@ -19,49 +20,56 @@ use rayon::prelude::*;
 
 use checked::Checked;
 
-use crate::failure::Failure;
-use crate::show;
+use crate::Refusal;
 
 /// One symbol of a job.
-pub(crate) struct SymbolCandles {
-    pub(crate) name: String,
-    pub(crate) rules: SymbolRules,
+pub struct SymbolCandles {
+    /// Its name.
+    pub name: String,
+    /// Lot, tick and least notional.
+    pub rules: SymbolRules,
     /// Candles with as much pre-roll as exists and is wanted.
-    pub(crate) candles: Arc<Candles>,
+    pub candles: Arc<Candles>,
+    /// The candles before gaps were filled, which is what the digest names; the same where none was.
+    pub unfilled: Arc<Candles>,
     /// The candles that are traded.
-    pub(crate) run: Range<usize>,
+    pub run: Range<usize>,
     /// Digest of everything read, before gaps were filled.
-    pub(crate) digest: String,
+    pub digest: String,
     /// What the checks found in it.
-    pub(crate) report: Report,
+    pub report: Report,
 }
 
 impl SymbolCandles {
     /// The candles that are traded, without their pre-roll.
-    pub(crate) fn traded(&self) -> Candles {
+    pub fn traded(&self) -> Candles {
         self.candles.slice(self.run.clone())
     }
 
     /// How many candles that are traded were made to fill gaps.
-    pub(crate) fn filled(&self) -> usize {
+    pub fn filled(&self) -> usize {
         self.run.clone().filter(|&i| self.candles.is_filled(i)).count()
     }
 }
 
 /// The candles of a job.
-pub(crate) struct JobCandles {
-    pub(crate) symbols: Vec<SymbolCandles>,
-    pub(crate) interval: Interval,
-    pub(crate) survey: Survey,
-    pub(crate) synthetic: bool,
+pub struct JobCandles {
+    /// In the order of the job.
+    pub symbols: Vec<SymbolCandles>,
+    /// The length of a candle.
+    pub interval: Interval,
+    /// What the trials need together.
+    pub survey: Survey,
+    /// Whether they were made, not traded.
+    pub synthetic: bool,
     /// What the candles are, in a few words.
-    pub(crate) source: String,
+    pub source: String,
 }
 
 const DATA: &str = "spec.data";
 
 /// Reads what the job runs on.
-pub(crate) fn read(job: &Job, folder: &Path) -> Result<JobCandles, Failure> {
+pub fn read(job: &Job, folder: &Path) -> Result<JobCandles, Refusal> {
     let spec = &job.spec().data;
     let mut data = match &spec.source {
         DataSource::Dataset(name) => from_dataset(job, name, folder)?,
@@ -73,8 +81,8 @@ pub(crate) fn read(job: &Job, folder: &Path) -> Result<JobCandles, Failure> {
 
 /// Opens a data set by name or location: the sample, a registered one, a folder (a relative one starts from `folder`)
 /// or a URL.
-pub(crate) fn open_dataset(name: &str, folder: &Path, field: &str) -> Result<Dataset, Failure> {
-    let data = |error| Failure::data(field, error);
+pub fn open_dataset(name: &str, folder: &Path, field: &str) -> Result<Dataset, Refusal> {
+    let data = |error| Refusal::data(field, error);
     if name == SAMPLE {
         return sample().map_err(data);
     }
@@ -89,7 +97,7 @@ pub(crate) fn open_dataset(name: &str, folder: &Path, field: &str) -> Result<Dat
             return entry.open().map_err(data);
         }
         if !path.exists() {
-            return Err(Failure::input("cannot use the data", field, unknown(name, &path, &catalogue)));
+            return Err(Refusal::input("cannot use the data", field, unknown(name, &path, &catalogue)));
         }
     }
     Dataset::open(&path.to_string_lossy()).map_err(data)
@@ -112,27 +120,27 @@ fn unknown(name: &str, path: &Path, catalogue: &Catalogue) -> String {
     )
 }
 
-fn from_dataset(job: &Job, name: &str, folder: &Path) -> Result<JobCandles, Failure> {
+fn from_dataset(job: &Job, name: &str, folder: &Path) -> Result<JobCandles, Refusal> {
     let spec = &job.spec().data;
     let field = "spec.data.dataset";
     let dataset = open_dataset(name, folder, field)?;
     let interval = spec.interval.ok_or_else(|| {
-        Failure::input("cannot use the data", "spec.data.interval", "is missing: name the candles' length")
+        Refusal::input("cannot use the data", "spec.data.interval", "is missing: name the candles' length")
     })?;
     let survey = job
         .survey(interval)
-        .map_err(|errors| Failure::fields("the strategy does not fit the data", errors))?;
+        .map_err(|errors| Refusal::fields("the strategy does not fit the data", errors))?;
     let wanted = offered(spec, &dataset, name, interval)?;
     let names: Vec<&str> = wanted.iter().map(|symbol| symbol.name.as_str()).collect();
     let from = spec.from.map(|from| from.saturating_sub(survey.pre_roll_ms));
-    dataset.check_footers(&names, interval, from, spec.to).map_err(|error| Failure::data(field, error))?;
+    dataset.check_footers(&names, interval, from, spec.to).map_err(|error| Refusal::data(field, error))?;
     let wanted_bars = bars_wanted(&survey, interval);
     // Symbols beside each other; of several errors the first symbol's is told.
     let read = |symbol: SymbolSpec| {
         let checked = read_with_history(&dataset, spec, &symbol.name, interval, wanted_bars)?;
         traded(job, symbol, checked)
     };
-    let found: Vec<Result<SymbolCandles, Failure>> = wanted.into_par_iter().map(read).collect();
+    let found: Vec<Result<SymbolCandles, Refusal>> = wanted.into_par_iter().map(read).collect();
     let symbols = found.into_iter().collect::<Result<Vec<_>, _>>()?;
     let source = dataset.manifest().source.clone();
     Ok(JobCandles { symbols, interval, survey, synthetic: dataset.manifest().synthetic, source })
@@ -140,17 +148,17 @@ fn from_dataset(job: &Job, name: &str, folder: &Path) -> Result<JobCandles, Fail
 
 /// What keeps a manifest that cannot run anyway from finding its candles: the data set, its interval and symbols, the
 /// file and what stands in it.
-pub(crate) fn missing(data: &DataSpec, folder: &Path) -> Vec<FieldError> {
+pub fn missing(data: &DataSpec, folder: &Path) -> Vec<FieldError> {
     let found = match (&data.source, data.interval) {
         (DataSource::Dataset(name), Some(interval)) => open_dataset(name, folder, "spec.data.dataset")
             .and_then(|dataset| offered(data, &dataset, name, interval).map(|_| ())),
         (DataSource::Dataset(_), None) => Ok(()),
         (DataSource::File(path), interval) => read_file(&folder.join(path), interval)
             .map(|_| ())
-            .map_err(|error| Failure::data("spec.data.file", error)),
+            .map_err(|error| Refusal::data("spec.data.file", error)),
     };
     match found {
-        Err(Failure::Input { errors, .. }) => errors,
+        Err(Refusal::Input { errors, .. }) => errors,
         // A disk that fails now fails again when the manifest is right.
         _ => Vec::new(),
     }
@@ -162,7 +170,7 @@ fn offered(
     dataset: &Dataset,
     name: &str,
     interval: Interval,
-) -> Result<Vec<SymbolSpec>, Failure> {
+) -> Result<Vec<SymbolSpec>, Refusal> {
     let available = dataset.symbols(interval);
     if available.is_empty() {
         let mut intervals: Vec<Interval> =
@@ -172,7 +180,7 @@ fn offered(
         let known: Vec<_> = intervals.iter().map(Interval::to_string).collect();
         let message =
             format!("`{name}` has no {interval} candles: it has {} and their multiples", known.join(", "));
-        return Err(Failure::input("cannot use the data", "spec.data.interval", message));
+        return Err(Refusal::input("cannot use the data", "spec.data.interval", message));
     }
     let wanted: Vec<SymbolSpec> = if spec.symbols.is_empty() {
         available
@@ -195,7 +203,7 @@ fn offered(
         })
         .collect();
     if !missing.is_empty() {
-        return Err(Failure::fields("cannot use the data", missing));
+        return Err(Refusal::fields("cannot use the data", missing));
     }
     Ok(wanted)
 }
@@ -213,7 +221,7 @@ fn read_with_history(
     symbol: &str,
     interval: Interval,
     wanted: usize,
-) -> Result<Checked, Failure> {
+) -> Result<Checked, Refusal> {
     let read = |begin| checked::of_dataset(dataset, spec, symbol, interval, (begin, spec.to));
     let Some(from) = spec.from else { return read(None) };
     let first = dataset.range(symbol, interval).map_or(i64::MIN, |(first, _)| first);
@@ -234,22 +242,22 @@ fn read_with_history(
     }
 }
 
-fn from_file(job: &Job, path: &str, folder: &Path) -> Result<JobCandles, Failure> {
+fn from_file(job: &Job, path: &str, folder: &Path) -> Result<JobCandles, Refusal> {
     let spec = &job.spec().data;
     let full = folder.join(path);
     let file = checked::of_file(&full, spec)?;
     let interval = file.rows.interval;
     job.check_interval(interval)
-        .map_err(|errors| Failure::fields("the strategy does not fit the data", errors))?;
+        .map_err(|errors| Refusal::fields("the strategy does not fit the data", errors))?;
     let survey = job
         .survey(interval)
-        .map_err(|errors| Failure::fields("the strategy does not fit the data", errors))?;
+        .map_err(|errors| Refusal::fields("the strategy does not fit the data", errors))?;
     let symbol = match spec.symbols.as_slice() {
         [] => SymbolSpec { name: file.rows.symbol.clone(), rules: SymbolRules::default() },
         [one] => one.clone(),
         more => {
             let message = format!("names {} symbols, but a file holds one", more.len());
-            return Err(Failure::input("cannot use the data", "spec.data.symbols", message));
+            return Err(Refusal::input("cannot use the data", "spec.data.symbols", message));
         }
     };
     // Only the history that is wanted is kept, so that the digest names what the result depends on.
@@ -263,7 +271,7 @@ fn from_file(job: &Job, path: &str, folder: &Path) -> Result<JobCandles, Failure
 }
 
 /// The bars of `[from, to)`, their gaps filled as far as the manifest asks; an error when there are none.
-fn traded(job: &Job, symbol: SymbolSpec, checked: Checked) -> Result<SymbolCandles, Failure> {
+fn traded(job: &Job, symbol: SymbolSpec, checked: Checked) -> Result<SymbolCandles, Refusal> {
     let Checked { candles, report } = checked;
     let spec = &job.spec().data;
     let opens = candles.timestamp();
@@ -272,20 +280,18 @@ fn traded(job: &Job, symbol: SymbolSpec, checked: Checked) -> Result<SymbolCandl
     if start >= end {
         let has = match (opens.first(), opens.last()) {
             (Some(&first), Some(&last)) => {
-                format!("its candles run from {} to {}", show::instant(first), show::instant(last))
+                format!("its candles run from {} to {}", short_instant(first), short_instant(last))
             }
             _ => "it has none".to_owned(),
         };
         let message = format!("symbol `{}` has no candle between `from` and `to`: {has}", symbol.name);
-        return Err(Failure::input("cannot use the data", DATA, message));
+        return Err(Refusal::input("cannot use the data", DATA, message));
     }
     // Profile vectorbt has no pre-roll: its account and its averages begin with the first candle.
     let candles = if job.is_vectorbt() { candles.slice(start..end) } else { candles };
     let digest = digest(&symbol.name, &candles);
-    let candles = match spec.fill {
-        Some(fill) => candles.fill_forward(fill.max_bars),
-        None => candles,
-    };
+    let unfilled = Arc::new(candles);
+    let candles = filled(&unfilled, spec);
     let opens = candles.timestamp();
     let start = spec.from.map_or(0, |from| opens.partition_point(|&t| t < from));
     let end = spec.to.map_or(opens.len(), |to| opens.partition_point(|&t| t < to));
@@ -293,8 +299,14 @@ fn traded(job: &Job, symbol: SymbolSpec, checked: Checked) -> Result<SymbolCandl
         name: symbol.name,
         rules: symbol.rules,
         run: start..end,
-        candles: candles.into(),
+        candles,
+        unfilled,
         digest,
         report,
     })
+}
+
+/// Candles as the trials see them: with gaps filled as far as the manifest asks.
+pub fn filled(unfilled: &Arc<Candles>, spec: &DataSpec) -> Arc<Candles> {
+    spec.fill.map_or_else(|| Arc::clone(unfilled), |fill| Arc::new(unfilled.fill_forward(fill.max_bars)))
 }

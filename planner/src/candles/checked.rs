@@ -10,7 +10,7 @@ use blockgrid_engine::{Candles, Interval};
 use blockgrid_job::{DataSource, DataSpec, FieldError, Quality};
 
 use super::{JobCandles, SymbolCandles};
-use crate::failure::Failure;
+use crate::Refusal;
 
 /// Candles, and what the checks found in the rows they were made of.
 pub(super) struct Checked {
@@ -26,7 +26,7 @@ pub(super) fn of_dataset(
     symbol: &str,
     interval: Interval,
     (from, to): (Option<i64>, Option<i64>),
-) -> Result<Checked, Failure> {
+) -> Result<Checked, Refusal> {
     let columns: Vec<&str> = spec.columns.iter().map(String::as_str).collect();
     let failed = |error| failed(spec, "spec.data", error);
     let (candles, report) = dataset.read_checked(symbol, interval, from, to, &columns).map_err(failed)?;
@@ -43,13 +43,13 @@ pub(super) struct CheckedFile {
 }
 
 /// Candles of a file, as [`of_dataset`]; a row that is no candle is an error that names its line.
-pub(super) fn of_file(path: &Path, spec: &DataSpec) -> Result<CheckedFile, Failure> {
+pub(super) fn of_file(path: &Path, spec: &DataSpec) -> Result<CheckedFile, Refusal> {
     let field = "spec.data.file";
     let columns: Vec<&str> = spec.columns.iter().map(String::as_str).collect();
     let rows = file_rows(path, spec.interval, &columns)
-        .map_err(|error: DatasetError| Failure::data(field, error))?;
+        .map_err(|error: DatasetError| Refusal::data(field, error))?;
     let (candles, report) = candles_of(&rows, spec, None)
-        .map_err(|error| Failure::input("cannot use the data", field, error.to_string()))?;
+        .map_err(|error| Refusal::input("cannot use the data", field, error.to_string()))?;
     if candles.is_empty() || (spec.quality == Quality::Strict && report.bad_rows() > 0) {
         read_file(path, spec.interval).map_err(|error| failed(spec, field, error))?;
     }
@@ -58,7 +58,7 @@ pub(super) fn of_file(path: &Path, spec: &DataSpec) -> Result<CheckedFile, Failu
 
 impl CheckedFile {
     /// A part of the candles, with what was found in its rows.
-    pub(super) fn part(&self, spec: &DataSpec, kept: std::ops::Range<usize>) -> Result<Checked, Failure> {
+    pub(super) fn part(&self, spec: &DataSpec, kept: std::ops::Range<usize>) -> Result<Checked, Refusal> {
         let opens = self.candles.timestamp();
         let bounds = match opens.get(kept.clone()) {
             Some([first, .., last]) if kept.len() < opens.len() => Some((*first, last + 1)),
@@ -66,7 +66,7 @@ impl CheckedFile {
             _ => None,
         };
         let (candles, report) = candles_of(&self.rows, spec, bounds)
-            .map_err(|error| Failure::input("cannot use the data", "spec.data.file", error.to_string()))?;
+            .map_err(|error| Refusal::input("cannot use the data", "spec.data.file", error.to_string()))?;
         Ok(Checked { candles, report })
     }
 }
@@ -104,14 +104,14 @@ fn candles_of(
 }
 
 /// An error of reading; one about a row says what else may be done about it.
-fn failed(spec: &DataSpec, field: &str, error: DatasetError) -> Failure {
+fn failed(spec: &DataSpec, field: &str, error: DatasetError) -> Refusal {
     let row = match &error {
         DatasetError::BadCandle { place, .. } => *place != FileRow::Whole,
         DatasetError::Null { .. } | DatasetError::Import(ImportError::BadRows(_)) => true,
         _ => false,
     };
     if !row || spec.quality == Quality::Warn {
-        return Failure::data(field, error);
+        return Refusal::data(field, error);
     }
     let error = error.to_string();
     // A list of rows has lines of its own.
@@ -120,7 +120,7 @@ fn failed(spec: &DataSpec, field: &str, error: DatasetError) -> Failure {
         "{error}{end}`blockgrid data check {}` shows every such row; `quality: warn` under spec.data leaves them out",
         source(spec)
     );
-    Failure::input("cannot use the data", field, message)
+    Refusal::input("cannot use the data", field, message)
 }
 
 fn source(spec: &DataSpec) -> &str {
@@ -131,7 +131,7 @@ fn source(spec: &DataSpec) -> &str {
 }
 
 /// Compares the series with each other and refuses violations, unless the manifest says `quality: warn`.
-pub(super) fn judge(spec: &DataSpec, data: &mut JobCandles) -> Result<(), Failure> {
+pub(super) fn judge(spec: &DataSpec, data: &mut JobCandles) -> Result<(), Refusal> {
     let mut reports: Vec<Report> = data.symbols.iter().map(|symbol| symbol.report.clone()).collect();
     add_stale(&mut reports, None, Thresholds::of);
     for (symbol, report) in data.symbols.iter_mut().zip(reports) {
@@ -141,7 +141,7 @@ pub(super) fn judge(spec: &DataSpec, data: &mut JobCandles) -> Result<(), Failur
         return Ok(());
     }
     let errors: Vec<FieldError> = data.symbols.iter().filter_map(|symbol| refused(spec, symbol)).collect();
-    if errors.is_empty() { Ok(()) } else { Err(Failure::fields("the candles have violations", errors)) }
+    if errors.is_empty() { Ok(()) } else { Err(Refusal::fields("the candles have violations", errors)) }
 }
 
 /// What speaks against a symbol, in one message.
@@ -165,7 +165,7 @@ fn refused(spec: &DataSpec, symbol: &SymbolCandles) -> Option<FieldError> {
 }
 
 /// What a reader of the results should know about the candles: violations that were let pass, and what was filled.
-pub(crate) fn remarks(data: &JobCandles) -> Vec<String> {
+pub fn remarks(data: &JobCandles) -> Vec<String> {
     let mut out = Vec::new();
     for symbol in &data.symbols {
         let name = &symbol.name;

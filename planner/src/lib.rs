@@ -1,0 +1,8 @@
+//! From a job to its plan: candles are found, read with their pre-roll and checked.
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+pub mod candles;
+mod refusal;
+
+pub use candles::{JobCandles, SymbolCandles};
+pub use refusal::Refusal;
