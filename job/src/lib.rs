@@ -16,7 +16,7 @@ mod validate;
 
 pub use decode::FieldError;
 pub use grid::Grid;
-pub use manifest::{Invalid, MAX_MANIFEST_BYTES, load, read};
+pub use manifest::{Invalid, MAX_MANIFEST_BYTES, load, read, resolved};
 pub use overrides::Override;
 pub use quote::Quote;
 pub use spec::{DataSource, DataSpec, Fill, JobSpec, OutputSpec, Quality, SymbolSpec};

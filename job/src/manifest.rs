@@ -47,6 +47,18 @@ pub fn load(text: &str, overrides: &[Override], reserved: impl Fn(&str) -> bool)
     }
 }
 
+/// The job of a resolved manifest ([`JobSpec::manifest`]) that was validated before, whatever its length: for whoever runs
+/// a part of it. Its trials are not compiled to check them.
+///
+/// # Errors
+/// What is wrong with it, if it was no such manifest after all.
+pub fn resolved(manifest: &Value, reserved: impl Fn(&str) -> bool) -> Result<Job, Vec<FieldError>> {
+    match spec::decode(manifest) {
+        (Some(spec), errors) if errors.is_empty() => Job::laid_out(spec, reserved),
+        (_, errors) => Err(errors),
+    }
+}
+
 /// A manifest that cannot run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Invalid {

@@ -57,6 +57,16 @@ impl Job {
     /// # Errors
     /// Every error found, with its field path: expressions, names, the grid, contradictions to a profile.
     pub fn validate(spec: JobSpec, reserved: impl Fn(&str) -> bool) -> Result<Self, Vec<FieldError>> {
+        let job = Self::laid_out(spec, reserved)?;
+        let errors = job.check_trials();
+        if errors.is_empty() { Ok(job) } else { Err(errors) }
+    }
+
+    /// Takes a job that was validated before, when it was planned: its trials are not compiled once more to check them.
+    ///
+    /// # Errors
+    /// As [`Job::validate`], but for the errors of single trials, which compiling them tells.
+    pub(crate) fn laid_out(spec: JobSpec, reserved: impl Fn(&str) -> bool) -> Result<Self, Vec<FieldError>> {
         let mut errors = profile::contradictions(&spec);
         for name in spec.strategy.parameters.keys().filter(|name| reserved(name)) {
             let message = format!(
@@ -111,11 +121,10 @@ impl Job {
             }
         };
         if let (Some(strategy), Some(grid)) = (parsed, grid) {
-            let job = Self { spec, strategy, grid };
-            errors.extend(job.check_trials());
             if errors.is_empty() {
-                return Ok(job);
+                return Ok(Self { spec, strategy, grid });
             }
+            errors.extend(Self { spec, strategy, grid }.check_trials());
         }
         Err(errors)
     }

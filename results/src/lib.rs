@@ -12,6 +12,7 @@ mod parquet_file;
 pub mod report;
 pub mod table;
 pub mod top;
+pub mod trace;
 pub mod trades;
 
 pub use leaderboard::{Goal, Objective, ParameterSet, rank, rank_by_median};
