@@ -1,4 +1,5 @@
-//! What is asked: the `BacktestJob` manifest, its validation, the parameter grid and the quote. No network, no files.
+//! What is asked: the `BacktestJob` manifest, its validation, the parameter grid, the plan and the quote. No
+//! network, no files.
 //!
 //! ```text
 //!  YAML text --manifest::read--> JobSpec --Job::validate--> Job (every trial checked) --trials--> shards
@@ -9,6 +10,7 @@ mod decode;
 pub mod grid;
 pub mod manifest;
 mod overrides;
+pub mod plan;
 mod profile;
 pub mod quote;
 pub mod spec;
@@ -18,6 +20,7 @@ pub use decode::FieldError;
 pub use grid::Grid;
 pub use manifest::{Invalid, MAX_MANIFEST_BYTES, load, read, resolved};
 pub use overrides::Override;
+pub use plan::{CostModel, Limits, Shard, Slices, SymbolWork};
 pub use quote::Quote;
 pub use spec::{DataSource, DataSpec, Fill, JobSpec, OutputSpec, Quality, SymbolSpec};
 pub use validate::{Job, MAX_TRIALS, Survey, TrialCompiler};

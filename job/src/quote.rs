@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::plan::{CostModel, Slices, SymbolWork};
+
 /// What a job will take.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Quote {
@@ -17,25 +19,20 @@ pub struct Quote {
     pub seconds: f64,
 }
 
-/// Nanoseconds a trial takes for a bar on one core, all metrics and its own conditions included: 2 for a few trades to 6 for
-/// many, as `make bench-sweeps` measures.
-pub const NANOS_A_BAR: f64 = 4.0;
-
-/// Nanoseconds a trial takes whatever its bars: to be compiled, and its metrics to be finished.
-pub const NANOS_A_TRIAL: f64 = 30_000.0;
-
-/// Nanoseconds a shared node's column takes for a bar on one core; see `make bench`.
-pub const NANOS_A_NODE: f64 = 6.0;
-
 impl Quote {
     /// The quote of `parameter_sets` over the bars of each symbol, with `nodes` shared columns, on `threads` threads.
     pub fn new(parameter_sets: u128, bars_of_symbols: &[usize], nodes: usize, threads: usize) -> Self {
         let bars: u128 = bars_of_symbols.iter().map(|&bars| bars as u128).sum();
         let evaluations = parameter_sets.saturating_mul(bars);
-        let trials = parameter_sets.saturating_mul(bars_of_symbols.len() as u128);
-        let nanos = evaluations as f64 * NANOS_A_BAR
-            + trials as f64 * NANOS_A_TRIAL
-            + bars as f64 * nodes as f64 * NANOS_A_NODE;
+        let model = CostModel::default();
+        let trials = u64::try_from(parameter_sets).unwrap_or(u64::MAX);
+        let nanos = |&bars: &usize| {
+            let (bars, columns) = (bars as u64, nodes as u64);
+            let trials = Slices::all(trials);
+            let work = SymbolWork { bars, loaded: bars, columns, columns_a_trial: columns, trials };
+            model.of(&work).nanos(work.trials.len())
+        };
+        let nanos: f64 = bars_of_symbols.iter().map(nanos).sum();
         let seconds = nanos / 1e9 / threads.max(1) as f64;
         Self { parameter_sets, symbols: bars_of_symbols.len(), bars, evaluations, seconds }
     }
