@@ -7,5 +7,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 mod id;
+pub mod store;
 
 pub use id::{BadId, JobId, Unit};
+pub use store::{Created, Meter, Options, Store, StoreError, Tenant};
