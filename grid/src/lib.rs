@@ -7,7 +7,12 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 mod id;
+pub mod outcome;
+pub mod plan;
 pub mod store;
+pub mod usage;
 
 pub use id::{BadId, JobId, Unit};
+pub use outcome::{FailReason, FailedTrial, Outcome};
+pub use plan::{ENGINE, ObjectRef, Plan};
 pub use store::{Created, Meter, Options, Store, StoreError, Tenant};
