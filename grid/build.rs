@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 /// What decides a result: simulation, the meaning of a manifest, the format of the tables, how shards are computed.
-const SOURCES: [&str; 4] = ["engine/src", "job/src", "results/src", "worker/src/compute"];
+const SOURCES: [&str; 4] = ["engine/src", "job/src", "results/src", "worker/src/compute.rs"];
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -36,6 +36,9 @@ fn main() {
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    if folder.is_file() {
+        files.push(folder.to_owned());
+    }
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {

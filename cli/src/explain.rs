@@ -4,19 +4,22 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use blockgrid_engine::graph::{ALL_HISTORY, Graph, NodeId, Op};
-use blockgrid_job::Job;
+use blockgrid_engine::strategy::TrialPlan;
+use blockgrid_engine::sweep::Kernel;
 use blockgrid_job::quote::grouped;
 
 use crate::failure::Failure;
 use crate::load::load;
 use crate::{ManifestArgs, run, show};
+use blockgrid_planner::JobCandles;
 use blockgrid_planner::candles;
-use blockgrid_planner::{JobCandles, SymbolCandles};
+use blockgrid_worker::Ready;
 
 pub(crate) fn explain(args: &ManifestArgs) -> Result<(), Failure> {
     let loaded = load(args)?;
-    let job = &loaded.job;
-    let data = candles::read(job, &loaded.folder)?;
+    let data = candles::read(&loaded.job, &loaded.folder)?;
+    let ready = run::ready(loaded, &data, Kernel::default())?;
+    let job = ready.job();
     let mut out = String::new();
     let _ = writeln!(
         out,
@@ -46,18 +49,17 @@ pub(crate) fn explain(args: &ManifestArgs) -> Result<(), Failure> {
     } else {
         writeln!(out, "Pre-roll: {hours:.1} hours of candles before `from` settle every node.")
     };
-    kernel(job, &data, &mut out)?;
-    graph_of_first_trial(job, &data, &mut out)?;
+    kernel(&ready, &data, &mut out)?;
+    graph_of_first_trial(&ready, &data, &mut out)?;
     show::print(&out);
     Ok(())
 }
 
 /// Which kernel the strategy gets, and why.
-fn kernel(job: &Job, data: &JobCandles, out: &mut String) -> Result<(), Failure> {
+fn kernel(ready: &Ready, data: &JobCandles, out: &mut String) -> Result<(), Failure> {
     let mut graph = Graph::new();
-    let plan = run::compile(job, 0, data.interval, &mut graph)?;
-    let Some(symbol) = data.symbols.first() else { return Ok(()) };
-    let run = run::symbol_run(job, data, symbol)?;
+    let Some(plan) = ready.compile(std::iter::once(0), &mut graph)?.pop() else { return Ok(()) };
+    let run = run::symbol_run(ready, data, 0);
     let _ = writeln!(
         out,
         "Kernel: events. Trials are simulated from event to event; --kernel bar-loop takes every bar."
@@ -68,9 +70,10 @@ fn kernel(job: &Job, data: &JobCandles, out: &mut String) -> Result<(), Failure>
     Ok(())
 }
 
-fn graph_of_first_trial(job: &Job, data: &JobCandles, out: &mut String) -> Result<(), Failure> {
+fn graph_of_first_trial(ready: &Ready, data: &JobCandles, out: &mut String) -> Result<(), Failure> {
     let mut graph = Graph::new();
-    let plan = run::compile(job, 0, data.interval, &mut graph)?;
+    let Some(plan) = ready.compile(std::iter::once(0), &mut graph)?.pop() else { return Ok(()) };
+    let job = ready.job();
     let parameters: Vec<_> =
         job.grid().parameters(0).iter().map(|(name, value)| format!("{name}={value}")).collect();
     let _ = writeln!(out, "\nGraph of the first trial ({}):", parameters.join(" "));
@@ -91,8 +94,8 @@ fn graph_of_first_trial(job: &Job, data: &JobCandles, out: &mut String) -> Resul
         };
         let _ = writeln!(out, "  {:>3}  {}{frame}  [{kind}]", id.index(), graph.describe(id));
     }
-    for symbol in &data.symbols {
-        let _ = writeln!(out, "{}", start(job, data, symbol, &plan, &graph)?);
+    for symbol in 0..data.symbols.len() {
+        let _ = writeln!(out, "{}", start(ready, data, symbol, &plan, &graph));
     }
     Ok(())
 }
@@ -103,21 +106,16 @@ fn asks_for_all(bars: i64) -> bool {
 }
 
 /// When the first trial starts to trade a symbol.
-fn start(
-    job: &Job,
-    data: &JobCandles,
-    symbol: &SymbolCandles,
-    plan: &blockgrid_engine::strategy::TrialPlan,
-    graph: &Graph,
-) -> Result<String, Failure> {
-    let run = run::symbol_run(job, data, symbol)?;
-    let first = if job.is_vectorbt() { symbol.run.start } else { run.first_bar(plan, graph) };
+fn start(ready: &Ready, data: &JobCandles, symbol: usize, plan: &TrialPlan, graph: &Graph) -> String {
+    let run = run::symbol_run(ready, data, symbol);
+    let symbol = &data.symbols[symbol];
+    let first = if ready.job().is_vectorbt() { symbol.run.start } else { run.first_bar(plan, graph) };
     let name = &symbol.name;
     let history = symbol.run.start;
-    Ok(match symbol.candles.timestamp().get(first).filter(|_| first < symbol.run.end) {
+    match symbol.candles.timestamp().get(first).filter(|_| first < symbol.run.end) {
         Some(&at) => format!("  {name}: {history} bars of history; first_bar {}", show::instant(at)),
         None => format!("  {name}: {history} bars of history; never warm, so it does not trade"),
-    })
+    }
 }
 
 /// How often each node is used by others and by the strategy itself.

@@ -1,29 +1,32 @@
 //! `blockgrid run`: a job from manifest to report, in this process.
 
 mod shards;
-mod write;
-
-pub(crate) use shards::compile;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use blockgrid_engine::graph::Graph;
-use blockgrid_engine::metrics::Wanted;
-use blockgrid_engine::sweep::SymbolRun;
+use blockgrid_engine::sweep::{Kernel, SymbolRun};
+use blockgrid_grid::Tenant;
+use blockgrid_job::plan::{CostModel, Limits};
 use blockgrid_job::quote::{duration, grouped};
 use blockgrid_job::{Job, Quote};
+use blockgrid_planner::Order;
+use blockgrid_planner::candles::{self, JobCandles};
 use blockgrid_results::leaderboard::{leaderboard_json, leaderboard_text, median_text};
-use blockgrid_results::{Goal, Objective, TopTrial, TrialTable, rank, rank_by_median};
+use blockgrid_results::{Objective, TrialTable, rank, rank_by_median};
+use blockgrid_worker::{Ready, compute, publish};
 
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::{Output, RunArgs, show};
-use blockgrid_planner::candles::{self, JobCandles, SymbolCandles};
 
 /// The most threads that are started: more than any machine has cores, and few enough to start.
 const MAX_THREADS: usize = 1024;
+
+/// Tenant and owner of what runs on this machine alone.
+const LOCAL: &str = "local";
 
 /// Rows of the leaderboard in the terminal.
 const ROWS_SHOWN: usize = 10;
@@ -39,6 +42,16 @@ pub(crate) struct Timings {
 impl Timings {
     fn add(&mut self, part: &'static str, took: Duration) {
         self.parts.insert(part, took.as_secs_f64());
+    }
+
+    /// As `job.json` tells them.
+    fn record(&self, quote: &Quote) -> serde_json::Value {
+        serde_json::json!({
+            "seconds": self.parts,
+            "computeSeconds": self.compute.as_secs_f64(),
+            "quotedSeconds": quote.seconds,
+            "threads": rayon::current_num_threads(),
+        })
     }
 }
 
@@ -79,15 +92,15 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let started = Instant::now();
     let mut timings = Timings::default();
     let loaded = load(&args.manifest)?;
-    let job = &loaded.job;
-    let objective = objective(job)?;
+    // What cannot be ranked is told before candles are read.
+    compute::objective(&loaded.job.spec().sweep.objective)?;
     timings.add("validate", started.elapsed());
 
     let reading = Instant::now();
-    let data = candles::read(job, &loaded.folder)?;
+    let data = candles::read(&loaded.job, &loaded.folder)?;
     timings.add("read", reading.elapsed());
 
-    let out = args.out.clone().unwrap_or_else(|| Path::new("blockgrid-out").join(&job.spec().name));
+    let out = args.out.clone().unwrap_or_else(|| Path::new("blockgrid-out").join(&loaded.job.spec().name));
     std::fs::create_dir_all(&out).map_err(|error| {
         let why = if out.is_file() {
             "is a file, not a folder: name another".to_owned()
@@ -96,34 +109,37 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         };
         Failure::input("cannot write results", "--out", format!("`{}` {why}", out.display()))
     })?;
-    let quote = quote(job, &data);
+    let quote = quote(&loaded.job, &data);
     introduce(&loaded, &data, &quote);
 
     let running = Instant::now();
     let mut graph = Graph::new();
-    let kernel = args.kernel.into();
-    let run_of =
-        |symbol| symbol_run(job, &data, symbol).map(|run| run.with_kernel(kernel).with_memory(memory));
-    let runs: Vec<SymbolRun> = data.symbols.iter().map(run_of).collect::<Result<_, _>>()?;
+    let ready = ready(loaded, &data, args.kernel.into())?;
+    let job = ready.job();
+    let runs: Vec<SymbolRun> =
+        (0..data.symbols.len()).map(|symbol| symbol_run(&ready, &data, symbol).with_memory(memory)).collect();
     let prepared = running.elapsed();
-    let settings = shards::Settings { out: &out, kernel };
-    let shards::Finished { table, compute } = shards::run(job, &data, &runs, &mut graph, &settings)?;
+    let shards::Finished { table, compute } = shards::run(&ready, &data, &runs, &mut graph, &out)?;
     let simulated = running.elapsed();
     timings.add("simulate", simulated);
     timings.compute = prepared + compute;
 
     let writing = Instant::now();
+    let objective = ready.objective();
     let ranked = rank(&table, &objective);
-    let top = top_trials(job, &data, &runs, &mut graph, &table, &ranked)?;
-    let warnings = warnings(job, &data, &table);
-    let results =
-        write::Results { loaded: &loaded, data: &data, table: &table, objective, ranked: &ranked, top: &top };
-    let told: Vec<String> =
-        candles::remarks(&data).into_iter().chain(late_starts(job, &data, &table)).collect();
-    results.write(&out, &told)?;
+    let outcomes = ranked.iter().take(job.spec().output.top).map(|&row| {
+        let (symbol, trial) = publish::place_of(&ready, row);
+        ready.trace(&runs[symbol], &mut graph, trial)
+    });
+    let outcomes = outcomes.collect::<Result<Vec<_>, _>>()?;
+    let candles_of = |symbol: usize| &*data.symbols[symbol].candles;
+    let top = publish::top_trials(&ready, &table, &ranked, outcomes, candles_of);
+    let warnings = publish::warnings(&ready, &table);
+    publish::write(&out, &ready, &table, &ranked, &top)?;
     timings.add("write", writing.elapsed());
     timings.add("total", started.elapsed());
-    write::job_json(&out, &results, &quote, &timings, kernel)?;
+    let record = publish::record(&ready, table.len(), timings.record(&quote));
+    std::fs::write(out.join(publish::RECORD), format!("{}\n", serde_json::to_string_pretty(&record)?))?;
     shards::forget(&out);
 
     match args.output {
@@ -157,14 +173,19 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn objective(job: &Job) -> Result<Objective, Failure> {
-    let spec = &job.spec().sweep.objective;
-    let direction = spec.direction.map(|direction| match direction {
-        blockgrid_job::spec::Direction::Max => Goal::Max,
-        blockgrid_job::spec::Direction::Min => Goal::Min,
-    });
-    Objective::new(&spec.metric, direction, spec.min_trades)
-        .map_err(|error| Failure::input("cannot rank", "spec.sweep.objective", error.to_string()))
+/// The job with its plan, as one process runs it. The plan is cut for a folder that goes on where it stopped.
+pub(crate) fn ready(loaded: Loaded, data: &JobCandles, kernel: Kernel) -> Result<Ready, Failure> {
+    let owner = LOCAL.to_owned();
+    let order = Order {
+        tenant: LOCAL.parse::<Tenant>()?,
+        owner,
+        text: loaded.text,
+        kernel: kernel.id().to_owned(),
+        calibration: CostModel::default(),
+        limits: Limits::default(),
+    };
+    let plan = blockgrid_planner::plan(&loaded.job, data, order);
+    Ok(Ready::new(loaded.job, plan)?)
 }
 
 /// What is about to happen, before it does.
@@ -216,105 +237,8 @@ fn symbols_text(data: &JobCandles) -> String {
 }
 
 /// A symbol of the job, ready for trials.
-pub(crate) fn symbol_run(job: &Job, data: &JobCandles, symbol: &SymbolCandles) -> Result<SymbolRun, Failure> {
-    let spec = job.spec();
-    let run = SymbolRun::new(
-        symbol.candles.clone(),
-        symbol.run.clone(),
-        data.survey.frames.iter().copied(),
-        spec.strategy.session.as_ref(),
-        symbol.rules,
-        spec.execution.clone(),
-    );
-    if spec.output.metrics.is_empty() {
-        return Ok(run);
-    }
-    let wanted = Wanted::new(spec.output.metrics.iter().map(String::as_str)).map_err(|id| {
-        Failure::input("bad manifest", "spec.output.metrics", format!("`{id}` is no metric"))
-    })?;
-    Ok(run.with_metrics(wanted))
-}
-
-/// The best trials, simulated once more with all they did.
-fn top_trials<'a>(
-    job: &Job,
-    data: &'a JobCandles,
-    runs: &[SymbolRun],
-    graph: &mut Graph,
-    table: &TrialTable,
-    ranked: &[usize],
-) -> Result<Vec<TopTrial<'a>>, Failure> {
-    let trials = job.grid().len();
-    let mut top = Vec::new();
-    for (place, &row) in ranked.iter().take(job.spec().output.top).enumerate() {
-        let (symbol, trial) = (row / trials, row % trials);
-        let plan = shards::compile(job, trial, data.interval, graph)?;
-        top.push(TopTrial {
-            rank: u32::try_from(place + 1)?,
-            symbol: data.symbols[symbol].name.clone(),
-            window: String::new(),
-            parameters: table.parameters_of(row),
-            row,
-            initial_cash: job.spec().execution.initial_cash,
-            outcome: runs[symbol].outcome(&plan, graph),
-            candles: &data.symbols[symbol].candles,
-        });
-    }
-    Ok(top)
-}
-
-/// What a reader of the leaderboard should know. The report finds these by itself, but for violations of the
-/// candles, filled gaps, and trials that start late.
-fn warnings(job: &Job, data: &JobCandles, table: &TrialTable) -> Vec<String> {
-    let mut warnings = candles::remarks(data);
-    warnings.extend(late_starts(job, data, table));
-    for symbol in &data.symbols {
-        let gaps = symbol.traded().gaps();
-        if gaps > 0 {
-            warnings.push(format!(
-                "{}: {gaps} candles are missing inside the run; orders were filled over the gaps at the next open",
-                symbol.name
-            ));
-        }
-    }
-    let never = table.first_bar.iter().filter(|first| first.is_none()).count();
-    if never > 0 {
-        warnings.push(format!("{never} trials were never warm on this data: their metrics are null"));
-    }
-    let rejected: u64 = table.rejected_orders.iter().map(|&count| u64::from(count)).sum();
-    if rejected > 0 {
-        warnings.push(format!("{rejected} orders were rejected over all trials (column rejected_orders)"));
-    }
-    let ruined = table.deficit.iter().filter(|&&deficit| deficit > 0.0).count();
-    if ruined > 0 {
-        warnings.push(format!("{ruined} trials lost more than their cash in a gap (column deficit)"));
-    }
-    if let Some(session) = &job.spec().strategy.session {
-        for symbol in &data.symbols {
-            if !session.mask(&symbol.traded()).contains(&true) {
-                warnings.push(format!(
-                    "{}: no candle closes inside the session, so nothing was entered",
-                    symbol.name
-                ));
-            }
-        }
-    }
-    if job.spec().strategy.short.is_some() {
-        warnings.push("no funding or borrow cost was charged for shorts: the data has none".to_owned());
-    }
-    warnings
-}
-
-/// Trials that could not start with the data, because history was too short to warm them up.
-fn late_starts(job: &Job, data: &JobCandles, table: &TrialTable) -> Option<String> {
-    let starts_late = |row: usize| {
-        let symbol = &data.symbols[row / job.grid().len()];
-        table.first_bar[row].is_some_and(|first| first > symbol.candles.timestamp()[symbol.run.start])
-    };
-    let late = (0..table.len()).filter(|&row| starts_late(row)).count();
-    (late > 0).then(|| {
-        format!("{late} trials start later than the data, because their indicators needed warm-up (column first_bar)")
-    })
+pub(crate) fn symbol_run(ready: &Ready, data: &JobCandles, symbol: usize) -> SymbolRun {
+    ready.symbol_run(symbol, data.symbols[symbol].candles.clone())
 }
 
 fn text(table: &TrialTable, objective: &Objective, ranked: &[usize]) -> String {

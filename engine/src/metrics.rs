@@ -61,9 +61,7 @@ macro_rules! metrics {
             }
 
             /// None of them is defined.
-            pub(crate) fn null() -> Self {
-                Self { $($id: f64::NAN,)* }
-            }
+            pub const NULL: Self = Self { $($id: f64::NAN,)* };
 
             /// From values in the order of [`METRICS`].
             pub fn from_array(values: [f64; METRICS.len()]) -> Self {

@@ -6,6 +6,7 @@ mod tile;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use pulp::Arch;
@@ -34,6 +35,11 @@ pub struct TrialResult {
     pub deficit: f64,
 }
 
+impl TrialResult {
+    /// Of a trial that has none: never warm, and every metric null.
+    pub const NONE: Self = Self { first_bar: None, metrics: Metrics::NULL, rejected_orders: 0, deficit: 0.0 };
+}
+
 /// One symbol, ready for trials: its candles, the bars that are traded, its order rules and the session.
 #[derive(Debug)]
 pub struct SymbolRun {
@@ -49,6 +55,7 @@ pub struct SymbolRun {
     asset_returns: OnceLock<AssetReturns>,
     days: OnceLock<Days>,
     arch: Arch,
+    cancelled: Option<Arc<AtomicBool>>,
 }
 
 /// How trials are simulated. The two have one meaning: trades are the same, metrics but for the order of sums.
@@ -71,6 +78,11 @@ impl Kernel {
             Kernel::Events => "events",
             Kernel::BarLoop => "bar-loop",
         }
+    }
+
+    /// The kernel of an id.
+    pub fn of_id(id: &str) -> Option<Self> {
+        [Kernel::Events, Kernel::BarLoop].into_iter().find(|kernel| kernel.id() == id)
     }
 }
 
@@ -105,6 +117,7 @@ impl SymbolRun {
             asset_returns: OnceLock::new(),
             days: OnceLock::new(),
             arch: Arch::new(),
+            cancelled: None,
         }
     }
 
@@ -112,6 +125,17 @@ impl SymbolRun {
     #[must_use]
     pub fn with_kernel(self, kernel: Kernel) -> Self {
         Self { kernel, ..self }
+    }
+
+    /// The same with a flag that ends [`SymbolRun::trials`] early once it is set: what is left is not simulated, and all
+    /// results are then to be thrown away. It is looked at every few hundred trials.
+    #[must_use]
+    pub fn with_cancel(self, flag: Arc<AtomicBool>) -> Self {
+        Self { cancelled: Some(flag), ..self }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
     }
 
     /// The same with columns of so many bytes at a time.
@@ -262,6 +286,9 @@ impl SymbolRun {
                 let parts: Vec<(&[usize], Vec<TrialResult>)> = order
                     .par_chunks(trials.max(1))
                     .map(|part| {
+                        if self.is_cancelled() {
+                            return (part, vec![TrialResult::NONE; part.len()]);
+                        }
                         let plans: Vec<&TrialPlan> = part.iter().map(|&nth| &plans[nth]).collect();
                         (part, self.part(&plans, graph, words, quick))
                     })
@@ -272,7 +299,11 @@ impl SymbolRun {
                 }
                 results.into_iter().flatten().collect()
             }
-            Kernel::BarLoop => plans.par_iter().map(|plan| self.trial(plan, graph)).collect(),
+            Kernel::BarLoop => {
+                let trial =
+                    |plan| if self.is_cancelled() { TrialResult::NONE } else { self.trial(plan, graph) };
+                plans.par_iter().map(trial).collect()
+            }
         }
     }
 

@@ -2,7 +2,9 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod candles;
+pub mod plan;
 mod refusal;
 
 pub use candles::{JobCandles, SymbolCandles};
+pub use plan::{Order, plan};
 pub use refusal::Refusal;

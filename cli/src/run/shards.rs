@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use blockgrid_engine::Interval;
 use blockgrid_engine::graph::Graph;
-use blockgrid_engine::strategy::{StrategyError, TrialPlan};
-use blockgrid_engine::sweep::{Kernel, SymbolRun};
+use blockgrid_engine::sweep::SymbolRun;
 use blockgrid_job::Job;
+use blockgrid_job::plan::Slices;
+use blockgrid_results::TrialTable;
 use blockgrid_results::checkpoint::{read_shard, write_shard};
-use blockgrid_results::{TrialRow, TrialTable};
+use blockgrid_worker::Ready;
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
@@ -26,13 +26,6 @@ const TRIALS_A_SHARD: (usize, usize) = (16, 2048);
 /// Folder of the finished shards inside the results folder, before the digest of the job.
 const FOLDER: &str = ".shards-";
 
-/// How shards are run.
-pub(super) struct Settings<'a> {
-    /// The folder of the results.
-    pub(super) out: &'a Path,
-    pub(super) kernel: Kernel,
-}
-
 /// All trials, and how long those took that were not there yet: from candles in memory to metrics.
 pub(super) struct Finished {
     pub(super) table: TrialTable,
@@ -41,19 +34,19 @@ pub(super) struct Finished {
 
 /// Runs every shard that is not there yet and merges them in order.
 pub(super) fn run(
-    job: &Job,
+    ready: &Ready,
     data: &JobCandles,
     runs: &[SymbolRun],
     graph: &mut Graph,
-    settings: &Settings<'_>,
+    out: &Path,
 ) -> Result<Finished, Failure> {
-    let folder = settings.out.join(format!("{FOLDER}{}", identity(job, data, settings.kernel)));
+    let job = ready.job();
+    let folder = out.join(format!("{FOLDER}{}", identity(ready, data)));
     let mut compute_time = Duration::ZERO;
     std::fs::create_dir_all(&folder)?;
     let stop = stop_flag();
     let trials = job.grid().len();
-    let names: Vec<&str> = job.grid().axes().iter().map(|axis| axis.name.as_str()).collect();
-    let mut table = TrialTable::new(names.iter().copied());
+    let mut table = ready.table();
     let progress = progress(trials * runs.len());
     let mut found = 0;
     for (s, run) in runs.iter().enumerate() {
@@ -72,7 +65,12 @@ pub(super) fn run(
                         return Err(interrupted(&folder, trials * runs.len()));
                     }
                     let computing = Instant::now();
-                    let shard = compute(job, data, run, s, range, graph)?;
+                    let shard = ready.trials(
+                        s,
+                        run,
+                        graph,
+                        &std::iter::once(range.start as u64..range.end as u64).collect::<Slices>(),
+                    )?;
                     compute_time += computing.elapsed();
                     write_shard(&path, &shard)?;
                     shard
@@ -114,58 +112,12 @@ pub(super) fn forget(out: &Path) {
     }
 }
 
-/// Compiles a trial that validation has compiled before.
-pub(crate) fn compile(
-    job: &Job,
-    trial: usize,
-    interval: Interval,
-    graph: &mut Graph,
-) -> Result<TrialPlan, Failure> {
-    job.compile(trial, interval, graph).map_err(|errors| not_compiled(trial, &errors))
-}
-
-fn not_compiled(trial: usize, errors: &[StrategyError]) -> Failure {
-    let list: Vec<_> = errors.iter().map(ToString::to_string).collect();
-    Failure::Failed(anyhow::anyhow!("trial {trial} failed to compile: {}", list.join("; ")))
-}
-
-fn compute(
-    job: &Job,
-    data: &JobCandles,
-    run: &SymbolRun,
-    symbol: usize,
-    range: std::ops::Range<usize>,
-    graph: &mut Graph,
-) -> Result<TrialTable, Failure> {
-    let mut compiler = job.compiler(data.interval);
-    let plans: Vec<TrialPlan> = range
-        .clone()
-        .map(|trial| compiler.compile(trial, graph).map_err(|errors| not_compiled(trial, &errors)))
-        .collect::<Result<_, _>>()?;
-    let results = run.trials(&plans, graph);
-    let names = job.grid().axes().iter().map(|axis| axis.name.as_str());
-    let mut table = TrialTable::new(names);
-    let (symbol, window): (Arc<str>, Arc<str>) = (data.symbols[symbol].name.as_str().into(), "".into());
-    for (trial, result) in range.zip(results) {
-        table.push(TrialRow {
-            symbol: Arc::clone(&symbol),
-            window: Arc::clone(&window),
-            parameters: job.grid().swept(trial),
-            first_bar: result.first_bar,
-            metrics: result.metrics.to_array(),
-            rejected_orders: result.rejected_orders,
-            deficit: result.deficit,
-        })?;
-    }
-    Ok(table)
-}
-
 /// What the results are a function of: manifest, candles, engine, kernel.
-pub(super) fn identity(job: &Job, data: &JobCandles, kernel: Kernel) -> String {
+fn identity(ready: &Ready, data: &JobCandles) -> String {
     let mut hash = Sha256::new();
-    hash.update(env!("CARGO_PKG_VERSION"));
-    hash.update(kernel.id());
-    hash.update(serde_json::to_vec(&job.spec().manifest()).unwrap_or_default());
+    hash.update(&ready.plan().engine);
+    hash.update(&ready.plan().kernel);
+    hash.update(serde_json::to_vec(&ready.plan().manifest).unwrap_or_default());
     for symbol in &data.symbols {
         hash.update(&symbol.digest);
         hash.update(format!("{:?}", symbol.run));

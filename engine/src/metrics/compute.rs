@@ -20,7 +20,7 @@ const DAYS_A_YEAR: f64 = 365.0;
 pub fn compute(outcome: &Outcome, candles: &Candles, initial_cash: f64) -> Metrics {
     let n = outcome.equity.len();
     if n == 0 {
-        return Metrics::null();
+        return Metrics::NULL;
     }
     let first = outcome.first_bar;
     let last = first + n - 1;

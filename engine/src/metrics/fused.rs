@@ -202,7 +202,7 @@ impl<'a> Fused<'a> {
     /// The metrics; null where no bar was marked.
     pub(crate) fn metrics(mut self) -> Metrics {
         if self.bars.is_empty() {
-            return Metrics::null();
+            return Metrics::NULL;
         }
         self.depth.settle();
         self.add_asset_returns();

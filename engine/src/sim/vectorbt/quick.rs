@@ -121,7 +121,7 @@ impl<'a> Quick<'a> {
         }
         let mean = self.sums[0] / bars;
         let deviation = ((self.sums[1] - self.sums[0] * mean).max(0.0) / (bars - 1.0)).sqrt();
-        let mut metrics = Metrics::null();
+        let mut metrics = Metrics::NULL;
         metrics.total_return = (equity - self.initial_cash) / self.initial_cash;
         metrics.max_drawdown = self.deepest - 1.0;
         metrics.trades = f64::from(trades);
