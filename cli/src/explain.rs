@@ -10,7 +10,7 @@ use blockgrid_job::quote::grouped;
 
 use crate::failure::Failure;
 use crate::load::load;
-use crate::{ManifestArgs, run, show};
+use crate::{ManifestArgs, quote, run, show};
 use blockgrid_planner::JobCandles;
 use blockgrid_planner::candles;
 use blockgrid_worker::Ready;
@@ -26,7 +26,7 @@ pub(crate) fn explain(args: &ManifestArgs) -> Result<(), Failure> {
         "Manifest, resolved:\n{}\n",
         indent(&serde_json::to_string_pretty(&job.spec().manifest())?)
     );
-    let _ = writeln!(out, "Trials: {}", run::quote(job, &data));
+    let _ = writeln!(out, "Trials: {}", quote::of(job, &data));
     for axis in job.grid().axes() {
         let values: Vec<_> = axis.values.iter().take(12).map(f64::to_string).collect();
         let more = if axis.values.len() > 12 {

@@ -13,6 +13,7 @@ mod init;
 mod load;
 mod metrics;
 mod query;
+mod quote;
 mod run;
 mod show;
 mod validate;
@@ -39,6 +40,14 @@ enum Command {
     Run(RunArgs),
     /// Check a manifest; every error at once, with its field.
     Validate {
+        #[command(flatten)]
+        manifest: ManifestArgs,
+        /// How to print.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Say what a job will take before it runs: processor hours, dollars, when it is done on so many workers.
+    Quote {
         #[command(flatten)]
         manifest: ManifestArgs,
         /// How to print.
@@ -165,11 +174,14 @@ fn main() -> ExitCode {
     let command = Cli::parse().command;
     let json = matches!(
         &command,
-        Command::Run(RunArgs { output: Output::Json, .. }) | Command::Validate { output: Output::Json, .. }
+        Command::Run(RunArgs { output: Output::Json, .. })
+            | Command::Validate { output: Output::Json, .. }
+            | Command::Quote { output: Output::Json, .. }
     ) || matches!(&command, Command::Data(command) if command.json());
     let done = match command {
         Command::Run(args) => run::run(&args),
         Command::Validate { manifest, output } => validate::validate(&manifest, output),
+        Command::Quote { manifest, output } => quote::quote(&manifest, output),
         Command::Explain { manifest } => explain::explain(&manifest),
         Command::Data(command) => data::data(&command),
         Command::Eval(args) => eval::eval(&args),

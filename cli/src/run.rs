@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use blockgrid_engine::graph::Graph;
 use blockgrid_engine::sweep::{Kernel, SymbolRun};
 use blockgrid_grid::Tenant;
+use blockgrid_job::Quote;
 use blockgrid_job::plan::{CostModel, Limits};
 use blockgrid_job::quote::{duration, grouped};
-use blockgrid_job::{Job, Quote};
 use blockgrid_planner::Order;
 use blockgrid_planner::candles::{self, JobCandles};
 use blockgrid_results::leaderboard::{leaderboard_json, leaderboard_text, median_text};
@@ -20,7 +20,7 @@ use blockgrid_worker::{Ready, compute, publish};
 
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
-use crate::{Output, RunArgs, show};
+use crate::{Output, RunArgs, quote, show};
 
 /// The most threads that are started: more than any machine has cores, and few enough to start.
 const MAX_THREADS: usize = 1024;
@@ -50,6 +50,7 @@ impl Timings {
             "seconds": self.parts,
             "computeSeconds": self.compute.as_secs_f64(),
             "quotedSeconds": quote.seconds,
+            "quoteOffPercent": quote.compared(self.compute.as_secs_f64()).off_percent(),
             "threads": rayon::current_num_threads(),
         })
     }
@@ -72,12 +73,6 @@ fn memory(text: &str) -> Result<usize, Failure> {
         let message = format!("is `{text}`, but must be a number of bytes such as 512M or 4G");
         Failure::input("bad option", "--memory", message)
     })
-}
-
-/// The quote of a job on this machine.
-pub(crate) fn quote(job: &Job, candles: &JobCandles) -> Quote {
-    let bars: Vec<usize> = candles.symbols.iter().map(|symbol| symbol.run.len()).collect();
-    Quote::new(job.grid().len() as u128, &bars, candles.survey.columns, rayon::current_num_threads())
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
@@ -109,7 +104,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         };
         Failure::input("cannot write results", "--out", format!("`{}` {why}", out.display()))
     })?;
-    let quote = quote(&loaded.job, &data);
+    let quote = quote::of(&loaded.job, &data);
     introduce(&loaded, &data, &quote);
 
     let running = Instant::now();
@@ -161,11 +156,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
             }
             let rate = quote.evaluations as f64 / simulated.as_secs_f64().max(1e-9) / 1e6;
             show::print(&format!(
-                "\n{} trials in {} (quoted {}), {} million bar evaluations a second\nreport: {}\n",
+                "\n{} trials in {}, {} million bar evaluations a second\n{}\nreport: {}\n",
                 grouped(table.len() as u128),
                 duration(simulated.as_secs_f64()),
-                duration(quote.seconds),
                 grouped(rate.round() as u128),
+                quote.compared(timings.compute.as_secs_f64()),
                 out.join("report.html").display()
             ));
         }

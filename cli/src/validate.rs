@@ -2,12 +2,12 @@
 
 use crate::failure::Failure;
 use crate::load::load;
-use crate::{ManifestArgs, Output, run, show};
+use crate::{ManifestArgs, Output, quote, show};
 
 pub(crate) fn validate(args: &ManifestArgs, output: Output) -> Result<(), Failure> {
     let loaded = load(args)?;
     let candles = blockgrid_planner::candles::read(&loaded.job, &loaded.folder)?;
-    let quote = run::quote(&loaded.job, &candles);
+    let quote = quote::of(&loaded.job, &candles);
     match output {
         Output::Json => {
             let valid = serde_json::json!({

@@ -64,6 +64,67 @@ fn validate_for_machines_gives_the_quote_and_the_resolved_manifest() {
 }
 
 #[test]
+fn a_quote_tells_time_and_money_before_anything_runs() {
+    let folder = folder();
+    write(&folder.path().join("job.yaml"), &small());
+    let ran = run_in(folder.path(), ["quote", "job.yaml"]).ok();
+    for part in
+        ["small: ", " bar evaluations, 1 shard\n", "vCPU-hours", "low", "mid", "high", "$0.0000", "workers"]
+    {
+        assert!(ran.stdout.contains(part), "`{part}` is not in:\n{}", ran.stdout);
+    }
+    for workers in ["4", "16", "64", "256"] {
+        let told = ran.stdout.lines().any(|line| line.split_whitespace().next() == Some(workers));
+        assert!(told, "{workers} workers are not in:\n{}", ran.stdout);
+    }
+    let files = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(files, 1, "quote writes nothing");
+}
+
+#[test]
+fn a_quote_for_machines_has_the_same_numbers_and_adds_up() {
+    let folder = folder();
+    write(&folder.path().join("job.yaml"), &small());
+    let args = ["quote", "job.yaml", "--output", "json", "--set", "sweep.parameters.fast=3..9/3"];
+    let quote = run_in(folder.path(), args).ok().json();
+    assert_eq!(
+        (&quote["trials"], &quote["barEvaluations"], &quote["shards"]),
+        (&json!(6), &json!(6 * 744), &json!(1))
+    );
+    // Six trials of 30 us and 744 bars of 4 ns, the finish step of 4 us a trial, and columns of numbers beside.
+    let seconds = quote["vcpuSeconds"]["mid"].as_f64().unwrap();
+    let trials = 6.0 * (34e-6 + 744.0 * 4e-9);
+    assert!(seconds > trials && seconds < trials + 1e-3, "{seconds}");
+    let money = |end: &str| quote["microUsd"][end].as_u64().unwrap();
+    assert_eq!(quote["price"], json!({"name": "standard", "microUsdAVcpuHour": 36_000}));
+    assert_eq!(money("mid"), (seconds / 3600.0 * 36_000.0).ceil() as u64);
+    assert!(money("low") <= money("mid") && money("mid") <= money("high"));
+    let workers: Vec<u64> =
+        quote["finish"].as_array().unwrap().iter().map(|at| at["workers"].as_u64().unwrap()).collect();
+    assert_eq!(workers, [4, 16, 64, 256]);
+    // What it takes here is what `validate` says.
+    let valid =
+        run_in(folder.path(), ["validate", "job.yaml", "--output", "json", "--set", args[5]]).ok().json();
+    assert_eq!(quote["thisMachine"]["seconds"], valid["estimatedSeconds"]);
+    // More work costs more and takes longer, on any number of workers.
+    let args = ["quote", "job.yaml", "--output", "json", "--set", "sweep.parameters.slow=20..2000/1"];
+    let more = run_in(folder.path(), args).ok().json();
+    assert!(more["vcpuSeconds"]["low"].as_f64() > quote["vcpuSeconds"]["high"].as_f64(), "{more}");
+    assert!(more["finish"][3]["seconds"].as_f64() > quote["finish"][3]["seconds"].as_f64(), "{more}");
+}
+
+#[test]
+fn a_quote_of_a_bad_manifest_names_the_field() {
+    let folder = folder();
+    write(&folder.path().join("job.yaml"), &small());
+    run_in(folder.path(), ["quote", "job.yaml", "--set", "sweep.objective=sharp"])
+        .fails(2, &["spec.sweep.objective: `sharp` is no metric: did you mean `sharpe`?"]);
+    let ran = run_in(folder.path(), ["quote", "job.yaml", "--output", "json", "--set", "data.file=none.csv"]);
+    assert_eq!(ran.code, Some(2), "{ran:#?}");
+    assert!(ran.json()["errors"].is_array());
+}
+
+#[test]
 fn explain_shows_the_resolved_graph_the_warm_up_and_what_is_shared() {
     let folder = folder();
     let manifest = example("sma-crossover");

@@ -115,7 +115,7 @@ fn the_leaderboard_is_in_the_order_of_the_objective() {
 fn the_record_holds_the_resolved_manifest_digests_version_and_seed_and_timings_apart() {
     let folder = folder();
     write(&folder.path().join("job.yaml"), &small());
-    run_in(folder.path(), ["run", "job.yaml", "-o", "out", "--threads", "2"]).ok();
+    let ran = run_in(folder.path(), ["run", "job.yaml", "-o", "out", "--threads", "2"]).ok();
     let record = json_of(&folder.path().join("out/job.json"));
     assert_eq!(record["job"], "small");
     assert_eq!(record["engineVersion"], env!("CARGO_PKG_VERSION"));
@@ -132,6 +132,12 @@ fn the_record_holds_the_resolved_manifest_digests_version_and_seed_and_timings_a
     assert_eq!(record["data"]["synthetic"], true);
     let timings = &record["timings"];
     assert!(timings["seconds"]["total"].as_f64().unwrap() > 0.0 && timings["threads"] == 2, "{timings}");
+    // Quoted, taken, and how far off.
+    let seconds = |name: &str| timings[name].as_f64().unwrap();
+    let off = (seconds("computeSeconds") / seconds("quotedSeconds") - 1.0) * 100.0;
+    assert!((seconds("quoteOffPercent") - off).abs() < 1e-6 * off.abs().max(1.0), "{timings}");
+    let said = ran.stdout.lines().find(|line| line.starts_with("quoted ")).unwrap();
+    assert!(said.contains(", took ") && (said.contains(" % ") || said.ends_with("as quoted")), "{said}");
 
     // The record without its timings does not depend on when, where or how fast.
     run_in(folder.path(), ["run", "job.yaml", "-o", "again", "--threads", "1"]).ok();

@@ -30,9 +30,9 @@ pub struct SymbolWork {
     pub bars: u64,
     /// Bars that are read: those traded and the history before them, over which columns are computed too.
     pub loaded: u64,
-    /// Columns that the trials of the job read together.
+    /// Columns of numbers that the trials of the job read together.
     pub columns: u64,
-    /// Columns that one trial reads, on the mean over the grid: a shard of few trials computes few columns.
+    /// Columns of numbers that one trial reads, on the mean over the grid: a shard of few trials computes few columns.
     pub columns_a_trial: u64,
     /// Trials to compute: all of the grid, or those that no cache has.
     pub trials: Slices,
@@ -44,8 +44,8 @@ impl SymbolWork {
         Self {
             bars: bars as u64,
             loaded: loaded as u64,
-            columns: survey.columns as u64,
-            columns_a_trial: survey.unshared_columns.div_ceil(grid.max(1)) as u64,
+            columns: survey.numbers as u64,
+            columns_a_trial: survey.unshared_numbers.div_ceil(grid.max(1)) as u64,
             trials,
         }
     }
@@ -142,6 +142,12 @@ impl Cut {
     /// Trials in the shard at `place` among those of the symbol.
     fn trials(&self, place: u64) -> u64 {
         self.size + u64::from(place < self.larger)
+    }
+
+    /// What each of its shards costs, in order, in microseconds of one core.
+    pub fn costs_micros(&self) -> impl Iterator<Item = u64> + use<> {
+        let cut = *self;
+        (0..cut.shards).map(move |place| cut.cost.micros(cut.trials(place)))
     }
 
     /// What all its shards cost, in microseconds of one core.

@@ -3,30 +3,41 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use blockgrid_engine::Interval;
-use blockgrid_engine::graph::{Graph, NodeId, Op};
+use blockgrid_engine::graph::{Graph, Node, NodeId, Op, Type};
 use blockgrid_engine::sim::Semantics;
 use blockgrid_engine::strategy::{ParsedStrategy, StrategyError, TrialPlan};
 use rayon::prelude::*;
 
 use crate::decode::FieldError;
 use crate::grid::{Grid, full_size};
+use crate::plan::{CostModel, Slices, SymbolWork};
 use crate::profile;
-use crate::quote::{Quote, grouped};
+use crate::quote::{duration, grouped};
 use crate::spec::JobSpec;
 
 /// The most parameter sets that a machine takes in one job: their rows and the nodes of their graph are some 2 GB.
 pub const MAX_TRIALS: u128 = 2_000_000;
 
 /// Bars a quote assumes for a grid that is refused before any candle is read: a year of hours.
-const ASSUMED_BARS: usize = 8_760;
+const ASSUMED_BARS: u64 = 8_760;
 
 /// Why a grid is refused, with its quote.
 pub(crate) fn too_many(size: u128, what: &str) -> String {
-    let quote = Quote::new(size, &[ASSUMED_BARS], 0, 1);
+    let year = SymbolWork {
+        bars: ASSUMED_BARS,
+        loaded: ASSUMED_BARS,
+        columns: 0,
+        columns_a_trial: 0,
+        trials: Slices::default(),
+    };
+    // Not a `Quote`: there may be more trials than can be numbered.
+    let seconds = size as f64 * CostModel::default().of(&year).trial / 1e9;
     format!(
-        "has {} {what}, the limit of a job is {}: on a year of hourly candles that were {quote} on one core. Take fewer values, or longer steps",
+        "has {} {what}, the limit of a job is {}: on a year of hourly candles that were {} bar evaluations a symbol, about {} on one core. Take fewer values, or longer steps",
         grouped(size),
         grouped(MAX_TRIALS),
+        grouped(size.saturating_mul(ASSUMED_BARS.into())),
+        duration(seconds),
     )
 }
 
@@ -37,6 +48,11 @@ pub struct Survey {
     pub columns: usize,
     /// Columns that would be computed if trials shared nothing.
     pub unshared_columns: usize,
+    /// Columns of numbers among those computed, each once: the ones whose cost a trial does not hold already. Conditions
+    /// are bits, prices are there, and what asks for the position has no column.
+    pub numbers: usize,
+    /// Columns of numbers that would be computed if trials shared nothing.
+    pub unshared_numbers: usize,
     /// Intervals that columns live on.
     pub frames: BTreeSet<Interval>,
     /// Candles wanted before `from`, in milliseconds, so that every node is settled there. Profile vectorbt wants none.
@@ -185,7 +201,7 @@ impl Job {
     /// A trial that does not compile on this interval.
     pub fn survey(&self, base: Interval) -> Result<Survey, Vec<FieldError>> {
         let (mut graph, mut compiler) = (Graph::new(), self.compiler(base));
-        let mut unshared_columns = 0;
+        let (mut unshared_columns, mut unshared_numbers) = (0, 0);
         // By node: the last trial that needs it, counted from one, and whether a trial needs it by itself.
         let mut needed: Vec<(usize, bool)> = Vec::new();
         let mut open = Vec::new();
@@ -198,16 +214,19 @@ impl Job {
             open.iter().for_each(|root: &NodeId| needed[root.index()].1 = true);
             while let Some(id) = open.pop() {
                 if std::mem::replace(&mut needed[id.index()].0, trial + 1) <= trial {
-                    unshared_columns += usize::from(!is_constant(&graph, id));
+                    unshared_columns += usize::from(!is_constant(graph.node(id)));
+                    unshared_numbers += usize::from(is_of_numbers(graph.node(id)));
                     open.extend(&graph.node(id).inputs);
                 }
             }
         }
         let roots = graph.ids().zip(&needed).filter(|(_, (_, root))| *root).map(|(id, _)| id);
-        let columns = graph.nodes().iter().filter(|node| !matches!(node.op, Op::Number(_) | Op::Flag(_)));
+        let columns = graph.nodes().iter().filter(|node| !is_constant(node));
         Ok(Survey {
             columns: columns.clone().count(),
             unshared_columns,
+            numbers: graph.nodes().iter().filter(|node| is_of_numbers(node)).count(),
+            unshared_numbers,
             frames: columns.map(|node| node.frame).collect(),
             pre_roll_ms: if self.is_vectorbt() { 0 } else { graph.pre_roll_ms(roots) },
         })
@@ -319,8 +338,15 @@ impl TrialsError {
 /// Trials compiled into one graph while checking.
 const CHUNK: usize = 1024;
 
-fn is_constant(graph: &Graph, id: NodeId) -> bool {
-    matches!(graph.node(id).op, Op::Number(_) | Op::Flag(_))
+fn is_constant(node: &Node) -> bool {
+    matches!(node.op, Op::Number(_) | Op::Flag(_))
+}
+
+/// Whether a node's column is one of numbers that takes time to compute.
+fn is_of_numbers(node: &Node) -> bool {
+    // An indicator is one node, whatever it has of outputs.
+    let is_there = is_constant(node) || matches!(node.op, Op::Candle(_) | Op::Column(_) | Op::Output(_));
+    node.ty == Type::Number && !node.on_position && !is_there
 }
 
 fn field_error(error: StrategyError) -> FieldError {

@@ -59,14 +59,10 @@ pub fn plan(job: &Job, data: &JobCandles, order: Order) -> Plan {
 
 /// What is to be computed, symbol by symbol.
 pub fn work(job: &Job, data: &JobCandles) -> Vec<SymbolWork> {
-    let trials = job.grid().len() as u64;
-    let columns_a_trial = (data.survey.unshared_columns as u64).div_ceil(trials.max(1));
-    let of = |symbol: &SymbolCandles| SymbolWork {
-        bars: symbol.run.len() as u64,
-        loaded: symbol.candles.len() as u64,
-        columns: data.survey.columns as u64,
-        columns_a_trial,
-        trials: Slices::all(trials),
+    let trials = job.grid().len();
+    let of = |symbol: &SymbolCandles| {
+        let all = Slices::all(trials as u64);
+        SymbolWork::new(&data.survey, trials, symbol.run.len(), symbol.candles.len(), all)
     };
     data.symbols.iter().map(of).collect()
 }

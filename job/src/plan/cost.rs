@@ -15,7 +15,8 @@ pub const NANOS_AN_ORDER: f64 = 90.0;
 /// Nanoseconds a trial takes whatever its bars: to be compiled, and its metrics to be finished.
 pub const NANOS_A_TRIAL: f64 = 30_000.0;
 
-/// Nanoseconds a shared node's column takes for a bar on one core; see `make bench`.
+/// Nanoseconds the column of a node takes for a bar on one core, where it is one of numbers; see `make bench`. What conditions
+/// take is in [`NANOS_A_BAR`].
 pub const NANOS_A_NODE: f64 = 6.0;
 
 /// Orders filled a bar that are assumed before a trial has run: many, as one too few would be quoted too cheap. The
@@ -47,7 +48,8 @@ pub struct CostModel {
 
 impl Default for CostModel {
     /// The constants of this module. The ends hold every workload of `docs/speed.md`: 0.4 (few trades) to 1.8 (short
-    /// series with all metrics) of the middle.
+    /// series with all metrics) of the middle, but for the single run of W3, which is mostly the preparation of its symbol
+    /// and takes some 20 ms more than modelled.
     fn default() -> Self {
         Self {
             nanos_a_bar: NANOS_A_BAR,

@@ -1,0 +1,108 @@
+//! `blockgrid quote`: what a job will take, here and on a grid, before it runs.
+
+use std::fmt::Write;
+
+use blockgrid_job::quote::{Terms, dollars, duration, grouped};
+use blockgrid_job::{Job, Quote};
+use blockgrid_planner::JobCandles;
+use blockgrid_planner::candles;
+use blockgrid_planner::plan::work;
+use comfy_table::{CellAlignment, Table, TableStyle};
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::load::load;
+use crate::{ManifestArgs, Output, show};
+
+pub(crate) fn quote(args: &ManifestArgs, output: Output) -> Result<(), Failure> {
+    let loaded = load(args)?;
+    let data = candles::read(&loaded.job, &loaded.folder)?;
+    let terms = terms();
+    let quote = Quote::new(loaded.job.grid().len() as u128, &work(&loaded.job, &data), &terms);
+    show::print(&match output {
+        Output::Json => format!("{}\n", machine(&loaded.job, &quote, &terms)),
+        Output::Text => text(&loaded.job, &quote, &terms),
+    });
+    Ok(())
+}
+
+/// The quote of a job on this machine.
+pub(crate) fn of(job: &Job, data: &JobCandles) -> Quote {
+    Quote::new(job.grid().len() as u128, &work(job, data), &terms())
+}
+
+fn terms() -> Terms {
+    Terms { threads: rayon::current_num_threads(), ..Terms::default() }
+}
+
+fn text(job: &Job, quote: &Quote, terms: &Terms) -> String {
+    let mut out = String::new();
+    let plural = |many: bool| if many { "s" } else { "" };
+    let _ = writeln!(
+        out,
+        "{}: {} trials ({} parameter sets x {} symbol{}), {} bar evaluations, {} shard{}\n",
+        job.spec().name,
+        grouped(quote.trials()),
+        grouped(quote.parameter_sets),
+        quote.symbols,
+        plural(quote.symbols != 1),
+        grouped(quote.evaluations),
+        grouped(quote.shards.into()),
+        plural(quote.shards != 1),
+    );
+    let hours = quote.vcpu_seconds().map(|seconds| format!("{:.6}", seconds / 3600.0));
+    let money = quote.micro_usd.map(dollars);
+    out.push_str(&lines(
+        ["", "low", "mid", "high"].map(str::to_owned),
+        [
+            ["vCPU-hours".to_owned(), hours.low, hours.mid, hours.high],
+            ["price".to_owned(), money.low, money.mid, money.high],
+        ],
+    ));
+    let _ = writeln!(
+        out,
+        "at {} a vCPU-hour (class {})\n",
+        dollars(terms.price.micro_usd_a_vcpu_hour),
+        terms.price.name
+    );
+    let finish = quote.finish.map(|finish| [finish.workers.to_string(), duration(finish.seconds)]);
+    out.push_str(&lines(["workers", "done in"].map(str::to_owned), finish));
+    let _ = writeln!(
+        out,
+        "with {} for workers to start, and the finish step\n\nthis machine, {} thread{}: {}",
+        duration(terms.around.start_seconds),
+        terms.threads,
+        plural(terms.threads != 1),
+        duration(quote.seconds)
+    );
+    out
+}
+
+/// A table of numbers after a first column.
+fn lines<const N: usize>(header: [String; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(TableStyle::new()).set_width(show::width()).set_header(header);
+    table.add_rows(rows);
+    table.column_iter_mut().for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    let text = table.to_string();
+    text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+fn machine(job: &Job, quote: &Quote, terms: &Terms) -> Value {
+    let seconds = quote.vcpu_seconds();
+    json!({
+        "job": job.spec().name,
+        "trials": quote.trials(),
+        "parameterSets": quote.parameter_sets,
+        "symbols": quote.symbols,
+        "barEvaluations": quote.evaluations,
+        "shards": quote.shards,
+        "vcpuSeconds": seconds,
+        "vcpuHours": seconds.map(|seconds| seconds / 3600.0),
+        "microUsd": quote.micro_usd,
+        "price": terms.price,
+        "finish": quote.finish,
+        "thisMachine": { "threads": terms.threads, "seconds": quote.seconds },
+        "calibration": terms.model,
+    })
+}
