@@ -1,0 +1,5 @@
+//! What the tests of the grid share.
+#![allow(dead_code, unreachable_pub, reason = "each test uses its part of it")]
+
+pub mod proxy;
+pub mod s3;

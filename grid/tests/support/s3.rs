@@ -1,0 +1,88 @@
+//! A real S3 server for a test: versitygw over a folder that goes with it.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use blockgrid_grid::Options;
+use blockgrid_grid::store::Credentials;
+
+const NAME: &str = "versitygw";
+const INSTALL: &str = "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0";
+const KEY: &str = "test-key";
+const SECRET: &str = "test-secret";
+
+/// A running server with one bucket, `grid`. It is killed, and its folder removed, when this is dropped.
+pub struct S3 {
+    pub address: SocketAddr,
+    child: Child,
+    _folder: tempfile::TempDir,
+}
+
+impl S3 {
+    /// Starts a server on a free port of loopback; None, with a word about it, where versitygw is not installed.
+    pub fn start() -> Option<Self> {
+        let Some(program) = installed() else {
+            println!("skipped: {NAME} is not installed ({INSTALL})");
+            return None;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let (objects, versions) = (folder.path().join("objects"), folder.path().join("versions"));
+        fs::create_dir_all(objects.join("grid")).unwrap();
+        fs::create_dir(&versions).unwrap();
+        // Between finding a free port and its use another test may take it: then try the next.
+        for _ in 0..5 {
+            let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            let mut child = Command::new(&program)
+                .args(["--access", KEY, "--secret", SECRET, "--port", &address.to_string()])
+                .args(["--quiet", "--keep-alive", "posix", "--versioning-dir"])
+                .args([&versions, &objects])
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap();
+            let end = Instant::now() + Duration::from_secs(10);
+            while Instant::now() < end && child.try_wait().unwrap().is_none() {
+                if TcpStream::connect(address).is_ok() {
+                    return Some(Self { address, child, _folder: folder });
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        panic!("{} did not start", program.display());
+    }
+
+    /// Impatient options for this server, or for a proxy before it.
+    pub fn options(&self, address: SocketAddr) -> Options {
+        Options {
+            endpoint: Some(format!("http://{address}")),
+            region: Some("us-east-1".to_owned()),
+            credentials: Some(Credentials { key_id: KEY.to_owned(), secret: SECRET.to_owned(), token: None }),
+            patience: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(2),
+            first_pause: Duration::from_millis(5),
+            longest_pause: Duration::from_millis(50),
+            ..Options::default()
+        }
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Where versitygw is: on the path, or where Go puts programs.
+fn installed() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<_> = std::env::split_paths(&path).collect();
+    folders.extend(std::env::var_os("GOPATH").map(|go| PathBuf::from(go).join("bin")));
+    folders.extend(std::env::home_dir().map(|home| home.join("go/bin")));
+    folders.into_iter().map(|folder| folder.join(NAME)).find(|program| program.is_file())
+}
