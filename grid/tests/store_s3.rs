@@ -1,4 +1,5 @@
 //! The store against a real S3 server.
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic where the test fails")]
 
 mod support;
 
