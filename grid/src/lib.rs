@@ -6,6 +6,7 @@
 //! ```
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+pub mod bucket;
 mod id;
 pub mod outcome;
 pub mod plan;

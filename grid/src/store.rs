@@ -19,9 +19,12 @@ mod write;
 
 pub use create::Created;
 pub use error::StoreError;
+pub(crate) use error::innermost;
+pub(crate) use http::Answer;
 pub use keys::Tenant;
 pub use meter::{Meter, Usage};
 pub use open::{Credentials, Options};
+pub(crate) use open::{S3Access, s3_access};
 pub use read::Entry;
 pub use write::Written;
 

@@ -80,7 +80,7 @@ impl StoreError {
     }
 
     /// Sorts an error of `object_store` by the answer of the server that lies within, or by what broke on the way.
-    pub(super) fn of(key: String, error: &object_store::Error) -> Self {
+    pub(crate) fn of(key: String, error: &object_store::Error) -> Self {
         use object_store::Error as E;
         match error {
             E::NotFound { .. } => return Self::NotFound { key },
@@ -120,7 +120,8 @@ impl StoreError {
         Self::Other { key, problem: text }
     }
 
-    fn answered(key: String, answer: &Answer) -> Self {
+    /// Sorts an answer other than success.
+    pub(crate) fn answered(key: String, answer: &Answer) -> Self {
         let said = answer.to_string();
         let refused = |remedy: &str| Self::Refused { key: key.clone(), problem: format!("{said}: {remedy}") };
         match (answer.status, answer.code.as_str()) {
@@ -161,7 +162,7 @@ fn find<E: Error + 'static>(error: &object_store::Error) -> Option<&E> {
 }
 
 /// What the last cause says: the wrappers above repeat it with words of their own.
-fn innermost(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut error = error;
     while let Some(cause) = error.source() {
         error = cause;

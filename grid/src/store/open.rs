@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, S3ConditionalPut};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, S3ConditionalPut};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{ClientOptions, RetryConfig, StaticCredentialProvider};
+use object_store::{ClientConfigKey, ClientOptions, RetryConfig, StaticCredentialProvider};
 
 use super::http::Connector;
 use super::retry::Retry;
@@ -77,11 +77,15 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// An S3 location, taken apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct S3Location {
+/// An S3 location, and how it is reached by what options and environment say.
+#[derive(Debug)]
+pub(crate) struct S3Access {
     pub(crate) bucket: String,
     pub(crate) prefix: Path,
+    /// Of the server, without the bucket; None is AWS.
+    pub(crate) endpoint: Option<String>,
+    pub(crate) region: String,
+    pub(crate) s3: AmazonS3,
 }
 
 impl Store {
@@ -128,9 +132,8 @@ impl Store {
     }
 
     fn open_s3(location: &str, options: &Options) -> Result<Self, StoreError> {
-        let S3Location { bucket, prefix } = s3_location(location)?;
-        let s3 = s3_builder(options, &bucket).and_then(AmazonS3Builder::build);
-        let s3 = Arc::new(s3.map_err(|e| bad(location, e))?);
+        let S3Access { prefix, s3, .. } = s3_access(location, options)?;
+        let s3 = Arc::new(s3);
         Ok(Self::new(location.trim_end_matches('/').to_owned(), options, |inner| {
             inner.objects = s3.clone();
             inner.parts = Some(s3.clone());
@@ -165,15 +168,55 @@ fn bad(location: &str, problem: impl fmt::Display) -> StoreError {
     StoreError::BadLocation { location: location.to_owned(), problem: problem.to_string() }
 }
 
+/// Takes `s3://bucket/prefix` apart and makes its client, which tries everything once: retrying is ours.
+pub(crate) fn s3_access(location: &str, options: &Options) -> Result<S3Access, StoreError> {
+    let (bucket, prefix) = s3_location(location)?;
+    let client = ClientOptions::new()
+        .with_timeout(options.request_timeout)
+        .with_connect_timeout(options.request_timeout.min(Duration::from_secs(5)));
+    let mut builder = AmazonS3Builder::from_env()
+        .with_client_options(client)
+        .with_http_connector(Connector::default())
+        .with_conditional_put(S3ConditionalPut::ETagMatch)
+        .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
+        .with_virtual_hosted_style_request(!options.path_style)
+        .with_bucket_name(&bucket);
+    if let Some(region) = &options.region {
+        builder = builder.with_region(region);
+    }
+    if let Some(Credentials { key_id, secret, token }) = options.credentials.clone() {
+        // A provider goes before every key of the environment, so that the two are never mixed.
+        let keys = AwsCredential { key_id, secret_key: secret, token };
+        builder = builder.with_credentials(Arc::new(StaticCredentialProvider::new(keys)));
+    }
+    let said = |key: AmazonS3ConfigKey| builder.get_config_value(&key);
+    let region = said(AmazonS3ConfigKey::Region).unwrap_or_else(|| "us-east-1".to_owned());
+    let given = options.endpoint.clone();
+    let given = given.or_else(|| said(AmazonS3ConfigKey::S3Endpoint));
+    let given = given.or_else(|| said(AmazonS3ConfigKey::Endpoint));
+    let http = options.allow_http
+        || said(AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp)).as_deref() == Some("true");
+    let endpoint = given.map(|text| s3_endpoint(location, &text, http)).transpose()?;
+    if let Some((scheme, host)) = &endpoint {
+        // With the bucket in the host's name, object_store wants it to be there already.
+        let bucket = if options.path_style { String::new() } else { format!("{bucket}.") };
+        let endpoint = format!("{scheme}://{bucket}{host}");
+        builder = builder.with_allow_http(scheme == "http");
+        builder = builder.with_config(AmazonS3ConfigKey::S3Endpoint, &endpoint).with_endpoint(endpoint);
+    }
+    let s3 = builder.build().map_err(|e| bad(location, e))?;
+    let endpoint = endpoint.map(|(scheme, host)| format!("{scheme}://{host}"));
+    Ok(S3Access { bucket, prefix, endpoint, region, s3 })
+}
+
 /// Bucket and prefix of `s3://bucket/prefix`.
-pub(crate) fn s3_location(location: &str) -> Result<S3Location, StoreError> {
-    let rest = location.strip_prefix("s3://").unwrap_or_default();
+fn s3_location(location: &str) -> Result<(String, Path), StoreError> {
+    let rest = location.strip_prefix("s3://");
+    let rest = rest.ok_or_else(|| bad(location, "a bucket looks like s3://bucket/prefix"))?;
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     if bucket.contains('@') {
-        return Err(bad(
-            "s3://...",
-            "keys do not belong into a location: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-        ));
+        let problem = "keys do not belong into it: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+        return Err(bad("s3://...", problem));
     }
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
     if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(plain) {
@@ -182,57 +225,28 @@ pub(crate) fn s3_location(location: &str) -> Result<S3Location, StoreError> {
         return Err(bad(location, problem));
     }
     let prefix = Path::parse(prefix).map_err(|e| bad(location, format!("the prefix is none: {e}")))?;
-    Ok(S3Location { bucket: bucket.to_owned(), prefix })
+    Ok((bucket.to_owned(), prefix))
 }
 
-/// What options and environment say about an S3 server. The client tries everything once: retrying is ours.
-fn s3_builder(options: &Options, bucket: &str) -> object_store::Result<AmazonS3Builder> {
-    let client = ClientOptions::new()
-        .with_timeout(options.request_timeout)
-        .with_connect_timeout(options.request_timeout.min(Duration::from_secs(5)));
-    let mut s3 = AmazonS3Builder::from_env()
-        .with_client_options(client)
-        .with_http_connector(Connector::default())
-        .with_conditional_put(S3ConditionalPut::ETagMatch)
-        .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
-        .with_virtual_hosted_style_request(!options.path_style)
-        .with_bucket_name(bucket);
-    if let Some(region) = &options.region {
-        s3 = s3.with_region(region);
+/// Scheme and host of an endpoint.
+fn s3_endpoint(location: &str, endpoint: &str, allow_http: bool) -> Result<(String, String), StoreError> {
+    let (scheme, host) = endpoint.split_once("://").unwrap_or_default();
+    let host = host.trim_end_matches('/');
+    if host.contains('@') {
+        return Err(bad(
+            location,
+            "its endpoint holds a key or password: give them by AWS_ACCESS_KEY_ID and so on",
+        ));
     }
-    if let Some(Credentials { key_id, secret, token }) = options.credentials.clone() {
-        // A provider goes before every key of the environment, so that the two are never mixed.
-        let keys = AwsCredential { key_id, secret_key: secret, token };
-        s3 = s3.with_credentials(Arc::new(StaticCredentialProvider::new(keys)));
+    if !matches!(scheme, "http" | "https") || host.is_empty() || host.contains(['/', '?']) {
+        let problem = "is no URL of a server: one looks like https://s3.example.org:9000";
+        return Err(bad(location, format!("its endpoint `{endpoint}` {problem}")));
     }
-    let found = || {
-        let of_s3 = s3.get_config_value(&AmazonS3ConfigKey::S3Endpoint);
-        of_s3.or_else(|| s3.get_config_value(&AmazonS3ConfigKey::Endpoint))
-    };
-    if let Some(endpoint) = options.endpoint.clone().or_else(found) {
-        let wrong = |problem: &str| object_store::Error::Generic {
-            store: "S3",
-            source: format!("the endpoint `{endpoint}` {problem}").into(),
-        };
-        let (scheme, host) = endpoint.split_once("://").unwrap_or_default();
-        let host = host.trim_end_matches('/');
-        if !matches!(scheme, "http" | "https") || host.is_empty() || host.contains(['/', '@', '?']) {
-            return Err(wrong("is no URL of a server: one looks like https://s3.example.org:9000"));
-        }
-        if scheme == "http" {
-            let environment =
-                s3.get_config_value(&AmazonS3ConfigKey::Client(object_store::ClientConfigKey::AllowHttp));
-            if !options.allow_http && environment.as_deref() != Some("true") && !is_loopback(host) {
-                return Err(wrong("is not encrypted: use https://, or allow it (AWS_ALLOW_HTTP=true)"));
-            }
-            s3 = s3.with_allow_http(true);
-        }
-        // With the bucket in the host's name, object_store wants it to be there already.
-        let host = if options.path_style { host.to_owned() } else { format!("{bucket}.{host}") };
-        let endpoint = format!("{scheme}://{host}");
-        s3 = s3.with_config(AmazonS3ConfigKey::S3Endpoint, &endpoint).with_endpoint(endpoint);
+    if scheme == "http" && !allow_http && !is_loopback(host) {
+        let problem = "is not encrypted: use https://, or allow it (AWS_ALLOW_HTTP=true)";
+        return Err(bad(location, format!("its endpoint `{endpoint}` {problem}")));
     }
-    Ok(s3)
+    Ok((scheme.to_owned(), host.to_owned()))
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -288,7 +302,7 @@ mod tests {
         let far = "http://minio.storage:9000";
         assert!(problem("s3://bucket", &with(far, false)).contains("AWS_ALLOW_HTTP"));
         assert!(Store::open("s3://bucket", &with(far, true)).is_ok());
-        for endpoint in ["minio:9000", "ftp://x", "http://", "https://a:b@c"] {
+        for endpoint in ["minio:9000", "ftp://x", "http://", "https://x/bucket"] {
             assert!(
                 problem("s3://bucket", &with(endpoint, true)).contains("no URL of a server"),
                 "{endpoint}"

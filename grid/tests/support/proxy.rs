@@ -248,7 +248,9 @@ fn answer(status: u16, code: &str, head_only: bool) -> String {
     );
     let body = if head_only || code.is_empty() { "" } else { &xml };
     let length = body.len();
-    format!("HTTP/1.1 {status} Scripted\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+    // A success would have an `ETag`.
+    let head = format!("HTTP/1.1 {status} Scripted\r\nETag: \"scripted\"\r\nContent-Length: {length}");
+    format!("{head}\r\nConnection: close\r\n\r\n{body}")
 }
 
 fn position(bytes: &[u8], what: &[u8]) -> Option<usize> {

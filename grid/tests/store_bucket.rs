@@ -1,0 +1,78 @@
+//! The settings of a bucket, and the race that no setting can promise, on a real S3 server.
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic where the test fails")]
+
+mod support;
+
+use blockgrid_grid::StoreError;
+use blockgrid_grid::bucket::{Bucket, Finding, Policy, State};
+use support::proxy::{Fault, Proxy, Rule};
+use support::s3::S3;
+
+fn state(findings: &[Finding], what: &str) -> State {
+    findings.iter().find(|finding| finding.what == what).unwrap().state
+}
+
+#[tokio::test]
+async fn what_is_missing_is_set_up_and_what_is_not_there_is_told() {
+    let Some(s3) = S3::start() else { return };
+    let bucket = Bucket::open("s3://grid/some/prefix", &s3.options(s3.address)).await.unwrap();
+    let policy = Policy::default();
+    let before = bucket.check(&policy).await;
+    let after = bucket.setup(&policy).await;
+    for finding in before.iter().chain(&after) {
+        println!("{finding}");
+    }
+    assert_eq!(state(&before, "versioning"), State::Missing);
+    assert_eq!(state(&after, "versioning"), State::Ok);
+    // versitygw has none of these.
+    for what in ["unfinished uploads", "expiry of the cache", "expiry of jobs"] {
+        assert_eq!(state(&after, what), State::Unsupported);
+    }
+    assert_eq!(after, bucket.setup(&policy).await);
+}
+
+#[tokio::test]
+async fn a_race_has_one_winner_and_leaves_nothing() {
+    let Some(s3) = S3::start() else { return };
+    let bucket = Bucket::open("s3://grid", &s3.options(s3.address)).await.unwrap();
+    let finding = bucket.probe(16, 10).await.unwrap();
+    assert_eq!(finding.state, State::Ok, "{finding}");
+    let store = blockgrid_grid::Store::open("s3://grid", &s3.options(s3.address)).unwrap();
+    assert_eq!(store.list("").await, Ok(vec![]));
+}
+
+#[tokio::test]
+async fn a_server_that_lets_all_win_is_found_out() {
+    let Some(s3) = S3::start() else { return };
+    let proxy = Proxy::start(s3.address).await;
+    let bucket = Bucket::open("s3://grid", &s3.options(proxy.address)).await.unwrap();
+    // The first write of each round is done, the others are only said to be.
+    let lies = proxy.rule(Rule::new("PUT", "probe", Fault::Answer(200, "")).after(1));
+    let finding = bucket.probe(4, 1).await.unwrap();
+    assert_eq!((finding.state, lies.fired()), (State::Unsupported, 3), "{finding}");
+    assert!(finding.says.contains("up to 4 of 4"), "{finding}");
+    proxy.heal();
+    let rule = Rule::new("PUT", "probe", Fault::Answer(501, "NotImplemented")).if_conditional();
+    let refuses = proxy.rule(rule);
+    let finding = bucket.probe(4, 1).await.unwrap();
+    assert_eq!((finding.state, refuses.fired()), (State::Unsupported, 4), "{finding}");
+}
+
+#[tokio::test]
+async fn what_may_not_be_asked_is_unknown_and_says_why() {
+    let Some(s3) = S3::start() else { return };
+    let proxy = Proxy::start(s3.address).await;
+    let bucket = Bucket::open("s3://grid", &s3.options(proxy.address)).await.unwrap();
+    let rule = proxy.rule(Rule::new("", "", Fault::Answer(403, "AccessDenied")));
+    for finding in bucket.check(&Policy::default()).await {
+        assert_eq!(finding.state, State::Unknown, "{finding}");
+        assert!(finding.says.contains("AccessDenied"), "{finding}");
+    }
+    assert_eq!(rule.fired(), 4);
+    let missing = Bucket::open("s3://no-such-bucket", &s3.options(s3.address)).await.unwrap();
+    for finding in missing.check(&Policy::default()).await {
+        assert!(matches!(finding.state, State::Unknown | State::Unsupported), "{finding}");
+    }
+    let error = Bucket::open("/data", &s3.options(s3.address)).await.unwrap_err();
+    assert!(matches!(error, StoreError::BadLocation { .. }), "{error}");
+}
