@@ -149,12 +149,12 @@ impl Bucket {
         let mut rules_are_made = false;
         for Finding { what, state, .. } in self.check(policy).await {
             // All rules of a bucket are set at once.
-            let made =
-                lifecycle::is_one(what) && std::mem::replace(&mut rules_are_made, lifecycle::is_one(what));
-            if state == State::Missing
-                && !made
-                && let Err(error) = self.make(what, policy).await
-            {
+            let is_rule = lifecycle::is_one(what);
+            if state != State::Missing || (is_rule && rules_are_made) {
+                continue;
+            }
+            rules_are_made |= is_rule;
+            if let Err(error) = self.make(what, policy).await {
                 refused.push((what, error));
             }
         }
@@ -315,10 +315,11 @@ impl Bucket {
                 self.asked(put.public_access_block_configuration(block).send().await.map(|_| ()))
             }
             _ => {
+                let wanted = lifecycle::wanted(&self.prefix, policy);
+                let wanted = wanted.map_err(|e| self.failed(e.to_string()))?;
                 let mut rules = self.rules().await?;
-                rules.retain(|rule| !lifecycle::is_ours(rule));
-                rules
-                    .extend(lifecycle::wanted(&self.prefix, policy).map_err(|e| self.failed(e.to_string()))?);
+                rules.retain(|rule| !wanted.iter().any(|ours| ours.id() == rule.id()));
+                rules.extend(wanted);
                 let rules = BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build();
                 let rules = rules.map_err(|e| self.failed(e.to_string()))?;
                 let put = self.client.put_bucket_lifecycle_configuration().bucket(&self.name);
@@ -361,6 +362,9 @@ impl Bucket {
             return Asked::Failed(StoreError::Unavailable { key: self.store.location().to_owned(), problem });
         };
         let status = response.status().as_u16();
+        if (200..300).contains(&status) {
+            return Asked::Failed(self.failed(format!("its answer makes no sense: {}", innermost(&error))));
+        }
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         let answer = Answer { status, code: text(error.code()), message: text(error.message()) };
         match (status, answer.code.as_str()) {

@@ -32,6 +32,33 @@ async fn what_is_missing_is_set_up_and_what_is_not_there_is_told() {
 }
 
 #[tokio::test]
+async fn every_setting_is_made_where_the_server_has_it_and_other_rules_stay() {
+    let Some(s3) = S3::start_moto() else { return };
+    let bucket = Bucket::open("s3://grid/some/prefix", &s3.options(s3.address)).await.unwrap();
+    let policy = Policy::default();
+    let all = ["unfinished uploads", "expiry of the cache", "expiry of jobs", "encryption", "public access"];
+    let before = bucket.check(&policy).await;
+    assert!(all.iter().all(|what| state(&before, what) == State::Missing), "{before:?}");
+    // moto answers this question with a document of the wrong name.
+    let versioning = &before[0];
+    assert_eq!(versioning.state, State::Unknown, "{versioning}");
+    assert!(versioning.says.contains("makes no sense"), "{versioning}");
+
+    let all_ok =
+        |after: Vec<Finding>| assert!(all.iter().all(|what| state(&after, what) == State::Ok), "{after:?}");
+    all_ok(bucket.setup(&policy).await);
+    // Another store in the same bucket, by another policy: each has its own rules.
+    let other = Bucket::open("s3://grid/other", &s3.options(s3.address)).await.unwrap();
+    let short = Policy { cache_days: 10, ..policy };
+    assert_eq!(state(&other.check(&short).await, "expiry of the cache"), State::Missing);
+    all_ok(other.setup(&short).await);
+    all_ok(bucket.check(&policy).await);
+    // Other days replace the rule.
+    all_ok(bucket.setup(&short).await);
+    assert_eq!(state(&bucket.check(&policy).await, "expiry of the cache"), State::Missing);
+}
+
+#[tokio::test]
 async fn a_race_has_one_winner_and_leaves_nothing() {
     let Some(s3) = S3::start() else { return };
     let bucket = Bucket::open("s3://grid", &s3.options(s3.address)).await.unwrap();

@@ -13,26 +13,19 @@ const UPLOADS: &str = "unfinished uploads";
 const CACHE: &str = "expiry of the cache";
 const JOBS: &str = "expiry of jobs";
 
-/// Rules with such names are ours, to be replaced; all others are left alone.
-const OURS: &str = "blockgrid-";
-
 /// Where versions are kept, how many days what was removed or expired can still be had back.
 const VERSIONS_DAYS: i32 = 7;
-
-pub(super) fn is_ours(rule: &LifecycleRule) -> bool {
-    rule.id().is_some_and(|id| id.starts_with(OURS))
-}
 
 /// Whether a finding is about a rule.
 pub(super) fn is_one(what: &str) -> bool {
     [UPLOADS, CACHE, JOBS].contains(&what)
 }
 
-/// The rules of a policy for a store under a prefix. `ledger/`, `admission/` and `candles/` do not expire.
+/// The rules of a policy for a store under a prefix, which is in their names: several stores may share a bucket. `ledger/`, `admission/` and `candles/` do not expire.
 pub(super) fn wanted(prefix: &str, policy: &Policy) -> Result<Vec<LifecycleRule>, BuildError> {
     let rule = |id: &str, under: String| {
         LifecycleRule::builder()
-            .id(format!("{OURS}{id}"))
+            .id(format!("blockgrid-{prefix}{id}"))
             .status(ExpirationStatus::Enabled)
             .filter(LifecycleRuleFilter::builder().prefix(under).build())
     };
@@ -146,7 +139,6 @@ mod tests {
             };
             use State::{Missing, Ok};
             let wanted = wanted(&bucket.prefix, &policy).unwrap();
-            assert!(wanted.iter().all(is_ours));
             assert_eq!(states(wanted.clone(), &policy), [Ok, Ok, Ok]);
             assert_eq!(states(wanted[..2].to_vec(), &policy), [Ok, Ok, Missing]);
             assert_eq!(states(vec![], &policy), [Missing; 3]);

@@ -44,15 +44,21 @@ impl Store {
             let put = self.put_once(key, &path, bytes.clone(), &digest, PutMode::Create);
             match tries.wait(put).await {
                 Ok(Ok(_)) => return Ok(Created::New),
-                Ok(Err(_exists)) => match self.digest_of(key).await? {
-                    Some(found) if found == digest => return Ok(Created::Same),
-                    Some(found) => return Ok(Created::Different { found }),
+                Ok(Err(_exists)) => match tries.wait(self.digest_of(key)).await {
+                    Ok(Some(found)) if found == digest => return Ok(Created::Same),
+                    Ok(Some(found)) => return Ok(Created::Different { found }),
                     // A 409 says that another write was under way; it may have failed. Or the object was removed since.
-                    None => {
+                    Ok(None) => {
                         let problem = "another writer holds the key, and nothing is there yet".to_owned();
                         tries.pause(StoreError::Unavailable { key: self.name(key), problem }).await?;
                     }
+                    Err(error) => tries.pause(error).await?,
                 },
+                // Servers that know no conditional writes say so in many ways.
+                Err(StoreError::Other { key, problem }) if self.inner.signer.is_some() => {
+                    let hint = "perhaps it knows no conditional writes (If-None-Match): `blockgrid bucket check` tells";
+                    return Err(StoreError::Refused { key, problem: format!("{problem}; {hint}") });
+                }
                 Err(error) => tries.pause(error).await?,
             }
         }

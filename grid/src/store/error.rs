@@ -85,6 +85,11 @@ impl StoreError {
         match error {
             E::NotFound { .. } => return Self::NotFound { key },
             E::Precondition { .. } | E::NotModified { .. } => return Self::Changed { key },
+            // A 409 to a write without conditions: S3 asks to try again.
+            E::AlreadyExists { .. } => {
+                let problem = "another write to it is under way".to_owned();
+                return Self::Unavailable { key, problem };
+            }
             E::NotImplemented { .. } | E::NotSupported { .. } => {
                 return Self::Other { key, problem: error.to_string() };
             }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt};
-use object_store::{Attribute, GetOptions, GetRange, GetResult, ObjectMeta};
+use object_store::{Attribute, GetOptions, GetRange, GetResult, GetResultPayload, ObjectMeta};
 
 use super::{DIGEST, Store, StoreError, sha256};
 
@@ -160,6 +160,12 @@ impl Store {
     /// The bytes that a GET promised.
     async fn body(&self, key: &str, found: GetResult) -> Result<Bytes, StoreError> {
         let promised = found.range.end - found.range.start;
+        if let GetResultPayload::File(..) = found.payload {
+            // A file is read in one go rather than in the small pieces of its stream.
+            let bytes = found.bytes().await.map_err(|e| self.error(key, &e))?;
+            self.meter.read(bytes.len());
+            return Ok(bytes);
+        }
         // Not more than a page of it at first: the length is the word of a server.
         let mut bytes = BytesMut::with_capacity(promised.min(1 << 20) as usize);
         let mut stream = found.into_stream();

@@ -44,12 +44,21 @@ pub(super) struct Tries<'a> {
     end: Instant,
     failed: u32,
     damaged: u32,
+    /// What the first failure was: it says more than that time was up at the last.
+    first: Option<String>,
 }
 
 impl<'a> Tries<'a> {
     pub(super) fn new(store: &'a Store, key: &str) -> Self {
         let retry = &store.inner.retry;
-        Self { retry, key: store.name(key), end: Instant::now() + retry.patience, failed: 0, damaged: 0 }
+        Self {
+            retry,
+            key: store.name(key),
+            end: Instant::now() + retry.patience,
+            failed: 0,
+            damaged: 0,
+            first: None,
+        }
     }
 
     /// Waits for one attempt, but not longer than a request or our patience may last.
@@ -59,7 +68,8 @@ impl<'a> Tries<'a> {
     ) -> Result<T, StoreError> {
         let most = self.retry.request.min(self.end.saturating_duration_since(Instant::now()));
         tokio::time::timeout(most, attempt).await.unwrap_or_else(|_| {
-            let problem = format!("no answer in {:.1} s", most.as_secs_f64());
+            let late = format!("no answer in {:.1} s", most.as_secs_f64());
+            let problem = self.first.as_ref().map_or(late.clone(), |first| format!("{first}; then {late}"));
             Err(StoreError::Unavailable { key: self.key.clone(), problem })
         })
     }
@@ -70,6 +80,9 @@ impl<'a> Tries<'a> {
     /// The failure, when it is of another kind or when time is up.
     pub(super) async fn pause(&mut self, error: StoreError) -> Result<(), StoreError> {
         match &error {
+            StoreError::Unavailable { problem, .. } if self.first.is_none() => {
+                self.first = Some(problem.clone())
+            }
             StoreError::Unavailable { .. } => {}
             StoreError::Corrupt { .. } => {
                 self.damaged += 1;
@@ -87,7 +100,7 @@ impl<'a> Tries<'a> {
                     let (n, s) = (self.failed, self.retry.patience.as_secs_f64());
                     StoreError::Unavailable {
                         key,
-                        problem: format!("{problem}; tried {n} times in {s:.0} s"),
+                        problem: format!("{problem}; tried {n} times in {s:.1} s"),
                     }
                 }
                 other => other,

@@ -30,8 +30,11 @@ impl Store {
         let path = self.path(key)?;
         let sha256 = sha256(&bytes);
         let size = bytes.len() as u64;
-        let put = || self.put_once(key, &path, bytes.clone(), &sha256, PutMode::Overwrite);
-        let etag = self.retrying(key, put).await?.map_err(|e| self.error(key, &e))?.e_tag;
+        let put = || async {
+            let put = self.put_once(key, &path, bytes.clone(), &sha256, PutMode::Overwrite).await?;
+            put.map_err(|e| self.error(key, &e))
+        };
+        let etag = self.retrying(key, put).await?.e_tag;
         Ok(Written { sha256, size, etag })
     }
 

@@ -1,6 +1,7 @@
-//! A real S3 server for a test: versitygw over a folder that goes with it.
+//! A real S3 server for a test: versitygw over a folder that goes with it, or moto.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -9,8 +10,6 @@ use std::time::{Duration, Instant};
 use blockgrid_grid::Options;
 use blockgrid_grid::store::Credentials;
 
-const NAME: &str = "versitygw";
-const INSTALL: &str = "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0";
 const KEY: &str = "test-key";
 const SECRET: &str = "test-secret";
 
@@ -22,28 +21,54 @@ pub struct S3 {
 }
 
 impl S3 {
-    /// Starts a server on a free port of loopback; None, with a word about it, where versitygw is not installed.
+    /// Starts versitygw; None, with a word about it, where it is not installed.
     pub fn start() -> Option<Self> {
-        let Some(program) = installed() else {
-            println!("skipped: {NAME} is not installed ({INSTALL})");
-            return None;
-        };
         let folder = tempfile::tempdir().unwrap();
         let (objects, versions) = (folder.path().join("objects"), folder.path().join("versions"));
         fs::create_dir_all(objects.join("grid")).unwrap();
         fs::create_dir(&versions).unwrap();
+        let install = "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0";
+        Self::run("versitygw", install, folder, |program, address| {
+            program.args(["--access", KEY, "--secret", SECRET, "--port", &address.to_string()]);
+            program
+                .args(["--quiet", "--keep-alive", "posix", "--versioning-dir"])
+                .args([&versions, &objects]);
+        })
+    }
+
+    /// Starts moto, which knows every setting of a bucket but checks no signature.
+    pub fn start_moto() -> Option<Self> {
+        let install = "pip install 'moto[server]'";
+        let moto = Self::run("moto_server", install, tempfile::tempdir().unwrap(), |program, address| {
+            program.args(["-H", &address.ip().to_string(), "-p", &address.port().to_string()]);
+        })?;
+        let mut server = TcpStream::connect(moto.address).unwrap();
+        let put = format!("PUT /grid HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", moto.address);
+        server.write_all(put.as_bytes()).unwrap();
+        let mut answer = String::new();
+        server.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        Some(moto)
+    }
+
+    fn run(
+        name: &str,
+        install: &str,
+        folder: tempfile::TempDir,
+        args: impl Fn(&mut Command, SocketAddr),
+    ) -> Option<Self> {
+        let Some(program) = installed(name) else {
+            println!("skipped: {name} is not installed ({install})");
+            return None;
+        };
         // Between finding a free port and its use another test may take it: then try the next.
         for _ in 0..5 {
             let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-            let mut child = Command::new(&program)
-                .args(["--access", KEY, "--secret", SECRET, "--port", &address.to_string()])
-                .args(["--quiet", "--keep-alive", "posix", "--versioning-dir"])
-                .args([&versions, &objects])
-                .stdout(Stdio::null())
-                .spawn()
-                .unwrap();
-            let end = Instant::now() + Duration::from_secs(10);
+            let mut command = Command::new(&program);
+            args(&mut command, address);
+            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            let end = Instant::now() + Duration::from_secs(20);
             while Instant::now() < end && child.try_wait().unwrap().is_none() {
                 if TcpStream::connect(address).is_ok() {
                     return Some(Self { address, child, _folder: folder });
@@ -53,7 +78,7 @@ impl S3 {
             let _ = child.kill();
             let _ = child.wait();
         }
-        panic!("{} did not start", program.display());
+        panic!("{} did not start: run it by hand to see why", program.display());
     }
 
     /// Impatient options for this server, or for a proxy before it.
@@ -78,11 +103,11 @@ impl Drop for S3 {
     }
 }
 
-/// Where versitygw is: on the path, or where Go puts programs.
-fn installed() -> Option<PathBuf> {
+/// Where a program is: on the path, or where Go puts programs.
+fn installed(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<_> = std::env::split_paths(&path).collect();
     folders.extend(std::env::var_os("GOPATH").map(|go| PathBuf::from(go).join("bin")));
     folders.extend(std::env::home_dir().map(|home| home.join("go/bin")));
-    folders.into_iter().map(|folder| folder.join(NAME)).find(|program| program.is_file())
+    folders.into_iter().map(|folder| folder.join(name)).find(|program| program.is_file())
 }
