@@ -8,12 +8,16 @@
 
 pub mod bucket;
 mod id;
+
+    Consumer, Depth, Entry, HEARTBEAT, HOLD, IDLE, Lane, Lease, MOST_QUEUED, Queue, QueueError, Stream,
+mod queue;
 pub mod outcome;
 pub mod plan;
 pub mod store;
 pub mod usage;
-
 pub use id::{BadId, JobId, Unit};
 pub use outcome::{FailReason, FailedTrial, Outcome};
 pub use plan::{ENGINE, ObjectRef, Plan};
+pub use queue::{
 pub use store::{Created, Meter, Options, Store, StoreError, Tenant};
+};
