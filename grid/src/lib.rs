@@ -8,16 +8,17 @@
 
 pub mod bucket;
 mod id;
-
-    Consumer, Depth, Entry, HEARTBEAT, HOLD, IDLE, Lane, Lease, MOST_QUEUED, Queue, QueueError, Stream,
-mod queue;
 pub mod outcome;
 pub mod plan;
+mod queue;
 pub mod store;
 pub mod usage;
+
 pub use id::{BadId, JobId, Unit};
 pub use outcome::{FailReason, FailedTrial, Outcome};
 pub use plan::{ENGINE, ObjectRef, Plan};
 pub use queue::{
-pub use store::{Created, Meter, Options, Store, StoreError, Tenant};
+    Consumer, Depth, Entry, HEARTBEAT, HOLD, IDLE, Lane, Lease, MOST_QUEUED, MemoryQueue, Queue, QueueError,
+    RedisQueue, Stream,
 };
+pub use store::{Created, Meter, Options, Store, StoreError, Tenant};

@@ -7,12 +7,19 @@
 //! the new holder.
 
 mod error;
+mod fair;
+mod keys;
+mod link;
+mod memory;
+mod redis_queue;
 mod types;
 
 use std::future::Future;
 use std::time::Duration;
 
 pub use error::QueueError;
+pub use memory::MemoryQueue;
+pub use redis_queue::RedisQueue;
 pub use types::{Consumer, Depth, Entry, HEARTBEAT, HOLD, IDLE, Lane, Lease, MOST_QUEUED, Stream};
 
 use crate::id::{JobId, Unit};

@@ -2,4 +2,5 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part of it")]
 
 pub mod proxy;
+pub mod redis;
 pub mod s3;

@@ -1,0 +1,274 @@
+//! Connections to the server: one that all commands share, and spare ones for waiting, since a command that blocks would
+//! block all behind it.
+//!
+//! The crate's own connection manager keeps a connection that stopped answering, for as long as the kernel believes in it
+//! (a node that vanished: a quarter of an hour). Here a connection that times out is replaced.
+
+use std::future::Future;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::io::tcp::TcpSettings;
+use redis::{AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo, RedisError, TlsCertificates};
+use tokio::time::{Instant, timeout};
+
+use super::error::QueueError;
+use super::types::Stream;
+
+/// How long a server may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// How long it may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// For how long after a failure to connect nobody else tries: or all who queue for the connection would wait in turn.
+const PAUSE: Duration = Duration::from_millis(100);
+
+pub(super) struct Link {
+    client: Client,
+    shared: tokio::sync::Mutex<Shared>,
+    spare: Mutex<Vec<MultiplexedConnection>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    connection: Option<MultiplexedConnection>,
+    /// Which connection it is, so that one that broke is thrown away once.
+    number: u64,
+    failed: Option<(Instant, QueueError)>,
+}
+
+impl Link {
+    /// A link to the server at `url`, which is not spoken to yet. `roots`: certificates (PEM) to believe instead of the
+    /// system's.
+    pub(super) fn new(url: &str, roots: Option<&[u8]>) -> Result<Self, QueueError> {
+        let bad = |error: RedisError| QueueError::Url { url: without_password(url), reason: reason(&error) };
+        if url.starts_with("rediss:") {
+            // Named, since rustls guesses only while one provider is linked. Whoever chose before keeps the choice.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        // Without it, small writes wait for the acknowledgement of earlier ones.
+        let tcp = TcpSettings::default().set_nodelay(true);
+        let info = url.into_connection_info().map_err(bad)?.set_tcp_settings(tcp);
+        let client = match roots {
+            Some(roots) => Client::build_with_tls(
+                info,
+                TlsCertificates { client_tls: None, root_cert: Some(roots.to_vec()) },
+            ),
+            None => Client::open(info),
+        };
+        Ok(Self { client: client.map_err(bad)?, shared: Default::default(), spare: Default::default() })
+    }
+
+    /// What `call` does on the shared connection.
+    pub(super) async fn run<T, F>(
+        &self,
+        stream: Option<&Stream>,
+        call: impl FnOnce(MultiplexedConnection) -> F,
+    ) -> Result<T, QueueError>
+    where
+        F: Future<Output = Result<T, RedisError>>,
+    {
+        let late = |_| QueueError::Unavailable { reason: "no connection in time".to_owned() };
+        let (connection, number) = timeout(ANSWER, self.connection()).await.map_err(late)??;
+        let result = call(connection).await;
+        if result.as_ref().is_err_and(is_broken) {
+            let mut shared = self.shared.lock().await;
+            if shared.number == number {
+                shared.connection = None;
+            }
+            self.spare().clear();
+        }
+        result.map_err(|error| explain(&error, stream))
+    }
+
+    /// What `call` does on a connection of its own within `time`, `None` when it takes longer.
+    pub(super) async fn run_apart<T, F>(
+        &self,
+        time: Duration,
+        call: impl FnOnce(MultiplexedConnection) -> F,
+    ) -> Result<T, QueueError>
+    where
+        F: Future<Output = Result<T, RedisError>>,
+    {
+        let spare = self.spare().pop();
+        let connection = match spare {
+            Some(connection) => connection,
+            None => self.connect(None).await?,
+        };
+        // Dropped on the way, the connection is closed, and with it the wait on the server.
+        let result = timeout(time + ANSWER, call(connection.clone())).await;
+        let result = result
+            .unwrap_or_else(|_| Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))));
+        match result {
+            Ok(_) => self.spare().push(connection),
+            // The others are as old.
+            Err(_) => self.spare().clear(),
+        }
+        result.map_err(|error| explain(&error, None))
+    }
+
+    async fn connection(&self) -> Result<(MultiplexedConnection, u64), QueueError> {
+        let mut shared = self.shared.lock().await;
+        if let Some(connection) = &shared.connection {
+            return Ok((connection.clone(), shared.number));
+        }
+        if let Some((at, error)) = &shared.failed
+            && at.elapsed() < PAUSE
+        {
+            return Err(error.clone());
+        }
+        match self.connect(Some(ANSWER)).await {
+            Ok(connection) => {
+                shared.connection = Some(connection.clone());
+                shared.number += 1;
+                shared.failed = None;
+                Ok((connection, shared.number))
+            }
+            Err(error) => {
+                shared.failed = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    async fn connect(&self, answer: Option<Duration>) -> Result<MultiplexedConnection, QueueError> {
+        let config =
+            AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(answer);
+        let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
+        let mut connection = connecting.await.map_err(|error| explain(&error, None))?;
+        // Anew for each, since the name may lead to another server than before.
+        let check = timeout(CONNECT, check(&mut connection)).await;
+        check.map_err(|_| QueueError::Unavailable {
+            reason: "it accepts, but does not answer".to_owned(),
+        })??;
+        Ok(connection)
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<MultiplexedConnection>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Refuses a server that lacks what the queue stands on. INFO tells it without the right to use CONFIG.
+async fn check(connection: &mut MultiplexedConnection) -> Result<(), QueueError> {
+    let mut info = String::new();
+    for section in ["server", "memory"] {
+        let part = redis::cmd("INFO").arg(section).query_async::<String>(connection).await;
+        info += &part.map_err(|error| explain(&error, None))?;
+    }
+    verify(&info)
+}
+
+fn verify(info: &str) -> Result<(), QueueError> {
+    let field = |name: &str| {
+        let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value
+            .map(str::trim)
+            .ok_or_else(|| QueueError::Refused { reason: format!("INFO does not tell {name}") })
+    };
+    // Valkey tells the version of Redis that it is compatible with.
+    let version = field("redis_version")?;
+    let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+    let numbers = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if numbers < (6, 2) {
+        return Err(QueueError::TooOld { version: version.to_owned() });
+    }
+    match field("maxmemory_policy")? {
+        "noeviction" => Ok(()),
+        policy => Err(QueueError::Evicts { policy: policy.to_owned() }),
+    }
+}
+
+/// Whether the connection is of no use any more.
+fn is_broken(error: &RedisError) -> bool {
+    // A server that became a replica stays one; the name may lead to its successor by now.
+    error.is_io_error() || error.is_unrecoverable_error() || error.code() == Some("READONLY")
+}
+
+/// States of a server that pass.
+const PASSING: [&str; 11] = [
+    "LOADING",
+    "BUSY",
+    "OOM",
+    "MISCONF",
+    "READONLY",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "NOREPLICAS",
+    "UNBLOCKED",
+    "NOSCRIPT",
+];
+
+pub(super) fn explain(error: &RedisError, stream: Option<&Stream>) -> QueueError {
+    let reason = reason(error);
+    // Version 6.2 wraps errors of commands in scripts: `ERR Error running script (...): @user_script:8: OOM command not ...`
+    let says = |code: &str| {
+        error.code() == Some(code)
+            || (reason.starts_with("ERR Error ") && reason.contains(&format!(": {code} ")))
+    };
+    match stream {
+        Some(stream) if says("NOGROUP") => QueueError::NoGroup { stream: stream.clone() },
+        _ if error.is_io_error()
+            || error.kind() == ErrorKind::Parse
+            || PASSING.iter().any(|code| says(code))
+            || reason.contains("max number of clients") =>
+        {
+            QueueError::Unavailable { reason }
+        }
+        _ => QueueError::Refused { reason },
+    }
+}
+
+/// An error in the words of the server.
+fn reason(error: &RedisError) -> String {
+    match (error.code(), error.detail()) {
+        (Some(code), Some(detail)) => format!("{code} {detail}"),
+        _ => error.to_string(),
+    }
+}
+
+/// An address as it may be shown.
+fn without_password(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme + 3 <= at => format!("{}...{}", &url[..scheme + 3], &url[at..]),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_servers_and_those_that_evict_are_refused() {
+        let info = |version: &str, policy: &str| {
+            format!("# Server\r\nredis_version:{version}\r\n# Memory\r\nmaxmemory_policy:{policy}\r\n")
+        };
+        for good in ["6.2.0", "7.0.15", "10.0", "255.255.255"] {
+            assert_eq!(verify(&info(good, "noeviction")), Ok(()));
+        }
+        for old in ["6.0.16", "5.0.7", "?"] {
+            let error = verify(&info(old, "noeviction")).unwrap_err();
+            assert_eq!(error, QueueError::TooOld { version: old.to_owned() });
+        }
+        let error = verify(&info("7.2.4", "allkeys-lru")).unwrap_err().to_string();
+        assert!(error.contains("allkeys-lru") && error.contains("noeviction"), "{error}");
+        assert!(matches!(verify(""), Err(QueueError::Refused { .. })));
+    }
+
+    #[test]
+    fn addresses_are_shown_without_passwords() {
+        for (url, shown) in [
+            ("redis://user:se@cret@host:1/0", "redis://...@host:1/0"),
+            ("redis://host", "redis://host"),
+            ("host", "host"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+        let error = Link::new("http://user:secret@host", None).err().unwrap().to_string();
+        assert!(!error.contains("secret") && error.contains("redis://host:6379"), "{error}");
+    }
+}
