@@ -3,8 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// The most that one entry advances its owner.
-const MOST: u64 = 1_000_000_000_000;
+use super::types::MOST_COUNTED;
 
 /// What owners have queued, each in its order.
 #[derive(Debug)]
@@ -32,7 +31,7 @@ impl<T> Fair<T> {
             let owed = self.spent.remove(owner).unwrap_or(0);
             self.times.insert((self.clock.max(owed), owner.to_owned()));
         }
-        list.push_back((cost.clamp(1, MOST), item));
+        list.push_back((cost.clamp(1, MOST_COUNTED), item));
     }
 
     pub(super) fn pop(&mut self) -> Option<T> {

@@ -7,7 +7,7 @@ use super::types::{Entry, Stream};
 use crate::id::JobId;
 
 /// Whether a [`hold`](super::Queue::hold) is in force.
-pub(super) const HOLD: &str = "bt:hold";
+pub(super) const HELD: &str = "bt:hold";
 
 /// The open jobs, by order of opening.
 pub(super) const OPEN: &str = "bt:open";

@@ -27,7 +27,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) struct Link {
     client: Client,
-    shared: tokio::sync::Mutex<Shared>,
+    shared: Mutex<Shared>,
+    /// Held by the one that connects.
+    turn: tokio::sync::Mutex<()>,
     spare: Mutex<Vec<MultiplexedConnection>>,
 }
 
@@ -58,7 +60,8 @@ impl Link {
             ),
             None => Client::open(info),
         };
-        Ok(Self { client: client.map_err(bad)?, shared: Default::default(), spare: Default::default() })
+        let client = client.map_err(bad)?;
+        Ok(Self { client, shared: Mutex::default(), turn: Default::default(), spare: Mutex::default() })
     }
 
     /// What `call` does on the shared connection.
@@ -74,56 +77,69 @@ impl Link {
         let (connection, number) = timeout(ANSWER, self.connection()).await.map_err(late)??;
         let result = call(connection).await;
         if result.as_ref().is_err_and(is_broken) {
-            let mut shared = self.shared.lock().await;
+            let mut shared = lock(&self.shared);
             if shared.number == number {
                 shared.connection = None;
             }
-            self.spare().clear();
+            // They are as old.
+            lock(&self.spare).clear();
         }
         result.map_err(|error| explain(&error, stream))
     }
 
-    /// What `call` does on a connection of its own within `time`, `None` when it takes longer.
+    /// What `call`, which may be done twice, does on a connection of its own; it is given `time` to block, and some to answer.
     pub(super) async fn run_apart<T, F>(
         &self,
         time: Duration,
-        call: impl FnOnce(MultiplexedConnection) -> F,
+        call: impl Fn(MultiplexedConnection) -> F,
     ) -> Result<T, QueueError>
     where
         F: Future<Output = Result<T, RedisError>>,
     {
-        let spare = self.spare().pop();
-        let connection = match spare {
-            Some(connection) => connection,
-            None => self.connect(None).await?,
-        };
-        // Dropped on the way, the connection is closed, and with it the wait on the server.
-        let result = timeout(time + ANSWER, call(connection.clone())).await;
-        let result = result
-            .unwrap_or_else(|_| Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))));
-        match result {
-            Ok(_) => self.spare().push(connection),
-            // The others are as old.
-            Err(_) => self.spare().clear(),
+        loop {
+            let spare = lock(&self.spare).pop();
+            let is_spare = spare.is_some();
+            let connection = match spare {
+                Some(connection) => connection,
+                None => self.connect(None).await?,
+            };
+            // Dropped on the way, the connection is closed, and with it the wait on the server.
+            match timeout(time + ANSWER, call(connection.clone())).await {
+                Ok(Ok(result)) => {
+                    lock(&self.spare).push(connection);
+                    return Ok(result);
+                }
+                // Closed while it lay idle; so were the others.
+                Ok(Err(error)) if is_spare && is_broken(&error) => lock(&self.spare).clear(),
+                Ok(Err(error)) => return Err(explain(&error, None)),
+                Err(_) => return Err(QueueError::Unavailable { reason: "no answer in time".to_owned() }),
+            }
         }
-        result.map_err(|error| explain(&error, None))
     }
 
     async fn connection(&self) -> Result<(MultiplexedConnection, u64), QueueError> {
-        let mut shared = self.shared.lock().await;
-        if let Some(connection) = &shared.connection {
-            return Ok((connection.clone(), shared.number));
+        let known = || {
+            let shared = lock(&self.shared);
+            shared.connection.clone().map(|connection| (connection, shared.number))
+        };
+        if let Some(known) = known() {
+            return Ok(known);
         }
-        if let Some((at, error)) = &shared.failed
+        let _turn = self.turn.lock().await;
+        if let Some(known) = known() {
+            return Ok(known);
+        }
+        if let Some((at, error)) = &lock(&self.shared).failed
             && at.elapsed() < PAUSE
         {
             return Err(error.clone());
         }
-        match self.connect(Some(ANSWER)).await {
+        let connected = self.connect(Some(ANSWER)).await;
+        let mut shared = lock(&self.shared);
+        match connected {
             Ok(connection) => {
                 shared.connection = Some(connection.clone());
                 shared.number += 1;
-                shared.failed = None;
                 Ok((connection, shared.number))
             }
             Err(error) => {
@@ -145,10 +161,10 @@ impl Link {
         })??;
         Ok(connection)
     }
+}
 
-    fn spare(&self) -> MutexGuard<'_, Vec<MultiplexedConnection>> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Refuses a server that lacks what the queue stands on. INFO tells it without the right to use CONFIG.

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::Queue;
 use super::error::QueueError;
 use super::fair::Fair;
-use super::types::{Consumer, Depth, Entry, Lease, Stream};
+use super::types::{Consumer, Depth, Entry, Lease, MOST_COUNTED, Stream};
 use crate::id::{JobId, Unit};
 
 /// A queue in the memory of this process; its clock is tokio's, so tests may pause it. All clones are one queue.
@@ -191,7 +191,7 @@ impl Queue for MemoryQueue {
         let mut depth = Depth { pending: line.pending.len() as u64, ..Depth::default() };
         for queued in line.queued() {
             depth.queued += 1;
-            depth.queued_micros = depth.queued_micros.saturating_add(queued.entry.cost_micros);
+            depth.queued_micros += queued.entry.cost_micros.min(MOST_COUNTED);
             let age = u64::try_from(queued.at.elapsed().as_millis()).unwrap_or(u64::MAX);
             depth.oldest_ms = depth.oldest_ms.max(Some(age));
         }

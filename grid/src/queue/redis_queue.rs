@@ -8,7 +8,7 @@ use redis::{FromRedisValue, Script, ToRedisArgs, Value, cmd};
 
 use super::Queue;
 use super::error::QueueError;
-use super::keys::{HOLD, Keys, OPEN};
+use super::keys::{HELD, Keys, OPEN};
 use super::link::Link;
 use super::types::{Consumer, Depth, Entry, Lease, Stream};
 use crate::id::{JobId, Unit};
@@ -22,7 +22,7 @@ const FAILURES_SECONDS: u64 = 30 * 24 * 3600;
 
 /// The queue in a Redis (6.2 or later) or Valkey server; all clones share a connection.
 ///
-/// An operation fails after about 8 seconds at the latest when the server does not answer, and connects anew by itself the
+/// An operation fails after about 10 seconds at the latest when the server does not answer, and connects anew by itself the
 /// next time. The user needs the commands of the categories `@read`, `@write`, `@stream`, `@scripting`, `@connection`,
 /// `INFO` and `TIME` on the keys `bt:*`; `CONFIG` is not asked.
 #[derive(Clone)]
@@ -267,11 +267,11 @@ impl Queue for RedisQueue {
     }
 
     async fn hold(&self, time: Duration) -> Result<(), QueueError> {
-        self.run(None, cmd("SET").arg(HOLD).arg("1").arg("PX").arg(millis(time).max(1))).await
+        self.run(None, cmd("SET").arg(HELD).arg("1").arg("PX").arg(millis(time).max(1))).await
     }
 
     async fn is_held(&self) -> Result<bool, QueueError> {
-        self.run(None, cmd("EXISTS").arg(HOLD)).await
+        self.run(None, cmd("EXISTS").arg(HELD)).await
     }
 
     async fn try_lock(&self, name: &str, ttl: Duration) -> Result<bool, QueueError> {

@@ -19,6 +19,9 @@ pub const HOLD: Duration = Duration::from_secs(30);
 /// queue without memory stops every job.)
 pub const MOST_QUEUED: usize = 20_000;
 
+/// The most that the cost of one entry counts for, twelve days of a processor: sums stay exact in the numbers of scripts.
+pub(super) const MOST_COUNTED: u64 = 1_000_000_000_000;
+
 /// The name of an interactive lane: lower-case letters, digits, `-`, `_` and `.`, at most 100.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lane(String);
