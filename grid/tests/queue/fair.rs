@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use blockgrid_grid::{Depth, Entry, Lease, MemoryQueue, Queue, QueueError, Unit};
-use proptest::prelude::*;
+use blockgrid_grid::{Depth, Entry, Lease, Queue, QueueError, Unit};
 
-use crate::support::redis::RedisServer;
 use crate::{Fixture, entries, job, lane, on_both, worker};
 
 on_both! {
@@ -125,64 +123,4 @@ async fn a_lost_lane_is_told_and_heals(it: impl Fixture) {
     queue.open(&lane()).await.unwrap();
     queue.push(&lane(), "u", &entries("j", 2..4)).await.unwrap();
     assert_eq!(queue.claim(&lane(), &a, 9).await.unwrap().len(), 2);
-}
-
-#[derive(Debug, Clone)]
-enum Act {
-    Push(u8, Vec<u64>),
-    Claim(usize),
-}
-
-fn acts() -> impl Strategy<Value = Vec<Act>> {
-    let push =
-        (0u8..4, prop::collection::vec(0u64..5_000, 1..6)).prop_map(|(who, costs)| Act::Push(who, costs));
-    prop::collection::vec(prop_oneof![push, (1usize..5).prop_map(Act::Claim)], 1..60)
-}
-
-/// What is handed out when, as far as both must agree.
-async fn play(queue: &impl Queue, acts: &[Act]) -> Vec<Vec<Entry>> {
-    let mut shard = 0;
-    let mut all = Vec::new();
-    queue.open(&lane()).await.unwrap();
-    for act in acts {
-        match act {
-            Act::Push(who, costs) => {
-                let owner = format!("o{who}");
-                let entries: Vec<_> = costs
-                    .iter()
-                    .map(|cost| {
-                        shard += 1;
-                        of(&owner, shard, *cost)
-                    })
-                    .collect();
-                queue.push(&lane(), &owner, &entries).await.unwrap();
-            }
-            Act::Claim(count) => {
-                let leases = queue.claim(&lane(), &worker("w"), *count).await.unwrap();
-                all.push(leases.into_iter().map(|lease| lease.entry).collect());
-            }
-        }
-        let depth = queue.depth(&lane()).await.unwrap();
-        all.push(vec![of("depth", depth.queued, depth.queued_micros)]);
-    }
-    all
-}
-
-#[test]
-fn both_serve_in_the_same_order() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let Some(server) = RedisServer::start(&[]) else { return };
-    let redis = runtime.block_on(server.queue());
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
-        cases: 60,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    });
-    let same = |acts: Vec<Act>| {
-        server.ask("FLUSHALL");
-        let expected = runtime.block_on(play(&MemoryQueue::new(), &acts));
-        prop_assert_eq!(runtime.block_on(play(&redis, &acts)), expected);
-        Ok(())
-    };
-    runner.run(&acts(), same).unwrap();
 }

@@ -7,6 +7,7 @@ mod support;
 mod fair;
 mod faults;
 mod rules;
+mod same;
 
 use blockgrid_grid::{Consumer, Entry, JobId, Lane, MemoryQueue, Queue, RedisQueue, Stream, Unit};
 use support::redis::RedisServer;
