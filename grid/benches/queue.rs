@@ -8,7 +8,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use blockgrid_grid::{Consumer, Entry, JobId, Queue, RedisQueue, Stream, Unit};
-use support::RedisServer;
+use support::redis::RedisServer;
 
 const WORKERS: usize = 64;
 const CONNECTIONS: usize = 8;
