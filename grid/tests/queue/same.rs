@@ -6,7 +6,7 @@ use blockgrid_grid::{Consumer, Entry, Lease, MemoryQueue, Queue, Stream, Unit};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use crate::support::RedisServer;
+use crate::support::redis::RedisServer;
 use crate::{job, lane, own, worker};
 
 #[derive(Debug, Clone)]
