@@ -8,6 +8,7 @@ mod data;
 mod eval;
 mod explain;
 mod failure;
+mod grid;
 mod indicators;
 mod init;
 mod load;
@@ -84,6 +85,23 @@ enum Command {
         /// Print the reference page as Markdown.
         #[arg(long)]
         markdown: bool,
+    },
+    /// Run a job on a grid: planned here, computed by its workers.
+    Submit(grid::SubmitArgs),
+    /// Wait for a job that was submitted, and fetch its results.
+    Results(grid::ResultsArgs),
+    /// End a job that was submitted.
+    Cancel(grid::CancelArgs),
+    /// Start a grid on this machine: Redis, an S3 server, workers.
+    Up(grid::UpArgs),
+    /// End the grid that `up` started.
+    Down(grid::DownArgs),
+    /// Work for a grid; `blockgrid worker --help` tells how.
+    #[command(disable_help_flag = true)]
+    Worker {
+        /// Options of the worker.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<std::ffi::OsString>,
     },
     /// Write a commented starter manifest.
     Init {
@@ -190,6 +208,15 @@ fn main() -> ExitCode {
         Command::Metrics { markdown } => {
             metrics::metrics(markdown);
             Ok(())
+        }
+        Command::Submit(args) => grid::submit(&args),
+        Command::Results(args) => grid::results(&args),
+        Command::Cancel(args) => grid::cancel(&args),
+        Command::Up(args) => grid::up(&args),
+        Command::Down(args) => grid::down(&args),
+        Command::Worker { args } => {
+            let name = std::iter::once("blockgrid worker".into());
+            return blockgrid_worker::program::main(name.chain(args));
         }
         Command::Init { file } => init::init(&file),
         Command::Completions { shell } => {

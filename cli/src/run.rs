@@ -16,6 +16,7 @@ use blockgrid_planner::Order;
 use blockgrid_planner::candles::{self, JobCandles};
 use blockgrid_results::leaderboard::{leaderboard_json, leaderboard_text, median_text};
 use blockgrid_results::{Objective, TrialTable, rank, rank_by_median};
+use blockgrid_worker::options::bytes;
 use blockgrid_worker::{Ready, compute, publish};
 
 use crate::failure::Failure;
@@ -56,23 +57,10 @@ impl Timings {
     }
 }
 
-/// Bytes as a person writes them: a whole number and K, M, G or T, by 1024.
+/// Bytes of an option.
 fn memory(text: &str) -> Result<usize, Failure> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor = match text[digits.len()..].to_ascii_uppercase().as_str() {
-        "" | "B" => Some(1),
-        "K" | "KB" | "KIB" => Some(1 << 10),
-        "M" | "MB" | "MIB" => Some(1 << 20),
-        "G" | "GB" | "GIB" => Some(1 << 30),
-        "T" | "TB" | "TIB" => Some(1_usize << 40),
-        _ => None,
-    };
-    let bytes =
-        digits.parse::<usize>().ok().zip(factor).and_then(|(count, factor)| count.checked_mul(factor));
-    bytes.filter(|&bytes| bytes > 0).ok_or_else(|| {
-        let message = format!("is `{text}`, but must be a number of bytes such as 512M or 4G");
-        Failure::input("bad option", "--memory", message)
-    })
+    let bytes = bytes(text).map_err(|message| Failure::input("bad option", "--memory", message))?;
+    Ok(usize::try_from(bytes)?)
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
@@ -236,7 +224,8 @@ pub(crate) fn symbol_run(ready: &Ready, data: &JobCandles, symbol: usize) -> Sym
     ready.symbol_run(symbol, data.symbols[symbol].candles.clone())
 }
 
-fn text(table: &TrialTable, objective: &Objective, ranked: &[usize]) -> String {
+/// The leaderboard, for people.
+pub(crate) fn text(table: &TrialTable, objective: &Objective, ranked: &[usize]) -> String {
     let width = show::width();
     let mut out = format!("\nBest by {} ({}):\n\n", objective.metric.id, objective.direction.id());
     out.push_str(leaderboard_text(table, objective, ranked, ROWS_SHOWN, width).trim_end());

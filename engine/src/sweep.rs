@@ -55,7 +55,6 @@ pub struct SymbolRun {
     asset_returns: OnceLock<AssetReturns>,
     days: OnceLock<Days>,
     arch: Arch,
-    cancelled: Option<Arc<AtomicBool>>,
 }
 
 /// How trials are simulated. The two have one meaning: trades are the same, metrics but for the order of sums.
@@ -117,7 +116,6 @@ impl SymbolRun {
             asset_returns: OnceLock::new(),
             days: OnceLock::new(),
             arch: Arch::new(),
-            cancelled: None,
         }
     }
 
@@ -125,17 +123,6 @@ impl SymbolRun {
     #[must_use]
     pub fn with_kernel(self, kernel: Kernel) -> Self {
         Self { kernel, ..self }
-    }
-
-    /// The same with a flag that ends [`SymbolRun::trials`] early once it is set: what is left is not simulated, and all
-    /// results are then to be thrown away. It is looked at every few hundred trials.
-    #[must_use]
-    pub fn with_cancel(self, flag: Arc<AtomicBool>) -> Self {
-        Self { cancelled: Some(flag), ..self }
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.cancelled.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
     }
 
     /// The same with columns of so many bytes at a time.
@@ -229,20 +216,26 @@ impl SymbolRun {
     /// the number of threads, nor on the memory: columns are computed for as many trials at a time as fit into it, and
     /// one trial at least.
     pub fn trials(&self, plans: &[TrialPlan], graph: &Graph) -> Vec<TrialResult> {
+        self.trials_until(plans, graph, &AtomicBool::new(false))
+    }
+
+    /// As [`SymbolRun::trials`], until `stop` is set: what is left then has [`TrialResult::NONE`], and all results are to
+    /// be thrown away. It is looked at every few hundred trials.
+    pub fn trials_until(&self, plans: &[TrialPlan], graph: &Graph, stop: &AtomicBool) -> Vec<TrialResult> {
         let leaves = self.leaves(plans, graph);
         // Values and, at most, as many prefix sums.
         let needed = leaves.len().saturating_mul(2 * size_of::<f64>() * self.candles().len());
         if needed <= self.memory || plans.len() < 2 {
             self.forget_unused(plans, graph, self.memory.saturating_sub(needed));
             let part = TRIALS_A_PART.min(plans.len().div_ceil(rayon::current_num_threads()));
-            return self.in_parts(plans, graph, &leaves, part, tile::WORDS);
+            return self.in_parts(plans, graph, &leaves, (part, tile::WORDS), stop);
         }
         let order = neighbours_together(plans, graph, &leaves);
         let (first, second) = order.split_at(order.len() / 2);
         let mut results: Vec<Option<TrialResult>> = vec![None; plans.len()];
         for half in [first, second] {
             let plans: Vec<TrialPlan> = half.iter().map(|&nth| plans[nth].clone()).collect();
-            let of_half = self.trials(&plans, graph);
+            let of_half = self.trials_until(&plans, graph, stop);
             half.iter().zip(of_half).for_each(|(&nth, result)| results[nth] = Some(result));
         }
         results.into_iter().flatten().collect()
@@ -263,7 +256,8 @@ impl SymbolRun {
         trials: usize,
         bars: usize,
     ) -> Vec<TrialResult> {
-        self.in_parts(plans, graph, &self.leaves(plans, graph), trials, bars / crate::bits::WORD)
+        let tile = (trials, bars / crate::bits::WORD);
+        self.in_parts(plans, graph, &self.leaves(plans, graph), tile, &AtomicBool::new(false))
     }
 
     /// Runs trials, whose columns are `leaves`, so many at a time and in tiles of so many words.
@@ -272,8 +266,8 @@ impl SymbolRun {
         plans: &[TrialPlan],
         graph: &Graph,
         leaves: &[Instance],
-        trials: usize,
-        words: usize,
+        (trials, words): (usize, usize),
+        stop: &AtomicBool,
     ) -> Vec<TrialResult> {
         // Columns first: trials that share one would otherwise wait for each other.
         leaves.par_iter().for_each(|&(id, lead)| {
@@ -286,7 +280,7 @@ impl SymbolRun {
                 let parts: Vec<(&[usize], Vec<TrialResult>)> = order
                     .par_chunks(trials.max(1))
                     .map(|part| {
-                        if self.is_cancelled() {
+                        if stop.load(Ordering::Relaxed) {
                             return (part, vec![TrialResult::NONE; part.len()]);
                         }
                         let plans: Vec<&TrialPlan> = part.iter().map(|&nth| &plans[nth]).collect();
@@ -300,8 +294,9 @@ impl SymbolRun {
                 results.into_iter().flatten().collect()
             }
             Kernel::BarLoop => {
-                let trial =
-                    |plan| if self.is_cancelled() { TrialResult::NONE } else { self.trial(plan, graph) };
+                let trial = |plan| {
+                    if stop.load(Ordering::Relaxed) { TrialResult::NONE } else { self.trial(plan, graph) }
+                };
                 plans.par_iter().map(trial).collect()
             }
         }

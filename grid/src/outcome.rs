@@ -70,6 +70,10 @@ pub enum FailReason {
     BadPlan,
     /// Two computations of one unit gave different bytes: nothing of the job can be trusted.
     ResultMismatch,
+    /// Somebody cancelled the job.
+    Cancelled,
+    /// A fault of blockgrid or of the machine, three times over.
+    Internal,
 }
 
 impl FailReason {
@@ -83,6 +87,8 @@ impl FailReason {
             Self::DataChanged => "dataChanged",
             Self::BadPlan => "badPlan",
             Self::ResultMismatch => "resultMismatch",
+            Self::Cancelled => "cancelled",
+            Self::Internal => "internal",
         }
     }
 }

@@ -11,6 +11,7 @@ use arrow_array::{
 use arrow_array::{RecordBatch, cast::AsArray};
 use arrow_schema::{DataType, Field};
 use blockgrid_engine::metrics::{METRICS, Unit};
+use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::reader::ChunkReader;
 
@@ -193,6 +194,30 @@ impl TrialTable {
         Ok(())
     }
 
+    /// These rows, in this order.
+    ///
+    /// # Panics
+    /// For a row that is not there.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> TrialTable {
+        fn of<T: Clone>(column: &[T], rows: &[usize]) -> Vec<T> {
+            rows.iter().map(|&row| column[row].clone()).collect()
+        }
+        TrialTable {
+            symbol: of(&self.symbol, rows),
+            window: of(&self.window, rows),
+            parameters: self
+                .parameters
+                .iter()
+                .map(|(name, column)| (name.clone(), of(column, rows)))
+                .collect(),
+            first_bar: of(&self.first_bar, rows),
+            metrics: of(&self.metrics, rows),
+            rejected_orders: of(&self.rejected_orders, rows),
+            deficit: of(&self.deficit, rows),
+        }
+    }
+
     /// The metric `id` of trial `row`; `None` where it is undefined (null), not finite, or no metric of that name exists.
     pub fn metric(&self, row: usize, id: &str) -> Option<f64> {
         let value = self.metrics.get(row)?[metric_index(id)?];
@@ -323,6 +348,22 @@ pub(crate) fn write_trials_to<W: Write + Send>(
 ) -> Result<W, TableError> {
     table.check()?;
     Ok(write_parquet(path, sink, &table.layout(), table.len(), |rows| table.columns(rows))?)
+}
+
+/// The bytes of [`write_trials`].
+///
+/// # Errors
+/// [`TableError`] when the table is inconsistent.
+pub fn encode_trials(table: &TrialTable) -> Result<Vec<u8>, TableError> {
+    write_trials_to(Path::new("a table of trials"), Vec::new(), table)
+}
+
+/// The table of [`encode_trials`]; `name` is for messages.
+///
+/// # Errors
+/// As [`read_trials`].
+pub fn decode_trials(bytes: Bytes, name: &str) -> Result<TrialTable, TableError> {
+    read_trials_from(Path::new(name), bytes)
 }
 
 /// Reads a table that [`write_trials`] wrote; null metrics come back as NaN.

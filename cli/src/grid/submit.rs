@@ -1,0 +1,201 @@
+//! `blockgrid submit`: a job planned here, committed to the store, queued, and waited for.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use blockgrid_engine::sweep::Kernel;
+use blockgrid_grid::store::keys;
+use blockgrid_grid::{JobId, Plan, Tenant};
+use blockgrid_job::plan::{CostModel, Limits};
+use blockgrid_job::quote::{duration, grouped};
+use blockgrid_planner::{Order, candles, commit, enqueue, plan};
+use blockgrid_results::{rank, read_trials};
+use blockgrid_worker::publish::{FILES, RECORD, warnings};
+use blockgrid_worker::service::interactive;
+use blockgrid_worker::{Ready, compute};
+use clap::Args;
+
+use super::wait::{self, End};
+use super::{Grid, WhichGrid, block_on};
+use crate::failure::Failure;
+use crate::load::load;
+use crate::{ManifestArgs, Output, run, show};
+
+/// vCPU-microseconds up to which a job goes through the interactive lane: half a minute of one processor.
+const INTERACTIVE_MICROS: u64 = 30_000_000;
+
+#[derive(Args)]
+pub(crate) struct SubmitArgs {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    #[command(flatten)]
+    grid: WhichGrid,
+    /// Wait until the job is finished, and fetch its results.
+    #[arg(long)]
+    wait: bool,
+    /// Folder for the results [default: blockgrid-out/NAME].
+    #[arg(short, long, value_name = "DIR", requires = "wait")]
+    out: Option<PathBuf>,
+    /// Whose job it is: results are shared within a tenant.
+    #[arg(long, default_value = "local")]
+    tenant: Tenant,
+    /// Who asks: the lane serves owners in turns.
+    #[arg(long, env = "USER", default_value = "local")]
+    owner: String,
+    /// The job's uid [default: a new one]; the same uid again finds the same job.
+    #[arg(long)]
+    uid: Option<JobId>,
+    /// Cut into shards of about so many seconds, and give the job a stream of its own.
+    #[arg(long, value_name = "SECONDS", hide_short_help = true)]
+    shard_seconds: Option<f64>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+pub(crate) fn submit(args: &SubmitArgs) -> Result<(), Failure> {
+    let started = Instant::now();
+    let loaded = load(&args.manifest)?;
+    compute::objective(&loaded.job.spec().sweep.objective)?;
+    let data = candles::read(&loaded.job, &loaded.folder)?;
+    let id = args.uid.clone().unwrap_or_else(JobId::random);
+    let work = blockgrid_planner::plan::work(&loaded.job, &data);
+    let order = |limits| Order {
+        tenant: args.tenant.clone(),
+        owner: args.owner.clone(),
+        text: loaded.text.clone(),
+        kernel: Kernel::default().id().to_owned(),
+        calibration: CostModel::default(),
+        limits,
+    };
+    let mut limits = Limits::default();
+    if let Some(seconds) = args.shard_seconds {
+        limits =
+            Limits { target_seconds: seconds, most_seconds: seconds, small_job_seconds: seconds, ..limits };
+    }
+    let mut planned = plan(&loaded.job, &data, order(limits));
+    let lane = (planned.cost_micros <= INTERACTIVE_MICROS && args.shard_seconds.is_none()).then(interactive);
+    if lane.is_some() {
+        limits = Limits { target_seconds: 1.0, most_seconds: 1.0, ..limits };
+        planned = plan(&loaded.job, &data, order(limits));
+    }
+    let name = loaded.job.spec().name.clone();
+    let out = args.out.clone().unwrap_or_else(|| Path::new("blockgrid-out").join(&name));
+    block_on(async {
+        let grid = args.grid.connect().await?;
+        let planned = commit(&grid.store, &id, planned, &data, &work, &limits).await?;
+        enqueue(&grid.store, &grid.queue, &id, &planned, lane.as_ref()).await?;
+        show::note(&format!(
+            "{name}: {} trials in {} shard{}, {} cached; uid {id}",
+            grouped(planned.trials().into()),
+            grouped(planned.shards.into()),
+            if planned.shards == 1 { "" } else { "s" },
+            grouped(planned.cached_trials().into()),
+        ));
+        if !args.wait {
+            if args.output == Output::Json {
+                show::print(&format!("{}\n", serde_json::json!({ "uid": id, "job": name })));
+            }
+            return Ok(());
+        }
+        conclude(&grid, &id, planned, &out, args.output, started).await
+    })
+}
+
+/// Waits for a job, fetches what came out and shows it.
+async fn conclude(
+    grid: &Grid,
+    id: &JobId,
+    plan: Plan,
+    out: &Path,
+    output: Output,
+    started: Instant,
+) -> Result<(), Failure> {
+    match wait::wait(grid, id, plan.shards).await? {
+        End::Done => {}
+        End::Failed { reason, message } => {
+            return Err(Failure::Failed(anyhow::anyhow!("the job failed ({reason}): {message}")));
+        }
+    }
+    let took = started.elapsed().as_secs_f64();
+    fetch(grid, id, out).await?;
+    let ready = Ready::of_plan(plan)?;
+    let table = read_trials(&out.join(FILES[0]))?;
+    let objective = ready.objective();
+    let ranked = rank(&table, &objective);
+    let told = warnings(&ready, &table);
+    match output {
+        Output::Json => {
+            let record: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join(RECORD))?)?;
+            let summary = serde_json::json!({
+                "uid": id,
+                "job": ready.job().spec().name,
+                "out": out.display().to_string(),
+                "trials": table.len(),
+                "state": record["state"],
+                "grid": record["grid"],
+                "seconds": took,
+                "warnings": told,
+            });
+            show::print(&format!("{summary}\n"));
+        }
+        Output::Text => {
+            show::print(&run::text(&table, &objective, &ranked));
+            for warning in told {
+                show::print(&format!("note: {warning}\n"));
+            }
+            show::print(&format!(
+                "\n{} trials in {} from submission to results\nreport: {}\n",
+                grouped(table.len() as u128),
+                duration(took),
+                out.join(FILES[3]).display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Fetches the files of a job into a folder.
+async fn fetch(grid: &Grid, id: &JobId, out: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(out)?;
+    for file in FILES.into_iter().chain([RECORD]) {
+        let bytes = grid.store.get(&keys::out(id, file)).await?;
+        let beside = out.join(format!(".{file}.{}.tmp", std::process::id()));
+        std::fs::write(&beside, bytes)?;
+        std::fs::rename(beside, out.join(file))?;
+    }
+    Ok(())
+}
+
+#[derive(Args)]
+pub(crate) struct ResultsArgs {
+    /// The uid that `blockgrid submit` printed.
+    uid: JobId,
+    #[command(flatten)]
+    grid: WhichGrid,
+    /// Folder for the results [default: blockgrid-out/NAME].
+    #[arg(short, long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// `blockgrid results`: waits for a job that was submitted, and fetches its results.
+pub(crate) fn results(args: &ResultsArgs) -> Result<(), Failure> {
+    let started = Instant::now();
+    block_on(async {
+        let grid = args.grid.connect().await?;
+        let bytes = grid.store.get(&keys::plan(&args.uid)).await.map_err(|error| {
+            if error.is_not_found() {
+                Failure::input("no such job", "UID", format!("`{}` is no job of this grid", args.uid))
+            } else {
+                error.into()
+            }
+        })?;
+        let plan: Plan = serde_json::from_slice(&bytes)?;
+        let name = plan.manifest["metadata"]["name"].as_str().unwrap_or("job");
+        let out = args.out.clone().unwrap_or_else(|| Path::new("blockgrid-out").join(name));
+        conclude(&grid, &args.uid, plan, &out, args.output, started).await
+    })
+}

@@ -1,0 +1,58 @@
+//! Waiting for a job, with its progress by shard.
+
+use std::time::Duration;
+
+use blockgrid_grid::store::keys;
+use blockgrid_grid::{JobId, Outcome, Queue, Unit};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Grid;
+use crate::failure::Failure;
+
+/// How a job ended.
+pub(super) enum End {
+    /// Its results are there.
+    Done,
+    /// There are none.
+    Failed {
+        /// Why, for programs.
+        reason: &'static str,
+        /// Why, for people.
+        message: String,
+    },
+}
+
+/// How often the store is asked how far the job is.
+const ASK: Duration = Duration::from_millis(500);
+
+/// Waits until a job is finished. Ctrl-C ends the waiting, not the job.
+pub(super) async fn wait(grid: &Grid, job: &JobId, shards: u64) -> Result<End, Failure> {
+    let bar = bar(shards);
+    loop {
+        // The queue is asked because it tells at once; what it says is only a hint, and it may be away.
+        let told = grid.queue.wait_done(job, ASK).await;
+        if let Ok(bytes) = grid.store.get(&keys::outcome(job, Unit::Finish)).await {
+            bar.finish_and_clear();
+            return Ok(match serde_json::from_slice(&bytes)? {
+                Outcome::Done { .. } => End::Done,
+                Outcome::Failed { reason, message, .. } => End::Failed { reason: reason.id(), message },
+            });
+        }
+        if !bar.is_hidden() || told.is_err() {
+            let listed = grid.store.list(&keys::outcomes(job)).await?;
+            let done = listed.iter().filter(|entry| keys::name(&entry.key).starts_with('s')).count();
+            bar.set_position(done as u64);
+        }
+        if told.is_err() {
+            tokio::time::sleep(ASK).await;
+        }
+    }
+}
+
+fn bar(shards: u64) -> ProgressBar {
+    let bar = ProgressBar::new(shards);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} shards  {elapsed} (left: {eta})") {
+        bar.set_style(style);
+    }
+    bar
+}

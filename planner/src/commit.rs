@@ -1,0 +1,191 @@
+//! A plan becomes a job: candles, parts, then `plan.json`, whose existence is the commit; then the queue is told.
+
+use blockgrid_datasets::encode_snapshot;
+use blockgrid_grid::plan::{BadPart, MOST_INLINE, SHARDS_A_PART, encode_part};
+use blockgrid_grid::store::{keys, sha256};
+use blockgrid_grid::{
+    Created, Entry, JobId, Lane, ObjectRef, Plan, Queue, QueueError, Store, StoreError, Stream, Unit,
+};
+use blockgrid_job::plan::{Limits, SymbolWork, shards};
+use futures::{StreamExt, TryStreamExt, stream};
+use sha2::{Digest, Sha256};
+
+use crate::candles::JobCandles;
+
+/// Objects that are written at a time.
+const AT_ONCE: usize = 8;
+
+/// Why a plan could not be committed or queued.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The object store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The queue; the plan may be committed already, and is found by the audit.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// Candles that cannot be encoded.
+    #[error(transparent)]
+    Candles(#[from] blockgrid_datasets::DatasetError),
+    /// A part that cannot be encoded.
+    #[error(transparent)]
+    Part(#[from] BadPart),
+    /// Other bytes stand under the digest of candles.
+    #[error("{key} holds other bytes than its name says: remove it")]
+    Foreign {
+        /// The object.
+        key: String,
+    },
+    /// JSON, which cannot be.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
+/// Writes the candles of a plan, its parts and then the plan itself. Whoever commits a job second gets the first one's
+/// plan: all writers end with the same.
+///
+/// # Errors
+/// [`CommitError`]; what is written before `plan.json` is no job, and is found again by the next attempt.
+pub async fn commit(
+    store: &Store,
+    job: &JobId,
+    mut plan: Plan,
+    data: &JobCandles,
+    work: &[SymbolWork],
+    limits: &Limits,
+) -> Result<Plan, CommitError> {
+    for (input, symbol) in plan.inputs.symbols.iter_mut().zip(&data.symbols) {
+        input.family =
+            family(&plan.engine, &plan.kernel, &plan.manifest, &symbol.name, &symbol.digest, &symbol.run);
+    }
+    let candles = data.symbols.iter().map(|symbol| snapshot(store, &plan, symbol));
+    stream::iter(candles).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
+    if plan.shards > MOST_INLINE {
+        plan.parts = parts(store, job, &plan, work, limits).await?;
+    }
+    let bytes = serde_json::to_vec(&plan)?;
+    match store.create(&keys::plan(job), bytes.into()).await? {
+        Created::New | Created::Same => Ok(plan),
+        Created::Different { .. } => Ok(serde_json::from_slice(&store.get(&keys::plan(job)).await?)?),
+    }
+}
+
+async fn snapshot(store: &Store, plan: &Plan, symbol: &crate::SymbolCandles) -> Result<(), CommitError> {
+    let key = keys::candles(&plan.tenant, &symbol.digest);
+    // Named by what it holds: whoever wrote it wrote the same, and who reads it checks.
+    match store.head(&key).await {
+        Ok(_) => return Ok(()),
+        Err(StoreError::NotFound { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let bytes = encode_snapshot(&symbol.unfilled)?;
+    match store.create(&key, bytes.into()).await? {
+        Created::New | Created::Same => Ok(()),
+        Created::Different { .. } => Err(CommitError::Foreign { key }),
+    }
+}
+
+async fn parts(
+    store: &Store,
+    job: &JobId,
+    plan: &Plan,
+    work: &[SymbolWork],
+    limits: &Limits,
+) -> Result<Vec<ObjectRef>, CommitError> {
+    let mut parts = Vec::new();
+    let mut shards = shards(work, &plan.calibration, limits);
+    loop {
+        let part: Vec<_> =
+            shards.by_ref().take(usize::try_from(SHARDS_A_PART).unwrap_or(usize::MAX)).collect();
+        if part.is_empty() {
+            return Ok(parts);
+        }
+        let bytes = encode_part(&part)?;
+        let (sha256, len) = (sha256(&bytes), bytes.len() as u64);
+        let key = keys::plan_part(job, u32::try_from(parts.len()).unwrap_or(u32::MAX));
+        // A part of an attempt that died is overwritten: no plan names it yet, or one that was cut the same way.
+        store.put(&key, bytes.into()).await?;
+        parts.push(ObjectRef { key, sha256, bytes: len });
+    }
+}
+
+/// The name of everything that a trial's row depends on beside its parameters: trials of one family may be exchanged
+/// between jobs.
+fn family(
+    engine: &str,
+    kernel: &str,
+    manifest: &serde_json::Value,
+    symbol: &str,
+    digest: &str,
+    run: &std::ops::Range<usize>,
+) -> String {
+    let spec = &manifest["spec"];
+    let swept = spec["sweep"]["parameters"].as_object();
+    let mut strategy = spec["strategy"].clone();
+    if let (Some(parameters), Some(swept)) = (strategy["parameters"].as_object_mut(), swept) {
+        parameters.retain(|name, _| !swept.contains_key(name));
+    }
+    let axes: Vec<&String> = swept.into_iter().flat_map(|swept| swept.keys()).collect();
+    let data = &spec["data"];
+    let on = serde_json::json!({
+        "engine": engine,
+        "kernel": kernel,
+        "strategy": strategy,
+        "axes": axes,
+        "execution": spec["execution"],
+        "metrics": spec["output"]["metrics"],
+        "fill": data["fill"],
+        "interval": data["interval"],
+        "rules": data["symbols"].get(symbol),
+        "symbol": symbol,
+        "candles": digest,
+        "run": [run.start, run.end],
+    });
+    Sha256::digest(on.to_string()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Queues the shards of a committed plan: in a lane, or in a stream of the job's own that workers of the pool see. As
+/// many as may be queued at once; the audit adds the rest.
+///
+/// # Errors
+/// [`CommitError`]. Queueing twice is harmless.
+pub async fn enqueue<Q: Queue>(
+    store: &Store,
+    queue: &Q,
+    job: &JobId,
+    plan: &Plan,
+    lane: Option<&Lane>,
+) -> Result<(), CommitError> {
+    let entry = |unit, cost_micros| Entry { job: job.clone(), unit, cost_micros };
+    let shards = plan.shards.min(blockgrid_grid::MOST_QUEUED as u64);
+    let cost = plan.cost_micros / plan.shards.max(1);
+    let cost_of = |number: u64| {
+        let nth = usize::try_from(number).unwrap_or(usize::MAX);
+        plan.inline.get(nth).map_or(cost, |shard| shard.cost_micros)
+    };
+    let mut entries: Vec<Entry> =
+        (0..shards).map(|number| entry(Unit::Shard(number), cost_of(number))).collect();
+    if entries.is_empty() {
+        // All of it was computed before.
+        entries.push(entry(Unit::Finish, 0));
+    }
+    let stream = match lane {
+        Some(lane) => {
+            store.put(&keys::lane_job(lane.as_str(), job), plan.owner.clone().into()).await?;
+            Stream::Lane(lane.clone())
+        }
+        None => {
+            store.put(&keys::lane_job(POOL, job), plan.owner.clone().into()).await?;
+            Stream::Job(job.clone())
+        }
+    };
+    queue.open(&stream).await?;
+    queue.push(&stream, &plan.owner, &entries).await?;
+    if lane.is_none() {
+        queue.set_open(job, true).await?;
+    }
+    Ok(())
+}
+
+/// Where the jobs that have workers of their own are listed in the store, to rebuild the queue from.
+pub const POOL: &str = "pool";

@@ -1,0 +1,110 @@
+//! A unit in a process of its own: what has taken workers down takes nobody with it.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use blockgrid_grid::store::keys;
+use blockgrid_grid::usage::UnitUsage;
+use blockgrid_grid::{FailReason, JobId, Lease, Outcome, Store, Stream, Unit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::inputs::Candlery;
+use crate::jobs::Jobs;
+use crate::service::Settings;
+use crate::slot::Slots;
+use crate::unit::{UnitError, Work};
+
+/// The option of the worker's program that makes it compute one unit: `JOB/UNIT`.
+pub const OPTION: &str = "--alone";
+
+/// How long the process may take.
+const LIMIT: Duration = Duration::from_secs(900);
+
+/// Bytes of address space that it has beyond the columns and candles that it may hold.
+const HEADROOM: u64 = 4 << 30;
+
+/// Starts this program once more for one unit and waits. `None` when it has written the outcome.
+pub(crate) async fn run(
+    settings: &Settings,
+    job: &JobId,
+    unit: Unit,
+    cancelled: &Arc<AtomicBool>,
+) -> Result<Option<Outcome>, UnitError> {
+    let failed = |reason, message: String| {
+        let usage = UnitUsage {
+            worker: settings.name.clone(),
+            class: settings.class.clone(),
+            ..UnitUsage::default()
+        };
+        Ok(Some(Outcome::Failed { reason, message, usage }))
+    };
+    let program = std::env::current_exe().map_err(|error| UnitError::Internal(error.to_string()))?;
+    let started = Instant::now();
+    let child = tokio::process::Command::new(program)
+        .args(std::env::args_os().skip(1))
+        .args([OPTION, &format!("{job}/{unit}")])
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .spawn();
+    let mut child = child.map_err(|error| UnitError::Internal(format!("no process of its own: {error}")))?;
+    loop {
+        tokio::select! {
+            ended = child.wait() => {
+                return match ended {
+                    Ok(status) if status.success() => Ok(None),
+                    Ok(status) => failed(
+                        FailReason::Crashed,
+                        format!("it took down every worker that tried, and the process that computed it alone ({status})"),
+                    ),
+                    Err(error) => Err(UnitError::Internal(error.to_string())),
+                };
+            }
+            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+        }
+        if cancelled.load(Ordering::Relaxed) {
+            return Err(UnitError::Abandoned);
+        }
+        if started.elapsed() > LIMIT {
+            return failed(FailReason::TimedOut, format!("alone it took more than {} s", LIMIT.as_secs()));
+        }
+    }
+}
+
+/// Computes one unit, writes its outcome, and nothing else.
+///
+/// # Errors
+/// What keeps it from having one; the parent then writes that it crashed.
+pub async fn compute(settings: &Settings, store: Store, job: &JobId, unit: Unit) -> Result<(), String> {
+    let bytes = (settings.memory as u64).saturating_add(settings.candles).saturating_add(HEADROOM);
+    let limit = Rlimit { current: Some(bytes), maximum: getrlimit(Resource::As).maximum };
+    setrlimit(Resource::As, limit).map_err(|error| format!("no limit of memory: {error}"))?;
+    let jobs = Jobs::default();
+    let open = jobs.get(&store, job).await.map_err(|error| error.to_string())?;
+    let candles = Candlery::new(settings.candles, settings.cache.clone());
+    let slots = Slots::new(1).map_err(|error| error.to_string())?;
+    let held = slots.hold().await.ok_or("no slot")?;
+    let delivery = 3;
+    let work = Work {
+        store: store.metered(store.meter().fork()),
+        candles: &candles,
+        job: &open,
+        worker: &settings.name,
+        class: &settings.class,
+        memory: settings.memory,
+        cancelled: Arc::default(),
+        started: Instant::now(),
+        delivery,
+    };
+    let outcome = match unit {
+        Unit::Shard(number) => work.shard(&held, number).await,
+        Unit::Trace(number) => work.trace(&held, number).await,
+        Unit::Finish => return Err("finishing is not done alone".to_owned()),
+    };
+    let outcome = outcome.map_err(|error| error.to_string())?;
+    let stream = Stream::Job(job.clone());
+    let entry = blockgrid_grid::Entry { job: job.clone(), unit, cost_micros: 0 };
+    let lease = Lease { stream, id: keys::outcome(job, unit), entry, deliveries: delivery };
+    work.conclude(&lease, &outcome).await.map_err(|error| error.to_string())
+}

@@ -1,0 +1,59 @@
+//! Faults on purpose, for tests of the grid: `BLOCKGRID_FAULTS=panic:17,slow:200`. Without the variable nothing of it acts.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// What goes wrong, and where.
+#[derive(Debug, Default)]
+struct Faults {
+    panic: Option<u64>,
+    abort: Option<u64>,
+    stall: Option<u64>,
+    slow: Option<Duration>,
+    die_before_acknowledge: bool,
+}
+
+fn faults() -> &'static Faults {
+    static FAULTS: OnceLock<Faults> = OnceLock::new();
+    FAULTS.get_or_init(|| std::env::var("BLOCKGRID_FAULTS").map(|text| read(&text)).unwrap_or_default())
+}
+
+fn read(text: &str) -> Faults {
+    let mut faults = Faults::default();
+    for fault in text.split(',') {
+        let (name, value) = fault.split_once(':').unwrap_or((fault, ""));
+        let number = value.parse().ok();
+        match name {
+            "panic" => faults.panic = number,
+            "abort" => faults.abort = number,
+            "stall" => faults.stall = number,
+            "slow" => faults.slow = number.map(Duration::from_millis),
+            "die-before-acknowledge" => faults.die_before_acknowledge = true,
+            _ => {}
+        }
+    }
+    faults
+}
+
+/// A trial is about to be computed: panics, aborts or never ends where that is asked for.
+pub(crate) fn trial(trials: &blockgrid_job::plan::Slices, cancelled: &dyn Fn() -> bool) {
+    let faults = faults();
+    let hit = |fault: Option<u64>| fault.is_some_and(|trial| trials.contains(trial));
+    if let Some(time) = faults.slow {
+        std::thread::sleep(time);
+    }
+    assert!(!hit(faults.panic), "a fault on purpose: trial {} panics", faults.panic.unwrap_or_default());
+    if hit(faults.abort) {
+        std::process::abort();
+    }
+    while hit(faults.stall) && !cancelled() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// An outcome was written and not acknowledged.
+pub(crate) fn before_acknowledge() {
+    if faults().die_before_acknowledge {
+        std::process::abort();
+    }
+}

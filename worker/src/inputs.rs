@@ -1,0 +1,180 @@
+//! Candles of jobs: fetched once, kept decoded in memory and as they came on disk, each within a budget.
+//!
+//! Snapshots are named by their content, so what is kept is never stale; a file on disk is checked before it is believed.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use blockgrid_datasets::{DatasetError, decode_snapshot};
+use blockgrid_engine::Candles;
+use blockgrid_grid::store::keys;
+use blockgrid_grid::{Store, StoreError};
+use blockgrid_job::DataSpec;
+use tokio::sync::OnceCell;
+
+use crate::compute::Ready;
+
+/// Why candles are not there.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum InputError {
+    /// The object store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// They are not the ones that the job was planned on.
+    #[error("{0}")]
+    Changed(String),
+}
+
+/// Where candles are kept.
+#[derive(Debug)]
+pub struct Candlery {
+    memory: u64,
+    disk: Option<(PathBuf, u64)>,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    series: HashMap<Name, Series>,
+    clock: u64,
+}
+
+/// Digest, and up to how many candles gaps are filled.
+type Name = (String, usize);
+
+#[derive(Debug)]
+struct Series {
+    candles: Arc<OnceCell<Arc<Candles>>>,
+    used: u64,
+}
+
+impl Candlery {
+    /// Keeps so many bytes of candles in memory, and where a folder is given so many of snapshots in it.
+    pub fn new(memory: u64, disk: Option<(PathBuf, u64)>) -> Self {
+        Self { memory, disk, held: Mutex::default() }
+    }
+
+    /// The candles of a symbol of a job, gaps filled. Who asks while another fetches waits for that.
+    ///
+    /// # Errors
+    /// [`InputError`].
+    pub async fn get(&self, store: &Store, ready: &Ready, symbol: usize) -> Result<Arc<Candles>, InputError> {
+        let (plan, spec) = (ready.plan(), &ready.job().spec().data);
+        let input = &plan.inputs.symbols[symbol];
+        let name = (input.digest.clone(), spec.fill.map_or(0, |fill| fill.max_bars));
+        let cell = self.cell(&name);
+        let candles = cell
+            .get_or_try_init(|| async {
+                let key = keys::candles(&plan.tenant, &input.digest);
+                let bytes = self.bytes(store, &key, &input.digest).await?;
+                let interval = plan.inputs.interval;
+                let decode =
+                    |bytes| decode_snapshot(bytes, &key, &input.name, interval, &spec.columns, &input.digest);
+                let candles = tokio::task::block_in_place(|| decode(bytes)).map_err(changed)?;
+                Ok::<_, InputError>(filled(candles, spec))
+            })
+            .await?;
+        let candles = Arc::clone(candles);
+        self.evict();
+        Ok(candles)
+    }
+
+    fn cell(&self, name: &Name) -> Arc<OnceCell<Arc<Candles>>> {
+        let mut held = self.held.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        held.clock += 1;
+        let now = held.clock;
+        let series =
+            held.series.entry(name.clone()).or_insert_with(|| Series { candles: Arc::default(), used: now });
+        series.used = now;
+        Arc::clone(&series.candles)
+    }
+
+    /// Forgets what was used longest ago until the rest fits.
+    fn evict(&self) {
+        let mut held = self.held.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        loop {
+            let bytes: u64 = held.series.values().map(size).sum();
+            if bytes <= self.memory || held.series.len() < 2 {
+                return;
+            }
+            let oldest =
+                held.series.iter().min_by_key(|(_, series)| series.used).map(|(name, _)| name.clone());
+            if let Some(name) = oldest {
+                held.series.remove(&name);
+            }
+        }
+    }
+
+    async fn bytes(&self, store: &Store, key: &str, digest: &str) -> Result<Vec<u8>, InputError> {
+        let Some((folder, _)) = &self.disk else { return Ok(store.get(key).await?.to_vec()) };
+        let path = folder.join(format!("{digest}.parquet"));
+        if let Ok(bytes) = tokio::fs::read(&path).await
+            && decodes(&bytes)
+        {
+            return Ok(bytes);
+        }
+        let bytes = store.get(key).await?.to_vec();
+        self.keep(&path, &bytes).await;
+        Ok(bytes)
+    }
+
+    /// Puts a snapshot on disk. A disk that is full or gone only makes the next read come from the store.
+    async fn keep(&self, path: &std::path::Path, bytes: &[u8]) {
+        let Some((folder, budget)) = &self.disk else { return };
+        if bytes.len() as u64 > *budget {
+            return;
+        }
+        let _ = tokio::fs::create_dir_all(folder).await;
+        let mut files = files(folder);
+        files.sort();
+        let mut total: u64 = files.iter().map(|(_, size, _)| size).sum::<u64>() + bytes.len() as u64;
+        for (_, size, old) in files {
+            if total <= *budget {
+                break;
+            }
+            if std::fs::remove_file(old).is_ok() {
+                total -= size;
+            }
+        }
+        let beside = path.with_extension(format!("tmp{}", std::process::id()));
+        let written =
+            tokio::fs::write(&beside, bytes).await.is_ok() && tokio::fs::rename(&beside, path).await.is_ok();
+        if !written {
+            tracing::warn!(path = %path.display(), "candles cannot be kept on disk; they are read from the store again");
+            let _ = tokio::fs::remove_file(&beside).await;
+        }
+    }
+}
+
+/// Snapshots in a folder: when they were written, how large they are.
+fn files(folder: &std::path::Path) -> Vec<(std::time::SystemTime, u64, PathBuf)> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let meta = entry.metadata().ok()?;
+            Some((meta.modified().ok()?, meta.len(), entry.path()))
+        })
+        .collect()
+}
+
+/// Whether bytes are whole: Parquet ends with its mark. What is damaged inside is found by the digest.
+fn decodes(bytes: &[u8]) -> bool {
+    bytes.len() > 12 && bytes.ends_with(b"PAR1")
+}
+
+fn size(series: &Series) -> u64 {
+    series.candles.get().map_or(0, |candles| candles.len() as u64 * (6 + candles.columns().len() as u64) * 8)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
+fn changed(error: DatasetError) -> InputError {
+    InputError::Changed(error.to_string())
+}
+
+fn filled(candles: Candles, spec: &DataSpec) -> Arc<Candles> {
+    match spec.fill {
+        Some(fill) => Arc::new(candles.fill_forward(fill.max_bars)),
+        None => Arc::new(candles),
+    }
+}

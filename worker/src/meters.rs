@@ -1,0 +1,134 @@
+//! What a worker counts, for Prometheus.
+
+use std::time::Duration;
+
+use blockgrid_grid::Outcome;
+use prometheus::{Counter, Encoder, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+
+/// Counters of one worker.
+#[derive(Debug, Clone)]
+pub struct Meters {
+    registry: Registry,
+    claimed: IntCounter,
+    done: IntCounter,
+    failed: IntCounterVec,
+    failed_trials: IntCounterVec,
+    reclaimed: IntCounter,
+    lost: IntCounter,
+    abandoned_seconds: Counter,
+    evaluations: IntCounter,
+    trials: IntCounter,
+    cpu_seconds: Counter,
+    alone: IntCounter,
+    audits: IntCounter,
+    finished: IntCounter,
+    queue_errors: IntCounter,
+    store_errors: IntCounter,
+}
+
+impl Default for Meters {
+    fn default() -> Self {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(format!("blockgrid_worker_{name}"), help);
+            let counter = counter.unwrap_or_else(|error| unreachable!("{error}"));
+            registry.register(Box::new(counter.clone())).unwrap_or_else(|error| unreachable!("{error}"));
+            counter
+        };
+        let seconds = |name: &str, help: &str| {
+            let counter = Counter::new(format!("blockgrid_worker_{name}"), help);
+            let counter = counter.unwrap_or_else(|error| unreachable!("{error}"));
+            registry.register(Box::new(counter.clone())).unwrap_or_else(|error| unreachable!("{error}"));
+            counter
+        };
+        let by_reason = |name: &str, help: &str| {
+            let counter =
+                IntCounterVec::new(Opts::new(format!("blockgrid_worker_{name}"), help), &["reason"]);
+            let counter = counter.unwrap_or_else(|error| unreachable!("{error}"));
+            registry.register(Box::new(counter.clone())).unwrap_or_else(|error| unreachable!("{error}"));
+            counter
+        };
+        Self {
+            claimed: counter("units_claimed_total", "Units of work taken from the queue."),
+            done: counter("units_done_total", "Outcomes written for units that are done."),
+            failed: by_reason("units_failed_total", "Outcomes written for units that cannot be done."),
+            failed_trials: by_reason("trials_failed_total", "Trials that failed while their shard did not."),
+            reclaimed: counter("leases_reclaimed_total", "Leases of silent workers taken over."),
+            lost: counter("leases_lost_total", "Leases that another worker had taken over."),
+            abandoned_seconds: seconds(
+                "abandoned_seconds_total",
+                "Seconds of work that was dropped unfinished.",
+            ),
+            evaluations: counter("bar_evaluations_total", "Bars evaluated: trials times bars."),
+            trials: counter("trials_total", "Trials computed."),
+            cpu_seconds: seconds("billed_cpu_seconds_total", "CPU time of computed units."),
+            alone: counter("units_alone_total", "Units computed in a process of their own."),
+            audits: counter("audits_total", "Audits of a stream."),
+            finished: counter("jobs_finished_total", "Jobs that this worker finished."),
+            queue_errors: counter("queue_errors_total", "Times the queue could not be asked."),
+            store_errors: counter("store_errors_total", "Units handed back because of the object store."),
+            registry,
+        }
+    }
+}
+
+impl Meters {
+    /// All of them, in the text format of Prometheus.
+    pub fn text(&self) -> String {
+        let mut out = Vec::new();
+        let encoded = TextEncoder::new().encode(&self.registry.gather(), &mut out);
+        encoded.map_or_else(|error| format!("# {error}\n"), |()| String::from_utf8_lossy(&out).into_owned())
+    }
+
+    pub(crate) fn claimed(&self) {
+        self.claimed.inc();
+    }
+
+    pub(crate) fn outcome(&self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Done { failed_trials, .. } => {
+                self.done.inc();
+                failed_trials
+                    .iter()
+                    .for_each(|trial| self.failed_trials.with_label_values(&[trial.reason.id()]).inc());
+            }
+            Outcome::Failed { reason, .. } => self.failed.with_label_values(&[reason.id()]).inc(),
+        }
+        let spent = outcome.usage().spent;
+        self.evaluations.inc_by(spent.evaluations);
+        self.trials.inc_by(spent.trials);
+        self.cpu_seconds.inc_by(spent.cpu_micros as f64 / 1e6);
+    }
+
+    pub(crate) fn reclaimed(&self) {
+        self.reclaimed.inc();
+    }
+
+    pub(crate) fn lost(&self) {
+        self.lost.inc();
+    }
+
+    pub(crate) fn abandoned(&self, after: Duration) {
+        self.abandoned_seconds.inc_by(after.as_secs_f64());
+    }
+
+    pub(crate) fn alone(&self) {
+        self.alone.inc();
+    }
+
+    pub(crate) fn audited(&self) {
+        self.audits.inc();
+    }
+
+    pub(crate) fn finished(&self) {
+        self.finished.inc();
+    }
+
+    pub(crate) fn queue_error(&self) {
+        self.queue_errors.inc();
+    }
+
+    pub(crate) fn store_error(&self) {
+        self.store_errors.inc();
+    }
+}

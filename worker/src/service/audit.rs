@@ -1,0 +1,70 @@
+//! The audit: what the store says has no outcome is queued again, whatever the queue has forgotten.
+
+use std::time::Duration;
+
+use blockgrid_grid::store::keys;
+use blockgrid_grid::{JobId, MOST_QUEUED, Queue, Stream, Unit};
+
+use super::Worker;
+use super::lease::POOL;
+
+/// For how long one audit of a stream is enough.
+const LOCK: Duration = Duration::from_secs(10);
+
+impl<Q: Queue> Worker<Q> {
+    /// Re-adds what is missing of a stream's jobs, if nothing of them is queued or in anyone's hands.
+    pub(super) async fn audit(&self, stream: &Stream) {
+        if let Ok(depth) = self.queue.depth(stream).await
+            && (depth.queued > 0 || depth.pending > 0)
+        {
+            return;
+        }
+        if !self.queue.try_lock(&format!("audit:{stream}"), LOCK).await.unwrap_or(false) {
+            return;
+        }
+        if let Err(error) = self.queue.open(stream).await {
+            return tracing::warn!(%stream, %error, "the queue cannot be opened");
+        }
+        self.meters.audited();
+        match stream {
+            Stream::Job(job) => self.audit_job(job, stream).await,
+            Stream::Lane(lane) => {
+                for job in self.open_jobs(lane.as_str()).await {
+                    self.audit_job(&job, stream).await;
+                }
+                if matches!(self.settings.serve, super::Serve::All(_)) {
+                    // The queue may have forgotten which jobs are open.
+                    for job in self.open_jobs(POOL).await {
+                        let _ = self.queue.set_open(&job, true).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The jobs of a lane that are not finished, as the store knows them.
+    async fn open_jobs(&self, lane: &str) -> Vec<JobId> {
+        let listed = self.store.list(&keys::lane(lane)).await.unwrap_or_default();
+        listed.iter().filter_map(|entry| keys::name(&entry.key).parse().ok()).collect()
+    }
+
+    async fn audit_job(&self, job: &JobId, stream: &Stream) {
+        let there = self.units(job).await;
+        if there.contains(&Unit::Finish) || self.store.head(&keys::cancelled(job)).await.is_ok() {
+            self.close(job).await;
+            return;
+        }
+        let open = match self.jobs.get(&self.store, job).await {
+            Ok(open) => open,
+            Err(error) => return tracing::debug!(%job, %error, "not audited"),
+        };
+        let missing: Vec<Unit> = (0..open.ready.plan().shards)
+            .map(Unit::Shard)
+            .filter(|unit| !there.contains(unit))
+            .take(MOST_QUEUED)
+            .collect();
+        let units = if missing.is_empty() { vec![Unit::Finish] } else { missing };
+        tracing::info!(%job, units = units.len(), "queued again by the audit");
+        self.push(&open, stream, &units).await;
+    }
+}

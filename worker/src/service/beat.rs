@@ -1,0 +1,94 @@
+//! Heartbeats: leases are kept alive, lost ones abandoned, and those of silent workers taken over.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use blockgrid_grid::store::keys;
+use blockgrid_grid::{HOLD, JobId, Lease, Queue};
+
+use super::{InFlight, Worker};
+use crate::jobs::lock;
+
+impl<Q: Queue> Worker<Q> {
+    /// Beats until it is dropped.
+    pub(super) async fn beats(self: Arc<Self>) {
+        let mut cut_off = false;
+        loop {
+            tokio::time::sleep(self.pause()).await;
+            let flights: Vec<InFlight> = lock(&self.in_flight).values().cloned().collect();
+            if cut_off && self.queue.hold(HOLD.min(self.settings.idle / 2)).await.is_ok() {
+                // Everyone was cut off together: nobody's lease is to be taken before its holder was heard again.
+                tracing::info!("the queue answers again");
+                cut_off = false;
+            }
+            let leases: Vec<Lease> = flights.iter().map(|flight| flight.lease.clone()).collect();
+            match self.queue.heartbeat(&self.consumer, &leases).await {
+                Ok(lost) => self.abandon(&flights, &lost),
+                Err(error) => {
+                    cut_off |= error.is_unavailable();
+                    tracing::warn!(%error, "no heartbeat");
+                    continue;
+                }
+            }
+            self.obey_cancels(&flights).await;
+            if !self.draining.load(Ordering::Relaxed) {
+                self.take_over().await;
+            }
+        }
+    }
+
+    /// The heartbeat's time, a tenth more or less by the worker's name, so that workers do not beat together.
+    fn pause(&self) -> Duration {
+        let spread =
+            self.settings.name.bytes().fold(7u32, |sum, byte| sum.wrapping_mul(31) + u32::from(byte)) % 21;
+        self.settings.heartbeat * (90 + spread) / 100
+    }
+
+    fn abandon(&self, flights: &[InFlight], lost: &[Lease]) {
+        for flight in flights.iter().filter(|flight| lost.contains(&flight.lease)) {
+            // A unit that is just being acknowledged is lost too, and loses nothing.
+            if lock(&self.in_flight).contains_key(&(flight.lease.stream.clone(), flight.lease.id.clone())) {
+                tracing::info!(job = %flight.lease.entry.job, unit = %flight.lease.entry.unit, "the lease is another's now");
+                self.meters.lost();
+                flight.cancelled.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Drops the units of jobs that were cancelled.
+    async fn obey_cancels(&self, flights: &[InFlight]) {
+        let jobs: BTreeSet<&JobId> = flights.iter().map(|flight| &flight.lease.entry.job).collect();
+        for job in jobs {
+            if self.store.head(&keys::cancelled(job)).await.is_ok() {
+                for flight in flights.iter().filter(|flight| flight.lease.entry.job == *job) {
+                    flight.dropped.store(true, Ordering::Relaxed);
+                    flight.cancelled.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    /// Takes over what silent workers hold, as far as there is room.
+    async fn take_over(self: &Arc<Self>) {
+        let Ok(streams) = self.streams().await else { return };
+        for stream in streams {
+            let room = self.settings.slots.saturating_sub(lock(&self.in_flight).len());
+            if room == 0 {
+                return;
+            }
+            match self.queue.reclaim(&stream, &self.consumer, self.settings.idle, room).await {
+                Ok(leases) => {
+                    for lease in leases {
+                        tracing::info!(job = %lease.entry.job, unit = %lease.entry.unit, deliveries = lease.deliveries, "taken over");
+                        self.meters.reclaimed();
+                        self.start(lease);
+                        self.acted();
+                    }
+                }
+                Err(error) => tracing::debug!(%error, "nothing taken over"),
+            }
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! What is done with one lease.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use blockgrid_grid::store::keys;
+use blockgrid_grid::{Entry, FailReason, JobId, Lane, Outcome, Queue, Stream, Unit};
+
+use super::{InFlight, Serve, Worker};
+use crate::finish::{Finished, Stage2};
+use crate::jobs::{JobError, OpenJob, lock};
+use crate::unit::{UnitError, Work};
+use crate::{alone, faults};
+
+/// Failures of a unit that are no trial's own, until it is given up.
+const MOST_FAILURES: u32 = 3;
+
+/// Deliveries of a unit that left no outcome, after which it is computed in a process of its own.
+const DELIVERIES_TOGETHER: u32 = 2;
+
+/// Shards up to which their outcomes are listed after each, to see whether all are there.
+const FEW_SHARDS: u64 = 64;
+
+impl<Q: Queue> Worker<Q> {
+    /// Works on a lease until its outcome exists or it is not ours any more.
+    pub(super) async fn serve(&self, flight: &InFlight) {
+        let lease = &flight.lease;
+        let (id, unit) = (&lease.entry.job, lease.entry.unit);
+        let marker = keys::cancelled(id);
+        let (job, cancelled) = tokio::join!(self.jobs.get(&self.store, id), self.store.head(&marker));
+        if cancelled.is_ok() {
+            self.jobs.forget(id);
+            self.drop_lease(flight).await;
+            return;
+        }
+        let job = match job {
+            Ok(job) => job,
+            Err(JobError::Gone) => {
+                tracing::info!(job = %id, "a job without a plan: it was deleted");
+                self.drop_lease(flight).await;
+                return;
+            }
+            Err(JobError::Foreign(why)) => {
+                tracing::warn!(job = %id, why, "left alone");
+                // Neither done nor handed back: who has the right engine takes it when it counts as idle.
+                lock(&self.foreign).insert(id.clone());
+                return;
+            }
+            Err(JobError::Store(error)) => return self.hand_back(flight, &error).await,
+            Err(JobError::Bad(message)) => {
+                return self.give_up(flight, None, FailReason::BadPlan, message).await;
+            }
+        };
+        if lease.deliveries > 1 && self.has_outcome(id, unit).await {
+            self.acknowledge(flight).await;
+            self.after(&job, flight).await;
+            return;
+        }
+        let outcome = if lease.deliveries > DELIVERIES_TOGETHER && unit != Unit::Finish {
+            self.meters.alone();
+            alone::run(&self.settings, id, unit, &flight.cancelled).await
+        } else {
+            self.compute(&job, flight).await
+        };
+        match outcome {
+            Ok(Some(outcome)) => self.conclude(&job, flight, outcome).await,
+            Ok(None) => {
+                // Computed by a process of its own, which has written the outcome; or other units come first.
+                self.acknowledge(flight).await;
+                self.after(&job, flight).await;
+            }
+            Err(error) => self.failed(&job, flight, error).await,
+        }
+    }
+
+    pub(super) fn work<'a>(&'a self, job: &'a Arc<OpenJob>, flight: &InFlight) -> Work<'a> {
+        Work {
+            store: self.store.metered(self.store.meter().fork()),
+            candles: &self.candles,
+            job,
+            worker: &self.settings.name,
+            class: &self.settings.class,
+            memory: self.settings.memory / self.settings.slots.max(1),
+            cancelled: Arc::clone(&flight.cancelled),
+            started: flight.started,
+            delivery: flight.lease.deliveries,
+        }
+    }
+
+    /// The outcome of a unit; none when finishing has found that other units come first.
+    async fn compute(&self, job: &Arc<OpenJob>, flight: &InFlight) -> Result<Option<Outcome>, UnitError> {
+        let work = self.work(job, flight);
+        let unit = flight.lease.entry.unit;
+        if let Unit::Shard(number) = unit {
+            // Fetched while the slot is still busy with another.
+            if let Ok(Some(shard)) = job.shard(&work.store, number).await {
+                let _ = self.candles.get(&work.store, &job.ready, shard.symbol as usize).await;
+            }
+        }
+        let Some(held) = self.slots.hold().await else { return Err(UnitError::Abandoned) };
+        if work.is_cancelled() {
+            return Err(UnitError::Abandoned);
+        }
+        match unit {
+            Unit::Shard(number) => work.shard(&held, number).await.map(Some),
+            Unit::Trace(number) => work.trace(&held, number).await.map(Some),
+            Unit::Finish => match work.finish(&held).await? {
+                Finished::Done(outcome) => Ok(Some(outcome)),
+                Finished::Again(units) => {
+                    tracing::info!(job = %job.id, units = units.len(), "not all is there; queued again");
+                    self.push(job, &flight.lease.stream, &units).await;
+                    Ok(None)
+                }
+            },
+        }
+    }
+
+    async fn conclude(&self, job: &Arc<OpenJob>, flight: &InFlight, outcome: Outcome) {
+        let work = self.work(job, flight);
+        match work.conclude(&flight.lease, &outcome).await {
+            Ok(()) => {
+                faults::before_acknowledge();
+                self.meters.outcome(&outcome);
+                self.acknowledge(flight).await;
+                self.after(job, flight).await;
+            }
+            Err(error) => self.failed(job, flight, error).await,
+        }
+    }
+
+    /// What comes after a unit is done.
+    async fn after(&self, job: &Arc<OpenJob>, flight: &InFlight) {
+        let stream = &flight.lease.stream;
+        let is_complete = match flight.lease.entry.unit {
+            Unit::Finish => {
+                if self.has_outcome(&job.id, Unit::Finish).await {
+                    self.close(&job.id).await;
+                }
+                return;
+            }
+            Unit::Shard(_) => self.shards_complete(job, stream).await,
+            Unit::Trace(_) => self.traces_complete(job).await,
+        };
+        if is_complete {
+            self.push(job, stream, &[Unit::Finish]).await;
+        }
+    }
+
+    async fn shards_complete(&self, job: &OpenJob, stream: &Stream) -> bool {
+        let shards = job.ready.plan().shards;
+        if shards == 1 {
+            return true;
+        }
+        if shards <= FEW_SHARDS || matches!(stream, Stream::Lane(_)) {
+            return self.units(&job.id).await.iter().filter(|unit| matches!(unit, Unit::Shard(_))).count()
+                as u64
+                >= shards;
+        }
+        // Finishing lists the outcomes itself; this only has to be true when all are there.
+        self.queue.depth(stream).await.is_ok_and(|depth| depth.queued == 0 && depth.pending == 0)
+    }
+
+    async fn traces_complete(&self, job: &OpenJob) -> bool {
+        let key = format!("{}/stage2.json", keys::job(&job.id));
+        let Ok(bytes) = self.store.get(&key).await else { return false };
+        let Ok(stage2) = serde_json::from_slice::<Stage2>(&bytes) else { return false };
+        let there = self.units(&job.id).await;
+        (0u32..).zip(&stage2.units).all(|(number, _)| there.contains(&Unit::Trace(number)))
+    }
+
+    /// Units that have an outcome.
+    pub(super) async fn units(&self, job: &JobId) -> BTreeSet<Unit> {
+        let listed = self.store.list(&keys::outcomes(job)).await.unwrap_or_default();
+        listed.iter().filter_map(|entry| keys::name(&entry.key).parse().ok()).collect()
+    }
+
+    async fn has_outcome(&self, job: &JobId, unit: Unit) -> bool {
+        self.store.head(&keys::outcome(job, unit)).await.is_ok()
+    }
+
+    pub(super) async fn push(&self, job: &OpenJob, stream: &Stream, units: &[Unit]) {
+        let plan = job.ready.plan();
+        let cost = plan.cost_micros / plan.shards.max(1);
+        let entry = |&unit| Entry { job: job.id.clone(), unit, cost_micros: cost };
+        let entries: Vec<Entry> = units.iter().take(blockgrid_grid::MOST_QUEUED).map(entry).collect();
+        if let Err(error) = self.queue.push(stream, &plan.owner, &entries).await {
+            // The audit finds them.
+            tracing::warn!(job = %job.id, %error, "units could not be queued");
+        }
+    }
+
+    /// The job is over: whoever waits is told, and the queue forgets it.
+    pub(super) async fn close(&self, job: &JobId) {
+        let lanes = match &self.settings.serve {
+            Serve::Job(_) => vec![POOL.to_owned()],
+            Serve::Lane(lane) => vec![lane.as_str().to_owned()],
+            Serve::All(lane) => vec![lane.as_str().to_owned(), POOL.to_owned()],
+        };
+        if let Err(error) = self.queue.announce(job).await {
+            tracing::debug!(%job, %error, "nobody was told that the job is done");
+        }
+        let _ = self.queue.set_open(job, false).await;
+        for lane in lanes {
+            let _ = self.store.delete(&keys::lane_job(&lane, job)).await;
+        }
+        let _ = self.queue.forget(job).await;
+        self.jobs.forget(job);
+        self.meters.finished();
+        tracing::info!(%job, "finished");
+    }
+
+    async fn acknowledge(&self, flight: &InFlight) {
+        let lease = std::slice::from_ref(&flight.lease);
+        for attempt in 0..3 {
+            match self.queue.acknowledge(&self.consumer, lease).await {
+                Ok(_) => return,
+                Err(error) if error.is_unavailable() && attempt < 2 => {
+                    tokio::time::sleep(std::time::Duration::from_millis(200 << attempt)).await;
+                }
+                // It is delivered again, and found done.
+                Err(error) => return tracing::debug!(%error, "not acknowledged"),
+            }
+        }
+    }
+
+    /// A unit that needs no outcome: its job is cancelled or gone.
+    async fn drop_lease(&self, flight: &InFlight) {
+        self.acknowledge(flight).await;
+        let _ = self.queue.set_open(&flight.lease.entry.job, false).await;
+    }
+
+    async fn failed(&self, job: &Arc<OpenJob>, flight: &InFlight, error: UnitError) {
+        let unit = flight.lease.entry.unit;
+        match error {
+            UnitError::Store(error) => self.hand_back(flight, &error).await,
+            UnitError::Abandoned if flight.dropped.load(Ordering::Relaxed) => self.drop_lease(flight).await,
+            UnitError::Abandoned => {
+                self.meters.abandoned(flight.started.elapsed());
+                let _ = self.queue.release(&self.consumer, std::slice::from_ref(&flight.lease)).await;
+            }
+            error @ UnitError::Mismatch { .. } => {
+                tracing::error!(job = %job.id, %error, "the job is stopped: its results cannot be trusted");
+                let reason = FailReason::ResultMismatch;
+                let message = error.to_string();
+                let usage = self.work(job, flight).usage(0, 0, 0);
+                let outcome = Outcome::Failed { reason, message, usage };
+                let key = keys::outcome(&job.id, Unit::Finish);
+                let bytes = serde_json::to_vec(&outcome).unwrap_or_default();
+                match self.store.create(&key, bytes.into()).await {
+                    Ok(_) => {
+                        self.acknowledge(flight).await;
+                        self.close(&job.id).await;
+                    }
+                    Err(error) => self.hand_back(flight, &error).await,
+                }
+            }
+            UnitError::Internal(message) => {
+                tracing::error!(job = %job.id, %unit, message, "a unit failed");
+                let failures = self.queue.count_failure(&job.id, unit).await.unwrap_or(1);
+                if failures < MOST_FAILURES {
+                    let _ = self.queue.release(&self.consumer, std::slice::from_ref(&flight.lease)).await;
+                } else {
+                    self.give_up(flight, Some(job), FailReason::Internal, message).await;
+                }
+            }
+        }
+    }
+
+    /// Hands a unit back because the store does not let it be done.
+    async fn hand_back(&self, flight: &InFlight, error: &blockgrid_grid::StoreError) {
+        self.meters.store_error();
+        tracing::warn!(job = %flight.lease.entry.job, unit = %flight.lease.entry.unit, %error, "handed back");
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        let _ = self.queue.release(&self.consumer, std::slice::from_ref(&flight.lease)).await;
+    }
+
+    /// Writes the outcome of a unit that cannot be done.
+    async fn give_up(
+        &self,
+        flight: &InFlight,
+        job: Option<&Arc<OpenJob>>,
+        reason: FailReason,
+        message: String,
+    ) {
+        let id = &flight.lease.entry.job;
+        let usage = job.map(|job| self.work(job, flight).usage(0, 0, 0)).unwrap_or_default();
+        let outcome = Outcome::Failed { reason, message, usage };
+        self.meters.outcome(&outcome);
+        // Without a plan nobody can finish the job: this is its end.
+        let unit = if job.is_some() { flight.lease.entry.unit } else { Unit::Finish };
+        let bytes = serde_json::to_vec(&outcome).unwrap_or_default();
+        match self.store.create(&keys::outcome(id, unit), bytes.into()).await {
+            Ok(_) => {
+                self.acknowledge(flight).await;
+                match job {
+                    Some(job) => self.after(job, flight).await,
+                    None => self.close(id).await,
+                }
+            }
+            Err(error) => self.hand_back(flight, &error).await,
+        }
+    }
+}
+
+/// Where jobs with workers of their own are listed in the store.
+pub(super) const POOL: &str = "pool";
+
+/// The lane that jobs of this engine share.
+///
+/// # Panics
+/// Never: the name is one.
+pub fn interactive() -> Lane {
+    let name = format!("interactive-{}", blockgrid_grid::ENGINE);
+    match name.parse() {
+        Ok(lane) => lane,
+        Err(error) => unreachable!("{error}"),
+    }
+}
