@@ -231,16 +231,24 @@ async fn parts_are_sent_again_and_a_lost_completion_is_found_out() {
     let first = bench.proxy.rule(Rule::new("PUT", "partNumber=1", Fault::Answer(503, "SlowDown")).times(1));
     let second = bench.proxy.rule(Rule::new("PUT", "partNumber=2", Fault::AppliedThenCut).times(1));
     let end = bench.proxy.rule(Rule::new("POST", "uploadId", Fault::AppliedThenCut).times(1));
+    // What S3 says of an upload that is complete; versitygw would complete it again.
+    let gone = bench.proxy.rule(Rule::new("POST", "uploadId", Fault::Answer(404, "NoSuchUpload")).times(1));
     let written = store.put_large("big", stream()).await.unwrap();
-    assert_eq!([begin, first, second, end].map(|rule| rule.fired()), [1, 1, 1, 1]);
+    assert_eq!([begin, first, second, end, gone].map(|rule| rule.fired()), [1; 5]);
     let whole = bench.direct.get_checked("big", &written.sha256).await.unwrap();
     assert_eq!(whole.len(), 34 << 20);
+
+    // Gone without a trace is another matter.
+    let gone = bench.proxy.rule(Rule::new("POST", "uploadId", Fault::Answer(404, "NoSuchUpload")).times(1));
+    let error = store.put_large("gone", stream()).await.unwrap_err();
+    assert!(error.to_string().contains("write it again"), "{error}");
+    assert_eq!((gone.fired(), bench.proxy.seen("DELETE", "uploadId")), (1, 1));
 
     // What cannot be sent is taken back.
     let refused = bench.proxy.rule(Rule::new("PUT", "partNumber=2", Fault::Answer(403, "AccessDenied")));
     let error = store.put_large("torn", stream()).await.unwrap_err();
     assert!(matches!(error, StoreError::Refused { .. }), "{error}");
-    assert_eq!((refused.fired(), bench.proxy.seen("DELETE", "uploadId")), (1, 1));
+    assert_eq!((refused.fired(), bench.proxy.seen("DELETE", "uploadId")), (1, 2));
     assert!(bench.direct.head("torn").await.unwrap_err().is_not_found());
 }
 

@@ -136,9 +136,13 @@ impl Store {
         let etag = match self.retrying(key, complete).await {
             Ok(result) => result.e_tag,
             // The upload is gone when an attempt completed it and its answer was lost: then the object is there.
-            Err(gone @ StoreError::NotFound { .. }) => match self.head(key).await {
+            Err(StoreError::NotFound { key: name }) => match self.head(key).await {
                 Ok(entry) if entry.size == size => entry.etag,
-                _ => return Err(gone),
+                Ok(_) | Err(StoreError::NotFound { .. }) => {
+                    let problem = "its parts were dropped before all had come: write it again".to_owned();
+                    return Err(StoreError::Other { key: name, problem });
+                }
+                Err(error) => return Err(error),
             },
             Err(error) => return Err(error),
         };
