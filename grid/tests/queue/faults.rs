@@ -94,6 +94,41 @@ async fn a_server_that_hangs_gives_errors_and_is_used_again() {
     assert_eq!(queue.depth(&stream).await, Ok(Depth::default()));
 }
 
+#[tokio::test]
+async fn a_connection_into_the_void_is_replaced() {
+    let Some(server) = RedisServer::start(&[]) else { return };
+    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = proxy.local_addr().unwrap();
+    let (vanish, vanished) = tokio::sync::watch::channel(());
+    let to = server.port();
+    tokio::spawn(async move {
+        loop {
+            let (mut near, _) = proxy.accept().await.unwrap();
+            let mut far = tokio::net::TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+            let mut vanished = vanished.clone();
+            vanished.mark_unchanged();
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                    // Open still, and silent for ever, as when the node behind it is gone.
+                    _ = vanished.changed() => std::future::pending().await,
+                }
+            });
+        }
+    });
+    let queue = RedisQueue::connect(&format!("redis://{address}/"), None).await.unwrap();
+    let stream = own("j");
+    queue.open(&stream).await.unwrap();
+    assert_eq!(queue.wait(std::slice::from_ref(&stream), SHORT).await, Ok(false));
+    vanish.send(()).unwrap();
+    let start = Instant::now();
+    assert!(queue.depth(&stream).await.unwrap_err().is_unavailable());
+    assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
+    // The next one goes over a new connection, waiting as well.
+    assert_eq!(queue.depth(&stream).await, Ok(Depth::default()));
+    assert_eq!(queue.wait(&[stream], SHORT).await, Ok(false));
+}
+
 async fn until_up(queue: &RedisQueue) {
     let start = Instant::now();
     while let Err(error) = queue.is_held().await {

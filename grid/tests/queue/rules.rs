@@ -347,24 +347,30 @@ async fn no_wake_up_is_lost(it: impl Fixture) {
     let (queue, a) = (it.queue(), worker("a"));
     let stream = own("j");
     queue.open(&stream).await.unwrap();
-    let total = 300;
+    // One entry at a time: a wake-up that is lost is not made good by the next.
+    let (ready, mut go) = tokio::sync::mpsc::channel::<u64>(1);
     let pushing = tokio::spawn({
         let (queue, stream) = (queue.clone(), stream.clone());
         async move {
-            for shard in 0..total {
-                queue.push(&stream, "", &[entry("j", shard)]).await.unwrap();
-                // Now and then just when the other has looked, and just when it has gone to wait.
-                tokio::time::sleep(Duration::from_micros(shard * 37 % 1500)).await;
+            while let Some(round) = go.recv().await {
+                // Now just before the other looks, now between its look and its wait, now after.
+                let (start, delay) = (Instant::now(), Duration::from_micros(round * 7 % 900));
+                while start.elapsed() < delay {
+                    tokio::task::yield_now().await;
+                }
+                queue.push(&stream, "", &[entry("j", round)]).await.unwrap();
             }
         }
     });
-    let mut seen = 0;
-    while seen < total {
-        assert_eq!(queue.wait(std::slice::from_ref(&stream), LONG).await, Ok(true), "after {seen}");
+    for round in 0..400 {
+        ready.send(round).await.unwrap();
+        let woken = queue.wait(std::slice::from_ref(&stream), Duration::from_secs(5)).await;
+        assert_eq!(woken, Ok(true), "in round {round}");
         let leases = queue.claim(&stream, &a, 10).await.unwrap();
+        assert_eq!(leases.len(), 1);
         queue.acknowledge(&a, &leases).await.unwrap();
-        seen += leases.len() as u64;
     }
+    drop(ready);
     pushing.await.unwrap();
 }
 
