@@ -13,7 +13,8 @@ use super::link::Link;
 use super::types::{Consumer, Depth, Entry, Lease, Stream};
 use crate::id::{JobId, Unit};
 
-/// Entries or leases that one script works on: a server does nothing else meanwhile.
+/// Entries or leases that one script works on: a server does nothing else meanwhile, and Lua passes on a few thousand
+/// arguments at most.
 const CHUNK: usize = 500;
 
 /// How long a job's end, and the failures of its units, are remembered should nobody forget the job.

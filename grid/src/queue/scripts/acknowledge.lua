@@ -1,14 +1,14 @@
 -- Removes entries that the incarnation still has; returns the others.
 -- KEYS: stream, holders. ARGV: nonce, entries.
-local lost = {}
-for i = 2, #ARGV do
-  local id = ARGV[i]
-  if redis.call('HGET', KEYS[2], id) == ARGV[1] then
-    redis.call('XACK', KEYS[1], 'bt', id)
-    redis.call('XDEL', KEYS[1], id)
-    redis.call('HDEL', KEYS[2], id)
-  else
-    lost[#lost + 1] = id
-  end
+local ids = { unpack(ARGV, 2) }
+local own, lost = {}, {}
+for i, nonce in ipairs(redis.call('HMGET', KEYS[2], unpack(ids))) do
+  local list = nonce == ARGV[1] and own or lost
+  list[#list + 1] = ids[i]
+end
+if #own > 0 then
+  redis.call('XACK', KEYS[1], 'bt', unpack(own))
+  redis.call('XDEL', KEYS[1], unpack(own))
+  redis.call('HDEL', KEYS[2], unpack(own))
 end
 return lost

@@ -4,6 +4,7 @@
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return redis.error_reply('NOGROUP the stream was not opened')
 end
+local clock = nil
 for _ = 1, tonumber(ARGV[3]) do
   -- Equal times go by name.
   local first = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
@@ -21,13 +22,15 @@ for _ = 1, tonumber(ARGV[3]) do
     redis.call('ZREM', KEYS[4], owner)
     redis.call('ZADD', KEYS[5], finish, owner)
   end
-  redis.call('SET', KEYS[6], start)
-  redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', start)
+  clock = start
   redis.call('XADD', KEYS[1], '*', 'e', text)
 end
 if redis.call('EXISTS', KEYS[4]) == 0 then
   -- Nobody waits, so nobody owes anybody; starting anew keeps the numbers small.
   redis.call('DEL', KEYS[5], KEYS[6])
+elseif clock then
+  redis.call('SET', KEYS[6], clock)
+  redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', clock)
 end
 local reply = redis.pcall('XREADGROUP', 'GROUP', 'bt', ARGV[1], 'COUNT', ARGV[3], 'STREAMS', KEYS[1], '>')
 if not reply then
@@ -36,12 +39,13 @@ end
 if reply.err then
   return reply
 end
-local taken, micros = {}, 0
+local taken, holders, micros = {}, {}, 0
 for i, entry in ipairs(reply[1][2]) do
   local id, text = entry[1], entry[2][2]
-  redis.call('HSET', KEYS[2], id, ARGV[2])
+  holders[2 * i - 1], holders[2 * i] = id, ARGV[2]
   micros = micros + math.min(tonumber(string.match(text, '%d+$') or 0), 1e12)
   taken[i] = { id, text, 1 }
 end
+redis.call('HSET', KEYS[2], unpack(holders))
 redis.call('DECRBY', KEYS[3], string.format('%.0f', micros))
 return taken
