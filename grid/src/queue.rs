@@ -109,6 +109,8 @@ pub trait Queue: Clone + Send + Sync + 'static {
 
     /// Returns `true` as soon as there may be work in one of the streams: something is queued, or was pushed or released
     /// since the call. `false` at the timeout. All who wait are woken, so that one that dies takes no wake-up with it.
+    /// Who waits does not notice that the queue is lost: wait no longer than [`HEARTBEAT`] at a time. The streams must lie on
+    /// one server.
     fn wait(
         &self,
         streams: &[Stream],

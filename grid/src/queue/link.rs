@@ -220,10 +220,11 @@ const PASSING: [&str; 11] = [
 
 pub(super) fn explain(error: &RedisError, stream: Option<&Stream>) -> QueueError {
     let reason = reason(error);
-    // Version 6.2 wraps errors of commands in scripts: `ERR Error running script (...): @user_script:8: OOM command not ...`
+    // Version 6.2 wraps errors of commands in scripts:
+    // `ERR Error running script (call to f_...): @user_script:8: @user_script: 8: -OOM command not allowed when ...`
     let says = |code: &str| {
-        error.code() == Some(code)
-            || (reason.starts_with("ERR Error ") && reason.contains(&format!(": {code} ")))
+        let is_wrapped = reason.starts_with("ERR Error ") && reason.contains(&format!(": -{code} "));
+        error.code() == Some(code) || is_wrapped
     };
     match stream {
         Some(stream) if says("NOGROUP") => QueueError::NoGroup { stream: stream.clone() },
@@ -273,6 +274,26 @@ mod tests {
         let error = verify(&info("7.2.4", "allkeys-lru")).unwrap_err().to_string();
         assert!(error.contains("allkeys-lru") && error.contains("noeviction"), "{error}");
         assert!(matches!(verify(""), Err(QueueError::Refused { .. })));
+    }
+
+    #[test]
+    fn what_passes_is_told_from_what_does_not() {
+        let stream: Stream = Stream::Job("j".parse().unwrap());
+        let told = |text: &str| {
+            let kind = ErrorKind::Server(redis::ServerErrorKind::ResponseError);
+            explain(&RedisError::from((kind, "", text.to_owned())), Some(&stream))
+        };
+        let wrapped = "Error running script (call to f_4b): @user_script:9: @user_script: 9: -";
+        let oom = told(&format!("{wrapped}OOM command not allowed when used memory > 'maxmemory'."));
+        assert!(oom.is_unavailable(), "{oom}");
+        let gone = told(&format!("{wrapped}NOGROUP No such key"));
+        assert_eq!(gone, QueueError::NoGroup { stream: stream.clone() });
+        assert!(told("max number of clients reached").is_unavailable());
+        for other in ["WRONGTYPE OOM", "Error compiling script"] {
+            assert!(matches!(told(other), QueueError::Refused { .. }), "{other}");
+        }
+        let lost = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        assert!(explain(&RedisError::from(lost), None).is_unavailable());
     }
 
     #[test]
