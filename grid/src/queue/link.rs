@@ -46,7 +46,7 @@ impl Link {
     /// system's.
     pub(super) fn new(url: &str, roots: Option<&[u8]>) -> Result<Self, QueueError> {
         let bad = |error: RedisError| QueueError::Url { url: without_password(url), reason: reason(&error) };
-        if url.starts_with("rediss:") {
+        if ["rediss:", "valkeys:"].iter().any(|scheme| url.starts_with(scheme)) {
             // Named, since rustls guesses only while one provider is linked. Whoever chose before keeps the choice.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }

@@ -69,6 +69,36 @@ async fn a_restart_without_data_is_a_lost_queue() {
 }
 
 #[tokio::test]
+async fn an_old_snapshot_brings_back_entries_and_leases_of_its_time_alone() {
+    let Some(mut server) = RedisServer::start(&[]) else { return };
+    let (queue, a, b) = (server.queue().await, worker("a"), worker("b"));
+    let stream = own("j");
+    queue.open(&stream).await.unwrap();
+    queue.push(&stream, "", &entries("j", 0..3)).await.unwrap();
+    let before = queue.claim(&stream, &a, 1).await.unwrap();
+    server.ask("SAVE");
+    assert_eq!(queue.acknowledge(&a, &before).await.unwrap(), []);
+    let after = queue.claim(&stream, &b, 1).await.unwrap();
+    queue.push(&stream, "", &[entry("j", 9)]).await.unwrap();
+    server.kill();
+    server.revive();
+    until_up(&queue).await;
+    // Nobody remembers the claim of b, nor the entry pushed last, which an audit will miss.
+    assert_eq!(queue.heartbeat(&b, &after).await.unwrap(), after);
+    assert_eq!(queue.acknowledge(&b, &after).await.unwrap(), after);
+    let depth = queue.depth(&stream).await.unwrap();
+    assert_eq!((depth.queued, depth.pending), (2, 1));
+    // What was done comes once more, and goes once more.
+    assert_eq!(queue.acknowledge(&a, &before).await.unwrap(), []);
+    let again = queue.claim(&stream, &b, 9).await.unwrap();
+    assert_eq!(again.iter().map(|it| it.entry.unit).collect::<Vec<_>>(), [1, 2].map(Unit::Shard));
+    // Names of entries go on from now, so no old lease fits a new entry.
+    queue.push(&stream, "", &[entry("j", 9)]).await.unwrap();
+    let new = queue.claim(&stream, &b, 1).await.unwrap();
+    assert!([&before, &after].into_iter().all(|old| old[0].id != new[0].id));
+}
+
+#[tokio::test]
 async fn a_server_that_hangs_gives_errors_and_is_used_again() {
     let Some(server) = RedisServer::start(&[]) else { return };
     let queue = server.queue().await;
