@@ -16,24 +16,39 @@ pub struct RedisServer {
     dir: tempfile::TempDir,
 }
 
+/// Why there is none.
+#[derive(Debug)]
+pub enum NoServer {
+    Installed,
+    Starts,
+}
+
 impl RedisServer {
     /// Starts one with options such as `["--appendonly", "yes"]`; `None`, with a word about it, when none is installed.
     pub fn start(options: &[&str]) -> Option<Self> {
+        match Self::try_start(options) {
+            Ok(server) => Some(server),
+            Err(NoServer::Installed) => {
+                println!("skipped: redis-server is not installed (apt-get install redis-server)");
+                None
+            }
+            Err(NoServer::Starts) => panic!("redis-server does not start with {options:?}"),
+        }
+    }
+
+    pub fn try_start(options: &[&str]) -> Result<Self, NoServer> {
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         // Somebody may take the port before the server does.
         for _ in 0..5 {
             let dir = tempfile::tempdir().unwrap();
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let Some(child) = spawn(port, &options, dir.path()) else {
-                println!("skipped: redis-server is not installed (apt-get install redis-server)");
-                return None;
-            };
+            let child = spawn(port, &options, dir.path()).ok_or(NoServer::Installed)?;
             let mut server = Self { child, port, options: options.clone(), dir };
             if server.is_up() {
-                return Some(server);
+                return Ok(server);
             }
         }
-        panic!("redis-server does not start with {options:?}");
+        Err(NoServer::Starts)
     }
 
     pub fn port(&self) -> u16 {
@@ -83,14 +98,11 @@ impl RedisServer {
         let until = Instant::now() + Duration::from_secs(20);
         while Instant::now() < until && self.child.try_wait().unwrap().is_none() {
             if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) {
-                // Over TLS it answers with an alert, which will do.
+                // Over TLS it answers with an alert, which will do; while it loads its data, with an error.
                 let mut answer = [0; 1];
                 let _ = stream.write_all(b"PING\r\n");
-                if stream.read(&mut answer).is_ok_and(|n| n == 1 && answer != *b"-") {
-                    return true;
-                }
-                let is_tls = self.options.iter().any(|option| option == "--tls-port");
-                if is_tls {
+                let is_answer = stream.read(&mut answer).is_ok_and(|n| n == 1 && answer != *b"-");
+                if is_answer || self.options.iter().any(|option| option == "--tls-port") {
                     return true;
                 }
             }
