@@ -166,8 +166,10 @@ pub(crate) fn ready(loaded: Loaded, data: &JobCandles, kernel: Kernel) -> Result
         kernel: kernel.id().to_owned(),
         calibration: CostModel::default(),
         limits: Limits::default(),
+        families: Vec::new(),
     };
-    let plan = blockgrid_planner::plan(&loaded.job, data, order);
+    let work = blockgrid_planner::plan::work(&loaded.job, data);
+    let plan = blockgrid_planner::plan(&loaded.job, data, order, &work, Vec::new());
     Ok(Ready::new(loaded.job, plan)?)
 }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::Tenant;
 
-pub use parts::{BadPart, SHARDS_A_PART, decode_part, encode_part};
+pub use parts::{BadPart, SHARDS_A_PART, decode_part, encode_part, parameters};
 
 /// The version of `plan.json` that this program writes and reads.
 pub const FORMAT: u32 = 1;
@@ -121,7 +121,7 @@ pub struct SymbolInput {
     pub digest: String,
     /// Candles in the snapshot.
     pub candles: u64,
-    /// What trials of it share in the cache.
+    /// Names what trials of it depend on beside their parameters and the history: jobs of one family share results.
     pub family: String,
     /// First candle that is traded, counted after filling.
     pub run_start: u64,
@@ -150,8 +150,8 @@ impl SymbolInput {
     }
 }
 
-/// Trials of a symbol that need not run: rows of a table that exists.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Trials of a symbol that need not run: they are rows of a table that exists, found there by their parameters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cached {
     /// Place of the symbol in the job.
@@ -160,6 +160,16 @@ pub struct Cached {
     pub result: ObjectRef,
     /// The trials, by their number in the grid.
     pub trials: Slices,
-    /// Their rows in the table, in the order of the trials.
-    pub rows: Slices,
+}
+
+/// What a finished job leaves in the index of a family: tables, and the candles that they were made on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CachedTables {
+    /// How many candles, history included.
+    pub candles: u64,
+    /// Their digest.
+    pub digest: String,
+    /// The tables.
+    pub results: Vec<ObjectRef>,
 }

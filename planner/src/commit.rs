@@ -8,7 +8,6 @@ use blockgrid_grid::{
 };
 use blockgrid_job::plan::{Limits, SymbolWork, shards};
 use futures::{StreamExt, TryStreamExt, stream};
-use sha2::{Digest, Sha256};
 
 use crate::candles::JobCandles;
 
@@ -54,10 +53,6 @@ pub async fn commit(
     work: &[SymbolWork],
     limits: &Limits,
 ) -> Result<Plan, CommitError> {
-    for (input, symbol) in plan.inputs.symbols.iter_mut().zip(&data.symbols) {
-        input.family =
-            family(&plan.engine, &plan.kernel, &plan.manifest, &symbol.name, &symbol.digest, &symbol.run);
-    }
     let candles = data.symbols.iter().map(|symbol| snapshot(store, &plan, symbol));
     stream::iter(candles).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
     if plan.shards > MOST_INLINE {
@@ -107,41 +102,6 @@ async fn parts(
         store.put(&key, bytes.into()).await?;
         parts.push(ObjectRef { key, sha256, bytes: len });
     }
-}
-
-/// The name of everything that a trial's row depends on beside its parameters: trials of one family may be exchanged
-/// between jobs.
-fn family(
-    engine: &str,
-    kernel: &str,
-    manifest: &serde_json::Value,
-    symbol: &str,
-    digest: &str,
-    run: &std::ops::Range<usize>,
-) -> String {
-    let spec = &manifest["spec"];
-    let swept = spec["sweep"]["parameters"].as_object();
-    let mut strategy = spec["strategy"].clone();
-    if let (Some(parameters), Some(swept)) = (strategy["parameters"].as_object_mut(), swept) {
-        parameters.retain(|name, _| !swept.contains_key(name));
-    }
-    let axes: Vec<&String> = swept.into_iter().flat_map(|swept| swept.keys()).collect();
-    let data = &spec["data"];
-    let on = serde_json::json!({
-        "engine": engine,
-        "kernel": kernel,
-        "strategy": strategy,
-        "axes": axes,
-        "execution": spec["execution"],
-        "metrics": spec["output"]["metrics"],
-        "fill": data["fill"],
-        "interval": data["interval"],
-        "rules": data["symbols"].get(symbol),
-        "symbol": symbol,
-        "candles": digest,
-        "run": [run.start, run.end],
-    });
-    Sha256::digest(on.to_string()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Queues the shards of a committed plan: in a lane, or in a stream of the job's own that workers of the pool see. As

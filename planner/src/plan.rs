@@ -1,7 +1,7 @@
 //! From a job and its candles to a plan.
 
 use blockgrid_datasets::quality::Severity;
-use blockgrid_grid::plan::{FORMAT, Inputs, MOST_INLINE, SymbolInput};
+use blockgrid_grid::plan::{Cached, FORMAT, Inputs, MOST_INLINE, SymbolInput};
 use blockgrid_grid::{ENGINE, Plan, Tenant};
 use blockgrid_job::Job;
 use blockgrid_job::plan::{CostModel, Limits, Slices, SymbolWork, count, cuts, shards};
@@ -24,18 +24,21 @@ pub struct Order {
     pub calibration: CostModel,
     /// How shards are cut.
     pub limits: Limits,
+    /// What trials share between jobs, symbol by symbol ([`crate::cache::families`]); empty for a job that shares none.
+    pub families: Vec<String>,
 }
 
-/// Plans a job on its candles. Nothing is written: parts of a large plan are made when it is committed.
-pub fn plan(job: &Job, data: &JobCandles, order: Order) -> Plan {
-    let work = work(job, data);
-    let cuts = cuts(&work, &order.calibration, &order.limits);
+/// Plans a job on its candles. Nothing is written: parts of a large plan are made when it is committed. `work` is what is
+/// to be computed, and `cached` what is not.
+pub fn plan(job: &Job, data: &JobCandles, order: Order, work: &[SymbolWork], cached: Vec<Cached>) -> Plan {
+    let cuts = cuts(work, &order.calibration, &order.limits);
     let count = count(&cuts);
     let inline = if count <= MOST_INLINE {
-        shards(&work, &order.calibration, &order.limits).collect()
+        shards(work, &order.calibration, &order.limits).collect()
     } else {
         Vec::new()
     };
+    let inputs = inputs(job, data, &order.families);
     let cost_micros: u128 = cuts.iter().map(|cut| cut.total_micros()).sum();
     Plan {
         format: FORMAT,
@@ -46,12 +49,12 @@ pub fn plan(job: &Job, data: &JobCandles, order: Order) -> Plan {
         kernel: order.kernel,
         manifest: job.spec().manifest(),
         text: order.text,
-        inputs: inputs(job, data),
+        inputs,
         parameter_sets: job.grid().len() as u64,
         shards: count,
         inline,
         parts: Vec::new(),
-        cached: Vec::new(),
+        cached,
         calibration: order.calibration,
         cost_micros: u64::try_from(cost_micros).unwrap_or(u64::MAX),
     }
@@ -67,7 +70,8 @@ pub fn work(job: &Job, data: &JobCandles) -> Vec<SymbolWork> {
     data.symbols.iter().map(of).collect()
 }
 
-fn inputs(job: &Job, data: &JobCandles) -> Inputs {
+fn inputs(job: &Job, data: &JobCandles, families: &[String]) -> Inputs {
+    let family = |place: usize| families.get(place).cloned().unwrap_or_default();
     Inputs {
         interval: data.interval,
         frames: data.survey.frames.clone(),
@@ -75,20 +79,20 @@ fn inputs(job: &Job, data: &JobCandles) -> Inputs {
         unshared_columns: data.survey.unshared_columns as u64,
         synthetic: data.synthetic,
         source: data.source.clone(),
-        symbols: data.symbols.iter().map(symbol).collect(),
+        symbols: data.symbols.iter().enumerate().map(|(place, of)| symbol(of, family(place))).collect(),
         remarks: remarks(data),
         notices: notices(job, data),
     }
 }
 
-fn symbol(symbol: &SymbolCandles) -> SymbolInput {
+fn symbol(symbol: &SymbolCandles, family: String) -> SymbolInput {
     let (traded, opens) = (symbol.traded(), symbol.candles.timestamp());
     let findings = &symbol.report.findings;
     SymbolInput {
         name: symbol.name.clone(),
         digest: symbol.digest.clone(),
         candles: symbol.unfilled.len() as u64,
-        family: String::new(),
+        family,
         run_start: symbol.run.start as u64,
         run_end: symbol.run.end as u64,
         from: opens[symbol.run.start],
@@ -130,4 +134,15 @@ fn notices(job: &Job, data: &JobCandles) -> Vec<String> {
         notices.push("no funding or borrow cost was charged for shorts: the data has none".to_owned());
     }
     notices
+}
+
+/// What is left to compute when `cached` need not be.
+pub fn without(work: &[SymbolWork], cached: &[Cached]) -> Vec<SymbolWork> {
+    let mut left = work.to_vec();
+    for cached in cached {
+        if let Some(work) = left.get_mut(cached.symbol as usize) {
+            work.trials = work.trials.without(&cached.trials);
+        }
+    }
+    left
 }

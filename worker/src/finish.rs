@@ -3,15 +3,16 @@
 //! Twice is harmless: everything it writes is a function of the outcomes, and its own outcome is written once. It never
 //! computes a shard: what is missing or gone is queued again, and it yields.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use blockgrid_engine::Candles;
 use blockgrid_engine::sim::Outcome as Traced;
 use blockgrid_engine::sweep::TrialResult;
+use blockgrid_grid::plan::{Cached, CachedTables};
 use blockgrid_grid::store::keys;
 use blockgrid_grid::usage::{Spent, UnitUsage};
-use blockgrid_grid::{FailReason, FailedTrial, Outcome, StoreError, Unit};
+use blockgrid_grid::{FailReason, FailedTrial, ObjectRef, Outcome, StoreError, Unit};
 use blockgrid_job::plan::{Shard, Slices};
 use blockgrid_results::trace::{decode_traces, encode_traces};
 use blockgrid_results::{TrialTable, rank};
@@ -276,7 +277,10 @@ impl Work<'_> {
             gathered.spent += outcome.usage().spent;
             gathered.units.push((Unit::Shard(shard.number), outcome.usage().clone()));
             let table = match (outcome, bytes) {
-                (Outcome::Done { failed_trials, .. }, Some(bytes)) => {
+                (Outcome::Done { failed_trials, result, .. }, Some(bytes)) => {
+                    if failed_trials.is_empty() {
+                        gathered.tables.entry(shard.symbol).or_default().push(result);
+                    }
                     gathered.failed_trials.extend(failed_trials);
                     let table = tables::decode(bytes, "the result of a shard")?;
                     self.check(&shard, &table)?;
@@ -296,17 +300,59 @@ impl Work<'_> {
             pieces[shard.symbol as usize].push(Piece { trials: shard.trials, table });
         }
         for cached in &plan.cached {
-            let bytes = self.store.get_checked(&cached.result.key, &cached.result.sha256).await?;
-            let table = tables::decode(bytes, &cached.result.key)?;
-            let rows: Vec<usize> =
-                cached.rows.iter().map(|row| usize::try_from(row).unwrap_or(usize::MAX)).collect();
-            let piece = Piece { trials: cached.trials.clone(), table: table.select(&rows) };
-            pieces[cached.symbol as usize].push(piece);
+            pieces[cached.symbol as usize].push(self.cached(cached).await?);
         }
         for pieces in pieces {
             gathered.table.append(tables::merge(pieces, self.job.ready.table())?)?;
         }
         Ok(Ok(gathered))
+    }
+
+    /// Rows that an earlier job computed.
+    async fn cached(&self, cached: &Cached) -> Result<Piece, UnitError> {
+        let name = &cached.result.key;
+        let bytes = match self.store.get_checked(name, &cached.result.sha256).await {
+            Ok(bytes) => bytes,
+            Err(StoreError::NotFound { .. } | StoreError::Corrupt { .. }) => {
+                let message =
+                    format!("{name}, which holds trials of an earlier job, is gone: submit the job again");
+                return Err(UnitError::Internal(message));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let table = tables::decode(bytes, name)?;
+        let key = |values: &mut dyn Iterator<Item = f64>| -> Vec<u64> {
+            // 0 and -0 are one value.
+            values.map(|value| (value + 0.0).to_bits()).collect()
+        };
+        let of_row = |row: usize| key(&mut table.parameters.iter().map(|(_, column)| column[row]));
+        let rows: HashMap<Vec<u64>, usize> = (0..table.len()).map(|row| (of_row(row), row)).collect();
+        let grid = self.job.ready.job().grid();
+        let of_trial = |trial: u64| {
+            let values = grid.swept(usize::try_from(trial).unwrap_or(usize::MAX));
+            rows.get(&key(&mut values.into_iter())).copied()
+        };
+        let rows: Option<Vec<usize>> = cached.trials.iter().map(of_trial).collect();
+        let rows =
+            rows.ok_or_else(|| UnitError::Internal(format!("{name} lacks trials that were found in it")))?;
+        Ok(Piece { trials: cached.trials.clone(), table: table.select(&rows) })
+    }
+
+    /// Leaves the job's tables to later jobs of the tenant. Without it they compute again, and nothing else is lost.
+    async fn index(&self, tables: BTreeMap<u32, Vec<ObjectRef>>) {
+        let plan = self.job.ready.plan();
+        for (symbol, results) in tables {
+            let input = &plan.inputs.symbols[symbol as usize];
+            if input.family.is_empty() {
+                continue;
+            }
+            let left = CachedTables { candles: input.candles, digest: input.digest.clone(), results };
+            let key = format!("{}/{}", keys::cache_index(&plan.tenant, &input.family), self.job.id);
+            let Ok(bytes) = serde_json::to_vec(&left) else { continue };
+            if let Err(error) = self.store.put(&key, bytes.into()).await {
+                tracing::warn!(%error, "the job's trials are not offered to later jobs");
+            }
+        }
     }
 
     /// Rows without a value, for trials that failed.
@@ -349,7 +395,7 @@ impl Work<'_> {
             candles.insert(symbol, self.candles_of(symbol).await?);
         }
         let job = Arc::clone(self.job);
-        let Gathered { table, failed_trials, spent, units, .. } = gathered;
+        let Gathered { table, failed_trials, spent, units, tables, .. } = gathered;
         let rows = table.len();
         let written = held
             .run(move |_| -> Result<Vec<(&'static str, Vec<u8>)>, String> {
@@ -378,6 +424,7 @@ impl Work<'_> {
         };
         let puts: Vec<_> = files.into_iter().map(put).collect();
         stream::iter(puts).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await?;
+        self.index(tables).await;
         let usage = self.usage(cpu, 0, 0);
         let record = self.record(rows, &failed_trials, spent, &units, &usage);
         let bytes: Bytes = format!("{}\n", serde_json::to_string_pretty(&record)?).into();
@@ -426,4 +473,6 @@ struct Gathered {
     failed_shards: Vec<(FailReason, String)>,
     spent: Spent,
     units: Vec<(Unit, UnitUsage)>,
+    /// Tables whose every trial is right, by the place of their symbol.
+    tables: BTreeMap<u32, Vec<ObjectRef>>,
 }

@@ -8,7 +8,8 @@ use blockgrid_grid::store::keys;
 use blockgrid_grid::{JobId, Plan, Tenant};
 use blockgrid_job::plan::{CostModel, Limits};
 use blockgrid_job::quote::{duration, grouped};
-use blockgrid_planner::{Order, candles, commit, enqueue, plan};
+use blockgrid_planner::plan::without;
+use blockgrid_planner::{Order, cache, candles, commit, enqueue, plan};
 use blockgrid_results::{rank, read_trials};
 use blockgrid_worker::publish::{FILES, RECORD, warnings};
 use blockgrid_worker::service::interactive;
@@ -48,6 +49,9 @@ pub(crate) struct SubmitArgs {
     /// Cut into shards of about so many seconds, and give the job a stream of its own.
     #[arg(long, value_name = "SECONDS", hide_short_help = true)]
     shard_seconds: Option<f64>,
+    /// Compute every trial, also those that an earlier job of the tenant has.
+    #[arg(long)]
+    no_cache: bool,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -59,30 +63,40 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<(), Failure> {
     compute::objective(&loaded.job.spec().sweep.objective)?;
     let data = candles::read(&loaded.job, &loaded.folder)?;
     let id = args.uid.clone().unwrap_or_else(JobId::random);
-    let work = blockgrid_planner::plan::work(&loaded.job, &data);
-    let order = |limits| Order {
-        tenant: args.tenant.clone(),
-        owner: args.owner.clone(),
-        text: loaded.text.clone(),
-        kernel: Kernel::default().id().to_owned(),
-        calibration: CostModel::default(),
-        limits,
-    };
+    let name = loaded.job.spec().name.clone();
+    let out = args.out.clone().unwrap_or_else(|| Path::new("blockgrid-out").join(&name));
+    let kernel = Kernel::default().id();
+    let families = cache::families(&loaded.job, &data, kernel);
+    let whole = blockgrid_planner::plan::work(&loaded.job, &data);
     let mut limits = Limits::default();
     if let Some(seconds) = args.shard_seconds {
         limits =
             Limits { target_seconds: seconds, most_seconds: seconds, small_job_seconds: seconds, ..limits };
     }
-    let mut planned = plan(&loaded.job, &data, order(limits));
-    let lane = (planned.cost_micros <= INTERACTIVE_MICROS && args.shard_seconds.is_none()).then(interactive);
-    if lane.is_some() {
-        limits = Limits { target_seconds: 1.0, most_seconds: 1.0, ..limits };
-        planned = plan(&loaded.job, &data, order(limits));
-    }
-    let name = loaded.job.spec().name.clone();
-    let out = args.out.clone().unwrap_or_else(|| Path::new("blockgrid-out").join(&name));
     block_on(async {
         let grid = args.grid.connect().await?;
+        let cached = if args.no_cache {
+            Vec::new()
+        } else {
+            cache::find(&grid.store, &args.tenant, &loaded.job, &data, &families).await?
+        };
+        let work = without(&whole, &cached);
+        let order = |limits| Order {
+            tenant: args.tenant.clone(),
+            owner: args.owner.clone(),
+            text: loaded.text.clone(),
+            kernel: kernel.to_owned(),
+            calibration: CostModel::default(),
+            limits,
+            families: families.clone(),
+        };
+        let mut planned = plan(&loaded.job, &data, order(limits), &work, cached.clone());
+        let small = planned.cost_micros <= INTERACTIVE_MICROS && args.shard_seconds.is_none();
+        let lane = small.then(interactive);
+        if small {
+            limits = Limits { target_seconds: 1.0, most_seconds: 1.0, ..limits };
+            planned = plan(&loaded.job, &data, order(limits), &work, cached);
+        }
         let planned = commit(&grid.store, &id, planned, &data, &work, &limits).await?;
         enqueue(&grid.store, &grid.queue, &id, &planned, lane.as_ref()).await?;
         show::note(&format!(

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use arrow_array::builder::{ListBuilder, UInt64Builder};
 use arrow_array::cast::AsArray;
-use arrow_array::types::{UInt32Type, UInt64Type};
+use arrow_array::types::{Float64Type, UInt32Type, UInt64Type};
 use arrow_array::{ArrayRef, RecordBatch, UInt32Array, UInt64Array};
 use arrow_schema::ArrowError;
 use blockgrid_job::plan::{Shard, Slices};
 use bytes::Bytes;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
@@ -97,6 +97,33 @@ pub fn decode_part(bytes: Bytes) -> Result<Vec<Shard>, BadPart> {
         }
     }
     Ok(shards)
+}
+
+/// The swept parameters of a table of trials, row by row, of which there are so many: they stand between `window` and
+/// `first_bar`.
+///
+/// # Errors
+/// For bytes that are no such table.
+pub fn parameters(bytes: Bytes, count: usize) -> Result<Vec<Vec<f64>>, BadPart> {
+    const BEFORE: usize = 2;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
+    let is_there =
+        builder.schema().fields().get(BEFORE + count).is_some_and(|field| field.name() == "first_bar");
+    if !is_there {
+        return Err(BadPart("it is no table of trials with these parameters".to_owned()));
+    }
+    let mask = ProjectionMask::leaves(builder.parquet_schema(), BEFORE..BEFORE + count);
+    let mut rows = Vec::new();
+    for batch in builder.with_projection(mask).build()? {
+        let batch = batch?;
+        let columns: Option<Vec<_>> =
+            batch.columns().iter().map(|column| column.as_primitive_opt::<Float64Type>()).collect();
+        let columns = columns.ok_or_else(|| BadPart("a parameter is no number".to_owned()))?;
+        rows.extend(
+            (0..batch.num_rows()).map(|row| columns.iter().map(|column| column.value(row)).collect()),
+        );
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]
