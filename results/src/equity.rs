@@ -35,6 +35,7 @@ pub fn write_equity(path: &Path, trials: &[TopTrial<'_>]) -> Result<(), FileErro
     let mut layout = Layout::new(fields);
     layout.repeating =
         ["rank", "position"].into_iter().chain(names.iter().map(String::as_str)).map(str::to_owned).collect();
+    layout.runs = vec!["symbol", "window"];
     let rows = trials.iter().map(TopTrial::bars).sum();
     let mut points = trials.iter().flat_map(|trial| trial.points().map(move |point| (trial, point)));
     write_parquet_file(path, &layout, rows, |range| {

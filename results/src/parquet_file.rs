@@ -17,7 +17,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
 /// Rows of a row group in every table written here. Large enough to compress, small enough that a reader with a
@@ -122,11 +122,13 @@ pub(crate) fn timestamp_type() -> DataType {
 pub(crate) struct Layout {
     pub(crate) schema: SchemaRef,
     pub(crate) repeating: Vec<String>,
+    /// Text of long runs, which is written as it is: a dictionary looks at every row, and zstd makes as little of it.
+    pub(crate) runs: Vec<&'static str>,
 }
 
 impl Layout {
     pub(crate) fn new(fields: Vec<Field>) -> Self {
-        Self { schema: Arc::new(Schema::new(fields)), repeating: Vec::new() }
+        Self { schema: Arc::new(Schema::new(fields)), repeating: Vec::new(), runs: Vec::new() }
     }
 
     fn properties(&self) -> Result<WriterProperties, ParquetError> {
@@ -137,8 +139,10 @@ impl Layout {
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .set_dictionary_enabled(false);
         for field in self.schema.fields() {
-            if field.data_type() == &DataType::Utf8 || self.repeating.contains(field.name()) {
-                let column = ColumnPath::new(vec![field.name().clone()]);
+            let column = ColumnPath::new(vec![field.name().clone()]);
+            if self.runs.contains(&field.name().as_str()) {
+                properties = properties.set_column_statistics_enabled(column, EnabledStatistics::None);
+            } else if field.data_type() == &DataType::Utf8 || self.repeating.contains(field.name()) {
                 properties = properties.set_column_dictionary_enabled(column, true);
             }
         }
