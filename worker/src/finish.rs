@@ -10,7 +10,7 @@ use blockgrid_engine::Candles;
 use blockgrid_engine::sim::Outcome as Traced;
 use blockgrid_engine::sweep::TrialResult;
 use blockgrid_grid::plan::{Cached, CachedTables};
-use blockgrid_grid::store::keys;
+use blockgrid_grid::store::{keys, sha256};
 use blockgrid_grid::usage::{Spent, UnitUsage};
 use blockgrid_grid::{FailReason, FailedTrial, ObjectRef, Outcome, StoreError, Unit};
 use blockgrid_job::plan::{Shard, Slices};
@@ -428,8 +428,11 @@ impl Work<'_> {
         let usage = self.usage(cpu, 0, 0);
         let record = self.record(rows, &failed_trials, spent, &units, &usage);
         let bytes: Bytes = format!("{}\n", serde_json::to_string_pretty(&record)?).into();
-        let result = object(keys::out(&self.job.id, publish::RECORD), &bytes);
-        self.store.put(&result.key, bytes).await?;
+        // Named by its content: whoever else finishes meanwhile spent another time on it, and one outcome decides whose
+        // record is the job's. It is copied to where people look once that is known.
+        let key = format!("{}/record/{}", keys::job(&self.job.id), sha256(&bytes));
+        let result = object(key, &bytes);
+        self.publish(&result.key, bytes, &result.sha256).await?;
         faults::before_acknowledge();
         let failed_trials = failed_trials.into_iter().take(NAMED_FAILURES).collect();
         Ok(Outcome::Done { result, failed_trials, usage })

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use blockgrid_engine::sweep::Kernel;
 use blockgrid_grid::store::keys;
-use blockgrid_grid::{JobId, Plan, Tenant};
+use blockgrid_grid::{JobId, ObjectRef, Plan, Tenant};
 use blockgrid_job::plan::{CostModel, Limits};
 use blockgrid_job::quote::{duration, grouped};
 use blockgrid_planner::plan::without;
@@ -125,14 +125,14 @@ async fn conclude(
     output: Output,
     started: Instant,
 ) -> Result<(), Failure> {
-    match wait::wait(grid, id, plan.shards).await? {
-        End::Done => {}
+    let record = match wait::wait(grid, id, plan.shards).await? {
+        End::Done { record } => record,
         End::Failed { reason, message } => {
             return Err(Failure::Failed(anyhow::anyhow!("the job failed ({reason}): {message}")));
         }
-    }
+    };
     let took = started.elapsed().as_secs_f64();
-    fetch(grid, id, out).await?;
+    fetch(grid, id, &record, out).await?;
     let ready = Ready::of_plan(plan)?;
     let table = read_trials(&out.join(FILES[0]))?;
     let objective = ready.objective();
@@ -170,10 +170,14 @@ async fn conclude(
 }
 
 /// Fetches the files of a job into a folder.
-async fn fetch(grid: &Grid, id: &JobId, out: &Path) -> Result<(), Failure> {
+async fn fetch(grid: &Grid, id: &JobId, record: &ObjectRef, out: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(out)?;
     for file in FILES.into_iter().chain([RECORD]) {
-        let bytes = grid.store.get(&keys::out(id, file)).await?;
+        let bytes = if file == RECORD {
+            grid.store.get_checked(&record.key, &record.sha256).await?
+        } else {
+            grid.store.get(&keys::out(id, file)).await?
+        };
         let beside = out.join(format!(".{file}.{}.tmp", std::process::id()));
         std::fs::write(&beside, bytes)?;
         std::fs::rename(beside, out.join(file))?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use blockgrid_grid::store::keys;
-use blockgrid_grid::{JobId, Outcome, Queue, Unit};
+use blockgrid_grid::{JobId, ObjectRef, Outcome, Queue, Unit};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Grid;
@@ -11,8 +11,11 @@ use crate::failure::Failure;
 
 /// How a job ended.
 pub(super) enum End {
-    /// Its results are there.
-    Done,
+    /// Its results are there, and this is its record.
+    Done {
+        /// `job.json`, as the outcome names it: the copy in the job's folder may still be on its way.
+        record: ObjectRef,
+    },
     /// There are none.
     Failed {
         /// Why, for programs.
@@ -34,7 +37,7 @@ pub(super) async fn wait(grid: &Grid, job: &JobId, shards: u64) -> Result<End, F
         if let Ok(bytes) = grid.store.get(&keys::outcome(job, Unit::Finish)).await {
             bar.finish_and_clear();
             return Ok(match serde_json::from_slice(&bytes)? {
-                Outcome::Done { .. } => End::Done,
+                Outcome::Done { result, .. } => End::Done { record: result },
                 Outcome::Failed { reason, message, .. } => End::Failed { reason: reason.id(), message },
             });
         }

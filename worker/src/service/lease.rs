@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use blockgrid_grid::store::keys;
-use blockgrid_grid::{Entry, FailReason, JobId, Lane, Outcome, Queue, Stream, Unit};
+use blockgrid_grid::{Entry, FailReason, JobId, Lane, Outcome, Queue, StoreError, Stream, Unit};
 
 use super::{InFlight, Serve, Worker};
 use crate::finish::{Finished, Stage2};
 use crate::jobs::{JobError, OpenJob, lock};
+use crate::publish::RECORD;
 use crate::unit::{UnitError, Work};
 use crate::{alone, faults};
 
@@ -190,8 +191,21 @@ impl<Q: Queue> Worker<Q> {
         }
     }
 
+    /// Puts the record that the job's outcome names where people look: the same bytes whoever does it.
+    async fn publish_record(&self, job: &JobId) -> Result<(), StoreError> {
+        let outcome = self.store.get(&keys::outcome(job, Unit::Finish)).await?;
+        let Ok(Outcome::Done { result, .. }) = serde_json::from_slice(&outcome) else { return Ok(()) };
+        let record = self.store.get_checked(&result.key, &result.sha256).await?;
+        self.store.put(&keys::out(job, RECORD), record).await?;
+        Ok(())
+    }
+
     /// The job is over: whoever waits is told, and the queue forgets it.
     pub(super) async fn close(&self, job: &JobId) {
+        if let Err(error) = self.publish_record(job).await {
+            // The outcome names it still.
+            tracing::warn!(%job, %error, "the record of the job is not in its folder");
+        }
         let lanes = match &self.settings.serve {
             Serve::Job(_) => vec![POOL.to_owned()],
             Serve::Lane(lane) => vec![lane.as_str().to_owned()],
