@@ -78,6 +78,34 @@ struct InFlight {
     started: Instant,
 }
 
+/// What a turn came to.
+enum Turn {
+    /// Something is in work that was not.
+    Claimed,
+    /// There was nothing, with so many units in work.
+    Nothing { busy: usize },
+    /// There is no room.
+    Full,
+    /// The queue could not be asked.
+    Failed(QueueError),
+}
+
+/// How a rest ended.
+enum Rested {
+    /// By itself, or because a unit ended.
+    Idle,
+    /// Because there may be work.
+    Woken,
+    /// Because the job that is served is finished.
+    Finished,
+}
+
+impl Rested {
+    fn of(waited: &Result<bool, QueueError>) -> Self {
+        if matches!(waited, Ok(true)) { Self::Woken } else { Self::Idle }
+    }
+}
+
 /// A worker; see [`Worker::run`].
 pub struct Worker<Q> {
     settings: Settings,
@@ -96,6 +124,8 @@ pub struct Worker<Q> {
     born: Instant,
     ended_unit: Notify,
     draining: AtomicBool,
+    /// Set when the queue could not be asked, until it was again: leases of others seem idle then that are not.
+    cut_off: AtomicBool,
 }
 
 impl<Q: Queue> Worker<Q> {
@@ -116,6 +146,7 @@ impl<Q: Queue> Worker<Q> {
             born: Instant::now(),
             ended_unit: Notify::new(),
             draining: AtomicBool::new(false),
+            cut_off: AtomicBool::new(false),
             settings,
             store,
             queue,
@@ -135,30 +166,51 @@ impl<Q: Queue> Worker<Q> {
                 self.drain().await;
                 break Ended::Drained;
             }
-            tokio::select! {
-                _ = stop.changed() => {}
-                finished = self.turn() => if finished { break Ended::Finished },
+            // To its end whatever the signal: a claim that is dropped on its way is a lease that nobody works on.
+            let next = self.turn().await;
+            let rested = tokio::select! {
+                _ = stop.changed() => continue,
+                rested = self.rest(next) => rested,
+            };
+            match rested {
+                Rested::Finished => break Ended::Finished,
+                // What was handed back rings too, and is nobody's to claim.
+                Rested::Woken => self.take_over().await,
+                Rested::Idle => {}
             }
         };
         beats.abort();
         ended
     }
 
-    /// Claims what there is and starts it, or waits for something to happen. Whether the job that it serves is finished.
-    async fn turn(self: &Arc<Self>) -> bool {
+    /// Claims what there is and starts it.
+    async fn turn(self: &Arc<Self>) -> Turn {
         let busy = lock(&self.in_flight).len();
         if busy > self.settings.slots {
-            self.ended_unit.notified().await;
-            return false;
+            return Turn::Full;
         }
         match self.claim_some(busy).await {
             Ok(true) => {
                 self.acted();
-                false
+                Turn::Claimed
             }
-            Ok(false) => self.rest(busy).await,
-            Err(error) => {
+            Ok(false) => Turn::Nothing { busy },
+            Err(error) => Turn::Failed(error),
+        }
+    }
+
+    /// Waits for whatever may come after a turn.
+    async fn rest(&self, turn: Turn) -> Rested {
+        match turn {
+            Turn::Claimed => Rested::Idle,
+            Turn::Full => {
+                self.ended_unit.notified().await;
+                Rested::Idle
+            }
+            Turn::Nothing { busy } => self.await_work(busy).await,
+            Turn::Failed(error) => {
                 self.meters.queue_error();
+                self.notice(&error);
                 if let QueueError::NoGroup { stream } = &error {
                     tracing::info!(%stream, "the queue is gone; what has no outcome is queued again");
                     self.audit(stream).await;
@@ -166,13 +218,13 @@ impl<Q: Queue> Worker<Q> {
                     tracing::warn!(%error, "the queue cannot be asked");
                 }
                 tokio::time::sleep(Duration::from_millis(300)).await;
-                false
+                Rested::Idle
             }
         }
     }
 
     /// Waits for work, and looks after jobs of which nothing is heard.
-    async fn rest(self: &Arc<Self>, busy: usize) -> bool {
+    async fn await_work(&self, busy: usize) -> Rested {
         if busy == 0 && self.quiet() >= self.settings.audit {
             for stream in self.streams().await.unwrap_or_default() {
                 self.audit(&stream).await;
@@ -184,24 +236,37 @@ impl<Q: Queue> Worker<Q> {
             Ok(streams) => streams,
             Err(_) => {
                 tokio::time::sleep(pause).await;
-                return false;
+                return Rested::Idle;
             }
         };
+        let mut rested = Rested::Idle;
         if let Serve::Job(job) = &self.settings.serve {
-            tokio::select! {
-                done = self.queue.wait_done(job, pause) => return done.unwrap_or(false) && self.is_finished(job).await,
-                () = self.ended_unit.notified() => {}
-                _ = self.queue.wait(&streams, pause) => {}
-            }
-            return busy == 0 && self.quiet() > Duration::from_secs(5) && self.is_finished(job).await;
+            let is_done = tokio::select! {
+                done = self.queue.wait_done(job, pause) => done.unwrap_or(false),
+                () = self.ended_unit.notified() => false,
+                waited = self.queue.wait(&streams, pause) => {
+                    rested = Rested::of(&waited);
+                    false
+                }
+            };
+            let is_long = busy == 0 && self.quiet() > Duration::from_secs(5);
+            return if (is_done || is_long) && self.is_finished(job).await {
+                Rested::Finished
+            } else {
+                rested
+            };
         }
         tokio::select! {
             () = self.ended_unit.notified() => {}
-            waited = self.queue.wait(&streams, pause) => if waited.is_err() {
-                tokio::time::sleep(pause).await;
-            },
+            waited = self.queue.wait(&streams, pause) => {
+                if let Err(error) = &waited {
+                    self.notice(error);
+                    tokio::time::sleep(pause).await;
+                }
+                rested = Rested::of(&waited);
+            }
         }
-        false
+        rested
     }
 
     async fn is_finished(&self, job: &JobId) -> bool {
@@ -304,6 +369,13 @@ impl<Q: Queue> Worker<Q> {
         for flight in left {
             flight.cancelled.store(true, Ordering::Relaxed);
             let _ = self.queue.release(&self.consumer, std::slice::from_ref(&flight.lease)).await;
+        }
+    }
+
+    /// Remembers an outage of the queue.
+    fn notice(&self, error: &QueueError) {
+        if error.is_unavailable() {
+            self.cut_off.store(true, Ordering::Relaxed);
         }
     }
 

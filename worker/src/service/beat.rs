@@ -14,20 +14,21 @@ use crate::jobs::lock;
 impl<Q: Queue> Worker<Q> {
     /// Beats until it is dropped.
     pub(super) async fn beats(self: Arc<Self>) {
-        let mut cut_off = false;
         loop {
             tokio::time::sleep(self.pause()).await;
             let flights: Vec<InFlight> = lock(&self.in_flight).values().cloned().collect();
-            if cut_off && self.queue.hold(HOLD.min(self.settings.idle / 2)).await.is_ok() {
+            if self.cut_off.load(Ordering::Relaxed)
+                && self.queue.hold(HOLD.min(self.settings.idle / 2)).await.is_ok()
+            {
                 // Everyone was cut off together: nobody's lease is to be taken before its holder was heard again.
                 tracing::info!("the queue answers again");
-                cut_off = false;
+                self.cut_off.store(false, Ordering::Relaxed);
             }
             let leases: Vec<Lease> = flights.iter().map(|flight| flight.lease.clone()).collect();
             match self.queue.heartbeat(&self.consumer, &leases).await {
                 Ok(lost) => self.abandon(&flights, &lost),
                 Err(error) => {
-                    cut_off |= error.is_unavailable();
+                    self.notice(&error);
                     tracing::warn!(%error, "no heartbeat");
                     continue;
                 }
@@ -71,9 +72,16 @@ impl<Q: Queue> Worker<Q> {
     }
 
     /// Takes over what silent workers hold, as far as there is room.
-    async fn take_over(self: &Arc<Self>) {
-        let Ok(streams) = self.streams().await else { return };
+    pub(super) async fn take_over(self: &Arc<Self>) {
+        let streams = match self.streams().await {
+            Ok(streams) => streams,
+            Err(error) => return self.notice(&error),
+        };
         for stream in streams {
+            // After an outage even an idle worker first sees to it that all are heard.
+            if self.cut_off.load(Ordering::Relaxed) {
+                return;
+            }
             let room = self.settings.slots.saturating_sub(lock(&self.in_flight).len());
             if room == 0 {
                 return;
@@ -87,7 +95,10 @@ impl<Q: Queue> Worker<Q> {
                         self.acted();
                     }
                 }
-                Err(error) => tracing::debug!(%error, "nothing taken over"),
+                Err(error) => {
+                    tracing::debug!(%error, "nothing taken over");
+                    self.notice(&error);
+                }
             }
         }
     }
