@@ -2,6 +2,7 @@
 
 mod cancel;
 mod down;
+pub(crate) mod report;
 mod submit;
 mod up;
 mod wait;

@@ -90,6 +90,8 @@ enum Command {
     Submit(grid::SubmitArgs),
     /// Wait for a job that was submitted, and fetch its results.
     Results(grid::ResultsArgs),
+    /// Make the report of a job on a grid: blockgrid report s3://BUCKET/jobs/UID.
+    Report(grid::report::ReportArgs),
     /// End a job that was submitted.
     Cancel(grid::CancelArgs),
     /// Start a grid on this machine: Redis, an S3 server, workers.
@@ -211,6 +213,7 @@ fn main() -> ExitCode {
         }
         Command::Submit(args) => grid::submit(&args),
         Command::Results(args) => grid::results(&args),
+        Command::Report(args) => grid::report::run(&args),
         Command::Cancel(args) => grid::cancel(&args),
         Command::Up(args) => grid::up(&args),
         Command::Down(args) => grid::down(&args),

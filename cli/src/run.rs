@@ -118,7 +118,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let candles_of = |symbol: usize| &*data.symbols[symbol].candles;
     let top = publish::top_trials(&ready, &table, &ranked, outcomes, candles_of);
     let warnings = publish::warnings(&ready, &table);
-    publish::write(&out, &ready, &table, &ranked, &top)?;
+    publish::write_tables(&out, &table, &top)?;
+    publish::write_report(&out, &ready, &table, &ranked, &top)?;
     timings.add("write", writing.elapsed());
     timings.add("total", started.elapsed());
     let record = publish::record(&ready, table.len(), timings.record(&quote));
@@ -149,7 +150,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
                 duration(simulated.as_secs_f64()),
                 grouped(rate.round() as u128),
                 quote.compared(timings.compute.as_secs_f64()),
-                out.join("report.html").display()
+                out.join(publish::REPORT).display()
             ));
         }
     }

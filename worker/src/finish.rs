@@ -1,4 +1,5 @@
-//! The last unit of a job: outcomes become tables, the best trials are traced, and all of it is published.
+//! The last unit of a job: outcomes become tables, the best trials are traced, and all of it is published. The report is
+//! made from that by whoever wants it.
 //!
 //! Twice is harmless: everything it writes is a function of the outcomes, and its own outcome is written once. It never
 //! computes a shard: what is missing or gone is queued again, and it yields.
@@ -401,16 +402,16 @@ impl Work<'_> {
             .run(move |_| -> Result<Vec<(&'static str, Vec<u8>)>, String> {
                 let folder =
                     tempfile::tempdir().map_err(|error| format!("no folder for the results: {error}"))?;
-                let ready = &job.ready;
-                let top = publish::top_trials(ready, &table, &ranked, traces, |symbol| &candles[&symbol]);
-                publish::write(folder.path(), ready, &table, &ranked, &top)
-                    .map_err(|error| error.to_string())?;
+                let text = |error: &dyn std::fmt::Display| error.to_string();
+                let bytes = encode_traces(&traces);
+                let top =
+                    publish::top_trials(&job.ready, &table, &ranked, traces, |symbol| &candles[&symbol]);
+                publish::write_tables(folder.path(), &table, &top).map_err(|error| text(&error))?;
                 let read = |file| std::fs::read(folder.path().join(file)).map(|bytes| (file, bytes));
-                publish::FILES
-                    .into_iter()
-                    .map(read)
-                    .collect::<Result<_, _>>()
-                    .map_err(|error| error.to_string())
+                let tables: Result<Vec<_>, _> = publish::TABLES.into_iter().map(read).collect();
+                let mut files = tables.map_err(|error| text(&error))?;
+                files.push((publish::TRACES, bytes));
+                Ok(files)
             })
             .await;
         let files = written.result.and_then(|files| files).map_err(UnitError::Internal)?;

@@ -32,8 +32,15 @@ pub enum PublishError {
     },
 }
 
-/// The files of a result, but for `job.json`.
-pub const FILES: [&str; 4] = ["trials.parquet", "trades.parquet", "equity.parquet", "report.html"];
+/// The tables of a result: trials, trades and equity.
+pub const TABLES: [&str; 3] = ["trials.parquet", "trades.parquet", "equity.parquet"];
+
+/// The report of a result. It is a function of plan, tables, traces and candles, and five megabytes of it are the same in
+/// each: on a grid whoever wants it makes it.
+pub const REPORT: &str = "report.html";
+
+/// What the best trials did, bar by bar, in a result on a grid: what the report is made from.
+pub const TRACES: &str = "traces.bin";
 
 /// The file that tells what was asked, on which data, by which engine, and how long it took.
 pub const RECORD: &str = "job.json";
@@ -70,21 +77,30 @@ pub fn top_trials<'a>(
     .collect()
 }
 
-/// Writes tables and report into a folder: the same bytes whoever does it.
+/// Writes the tables into a folder: the same bytes whoever does it.
 ///
 /// # Errors
 /// [`PublishError`] when a file cannot be written.
-pub fn write(
+pub fn write_tables(out: &Path, table: &TrialTable, top: &[TopTrial<'_>]) -> Result<(), PublishError> {
+    let [trials, trades, equity] = TABLES.map(|file| out.join(file));
+    write_trials(&trials, table)?;
+    write_trades(&trades, top)?;
+    write_equity(&equity, top)?;
+    Ok(())
+}
+
+/// Writes the report into a folder: the same bytes whoever does it.
+///
+/// # Errors
+/// [`PublishError`] when it cannot be written.
+pub fn write_report(
     out: &Path,
     ready: &Ready,
     table: &TrialTable,
     ranked: &[usize],
     top: &[TopTrial<'_>],
 ) -> Result<(), PublishError> {
-    let [trials, trades, equity, report] = FILES.map(|file| out.join(file));
-    write_trials(&trials, table)?;
-    write_trades(&trades, top)?;
-    write_equity(&equity, top)?;
+    let report = out.join(REPORT);
     let html = html(&report_data(ready, table, ranked, top));
     std::fs::write(&report, html).map_err(|source| PublishError::Io { path: report, source })
 }

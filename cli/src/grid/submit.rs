@@ -11,11 +11,12 @@ use blockgrid_job::quote::{duration, grouped};
 use blockgrid_planner::plan::without;
 use blockgrid_planner::{Order, cache, candles, commit, enqueue, plan};
 use blockgrid_results::{rank, read_trials};
-use blockgrid_worker::publish::{FILES, RECORD, warnings};
+use blockgrid_worker::publish::{RECORD, REPORT, TABLES, warnings};
 use blockgrid_worker::service::interactive;
 use blockgrid_worker::{Ready, compute};
 use clap::Args;
 
+use super::report::report;
 use super::wait::{self, End};
 use super::{Grid, WhichGrid, block_on};
 use crate::failure::Failure;
@@ -134,9 +135,10 @@ async fn conclude(
     let took = started.elapsed().as_secs_f64();
     fetch(grid, id, &record, out).await?;
     let ready = Ready::of_plan(plan)?;
-    let table = read_trials(&out.join(FILES[0]))?;
+    let table = read_trials(&out.join(TABLES[0]))?;
     let objective = ready.objective();
     let ranked = rank(&table, &objective);
+    report(&grid.store, id, &ready, &table, &ranked, out).await?;
     let told = warnings(&ready, &table);
     match output {
         Output::Json => {
@@ -162,7 +164,7 @@ async fn conclude(
                 "\n{} trials in {} from submission to results\nreport: {}\n",
                 grouped(table.len() as u128),
                 duration(took),
-                out.join(FILES[3]).display()
+                out.join(REPORT).display()
             ));
         }
     }
@@ -172,7 +174,7 @@ async fn conclude(
 /// Fetches the files of a job into a folder.
 async fn fetch(grid: &Grid, id: &JobId, record: &ObjectRef, out: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(out)?;
-    for file in FILES.into_iter().chain([RECORD]) {
+    for file in TABLES.into_iter().chain([RECORD]) {
         let bytes = if file == RECORD {
             grid.store.get_checked(&record.key, &record.sha256).await?
         } else {
