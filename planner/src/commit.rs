@@ -56,6 +56,12 @@ pub async fn commit(
     let candles = data.symbols.iter().map(|symbol| snapshot(store, &plan, symbol));
     stream::iter(candles).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
     if plan.shards > MOST_INLINE {
+        // Parts of a plan that was cut in another way must not take the place of the job's.
+        match store.get(&keys::plan(job)).await {
+            Ok(bytes) => return Ok(serde_json::from_slice(&bytes)?),
+            Err(StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
         plan.parts = parts(store, job, &plan, work, limits).await?;
     }
     let bytes = serde_json::to_vec(&plan)?;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use blockgrid_engine::sweep::Kernel;
 use blockgrid_grid::store::keys;
-use blockgrid_grid::{JobId, ObjectRef, Plan, Tenant};
+use blockgrid_grid::{JobId, ObjectRef, Plan, Tenant, Unit};
 use blockgrid_job::plan::{CostModel, Limits};
 use blockgrid_job::quote::{duration, grouped};
 use blockgrid_planner::plan::without;
@@ -99,7 +99,11 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<(), Failure> {
             planned = plan(&loaded.job, &data, order(limits), &work, cached);
         }
         let planned = commit(&grid.store, &id, planned, &data, &work, &limits).await?;
-        enqueue(&grid.store, &grid.queue, &id, &planned, lane.as_ref()).await?;
+        // A job that was submitted before may be finished: queued again it would be computed again.
+        let finish = keys::outcome(&id, Unit::Finish);
+        if args.uid.is_none() || grid.store.head(&finish).await.is_err() {
+            enqueue(&grid.store, &grid.queue, &id, &planned, lane.as_ref()).await?;
+        }
         show::note(&format!(
             "{name}: {} trials in {} shard{}, {} cached; uid {id}",
             grouped(planned.trials().into()),
@@ -159,6 +163,11 @@ async fn conclude(
             show::print(&run::text(&table, &objective, &ranked));
             for warning in told {
                 show::print(&format!("note: {warning}\n"));
+            }
+            let record: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join(RECORD))?)?;
+            if let Some(failed @ 1..) = record["grid"]["failedTrials"].as_u64() {
+                let first = record["grid"]["failures"][0]["message"].as_str().unwrap_or_default();
+                show::print(&format!("note: {failed} trials failed and have no metrics: {first}\n"));
             }
             show::print(&format!(
                 "\n{} trials in {} from submission to results\nreport: {}\n",
