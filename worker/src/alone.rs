@@ -1,5 +1,6 @@
 //! A unit in a process of its own: what has taken workers down takes nobody with it.
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use blockgrid_grid::store::keys;
 use blockgrid_grid::usage::UnitUsage;
-use blockgrid_grid::{FailReason, JobId, Lease, Outcome, Store, Stream, Unit};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use blockgrid_grid::{FailReason, JobId, Lease, Outcome, Store, StoreError, Stream, Unit};
+use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, setrlimit};
 
 use crate::inputs::Candlery;
-use crate::jobs::Jobs;
+use crate::jobs::{JobError, Jobs};
 use crate::service::Settings;
 use crate::slot::Slots;
 use crate::unit::{UnitError, Work};
@@ -21,6 +22,15 @@ pub const OPTION: &str = "--alone";
 
 /// How long the process may take.
 const LIMIT: Duration = Duration::from_secs(900);
+
+/// Exit code: the store did not let it be done, which it may later (`EX_TEMPFAIL`).
+const LATER: u8 = 75;
+
+/// Exit code: the unit has an outcome with other bytes (`EX_DATAERR`).
+const MISMATCH: u8 = 65;
+
+const SIGINT: i32 = Signal::INT.as_raw();
+const SIGTERM: i32 = Signal::TERM.as_raw();
 
 /// Bytes of address space that it has beyond the columns and candles that it may hold.
 const HEADROOM: u64 = 4 << 30;
@@ -54,6 +64,17 @@ pub(crate) async fn run(
             ended = child.wait() => {
                 return match ended {
                     Ok(status) if status.success() => Ok(None),
+                    Ok(status) if status.code() == Some(LATER.into()) => {
+                        let problem = "the process that computed it alone could not use the store".to_owned();
+                        Err(StoreError::Unavailable { key: keys::outcome(job, unit), problem }.into())
+                    }
+                    Ok(status) if status.code() == Some(MISMATCH.into()) => Err(UnitError::Mismatch {
+                        unit,
+                        ours: "something else alone".to_owned(),
+                        theirs: "what it did before".to_owned(),
+                    }),
+                    // Told to stop with us.
+                    Ok(status) if matches!(status.signal(), Some(SIGINT | SIGTERM)) => Err(UnitError::Abandoned),
                     Ok(status) => failed(
                         FailReason::Crashed,
                         format!("it took down every worker that tried, and the process that computed it alone ({status})"),
@@ -66,7 +87,8 @@ pub(crate) async fn run(
         if cancelled.load(Ordering::Relaxed) {
             return Err(UnitError::Abandoned);
         }
-        if started.elapsed() > LIMIT {
+        // For shards there is a rule that goes by what they were quoted.
+        if started.elapsed() > LIMIT && !matches!(unit, Unit::Shard(_)) {
             return failed(FailReason::TimedOut, format!("alone it took more than {} s", LIMIT.as_secs()));
         }
     }
@@ -75,16 +97,21 @@ pub(crate) async fn run(
 /// Computes one unit, writes its outcome, and nothing else.
 ///
 /// # Errors
-/// What keeps it from having one; the parent then writes that it crashed.
-pub async fn compute(settings: &Settings, store: Store, job: &JobId, unit: Unit) -> Result<(), String> {
+/// What keeps it from having one: see [`exit_code`].
+pub async fn compute(settings: &Settings, store: Store, job: &JobId, unit: Unit) -> Result<(), UnitError> {
+    end_with_parent();
+    let internal = UnitError::Internal;
     let bytes = (settings.memory as u64).saturating_add(settings.candles).saturating_add(HEADROOM);
     let limit = Rlimit { current: Some(bytes), maximum: getrlimit(Resource::As).maximum };
-    setrlimit(Resource::As, limit).map_err(|error| format!("no limit of memory: {error}"))?;
+    setrlimit(Resource::As, limit).map_err(|error| internal(format!("no limit of memory: {error}")))?;
     let jobs = Jobs::default();
-    let open = jobs.get(&store, job).await.map_err(|error| error.to_string())?;
+    let open = jobs.get(&store, job).await.map_err(|error| match error {
+        JobError::Store(error) => UnitError::Store(error),
+        error => internal(error.to_string()),
+    })?;
     let candles = Candlery::new(settings.candles, settings.cache.clone());
-    let slots = Slots::new(1).map_err(|error| error.to_string())?;
-    let held = slots.hold().await.ok_or("no slot")?;
+    let slots = Slots::new(1).map_err(|error| internal(error.to_string()))?;
+    let held = slots.hold().await.ok_or_else(|| internal("no slot".to_owned()))?;
     let delivery = 3;
     let work = Work {
         store: store.metered(store.meter().fork()),
@@ -96,15 +123,44 @@ pub async fn compute(settings: &Settings, store: Store, job: &JobId, unit: Unit)
         cancelled: Arc::default(),
         started: Instant::now(),
         delivery,
+        cpu: Arc::default(),
     };
     let outcome = match unit {
         Unit::Shard(number) => work.shard(&held, number).await,
         Unit::Trace(number) => work.trace(&held, number).await,
-        Unit::Finish => return Err("finishing is not done alone".to_owned()),
+        Unit::Finish => return Err(internal("finishing is not done alone".to_owned())),
     };
-    let outcome = outcome.map_err(|error| error.to_string())?;
+    let outcome = match outcome {
+        // It has failed twice before.
+        Err(UnitError::Internal(message)) => {
+            let usage = work.usage(work.cpu.load(Ordering::Relaxed), 0, 0);
+            Outcome::Failed { reason: FailReason::Internal, message, usage }
+        }
+        outcome => outcome?,
+    };
     let stream = Stream::Job(job.clone());
     let entry = blockgrid_grid::Entry { job: job.clone(), unit, cost_micros: 0 };
-    let lease = Lease { stream, id: keys::outcome(job, unit), entry, deliveries: delivery };
-    work.conclude(&lease, &outcome).await.map_err(|error| error.to_string())
+    let id = format!("alone-{}", JobId::random());
+    let lease = Lease { stream, id, entry, deliveries: delivery };
+    work.conclude(&lease, &outcome).await
+}
+
+/// What the parent is told of an error: of what is no fault of the unit it does not say that it crashed.
+pub fn exit_code(error: &UnitError) -> u8 {
+    match error {
+        UnitError::Store(_) => LATER,
+        UnitError::Mismatch { .. } => MISMATCH,
+        _ => 1,
+    }
+}
+
+/// Ends this process when its parent does, which can then not end it any more.
+fn end_with_parent() {
+    let parent = getppid();
+    std::thread::spawn(move || {
+        while getppid() == parent {
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        std::process::exit(1);
+    });
 }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use blockgrid_engine::Candles;
 use blockgrid_engine::sim::Outcome as Traced;
@@ -72,6 +73,11 @@ impl Work<'_> {
     /// [`UnitError`] where it is not done.
     pub async fn finish(&self, held: &Held<'_>) -> Result<Finished, UnitError> {
         let plan = self.job.ready.plan();
+        match self.store.head(&keys::plan(&self.job.id)).await {
+            Ok(_) => {}
+            Err(StoreError::NotFound { .. }) => return Err(UnitError::Gone),
+            Err(error) => return Err(error.into()),
+        }
         let listed = self.store.list(&keys::outcomes(&self.job.id)).await?;
         let there: BTreeSet<Unit> =
             listed.iter().filter_map(|entry| keys::name(&entry.key).parse().ok()).collect();
@@ -80,16 +86,18 @@ impl Work<'_> {
         if !missing.is_empty() {
             return Ok(Finished::Again(missing));
         }
-        let gathered = match self.gather().await? {
+        let mut gathered = match self.gather().await? {
             Ok(gathered) => gathered,
             Err(gone) => return Ok(Finished::Again(gone)),
         };
-        if gathered.failed_shards.len() as u64 == plan.shards && plan.cached.is_empty() {
-            let (reason, message) = gathered
-                .failed_shards
-                .first()
-                .cloned()
-                .unwrap_or((FailReason::BadPlan, "the plan has no trials".to_owned()));
+        let changed = gathered.failed_shards.iter().find(|(reason, _)| *reason == FailReason::DataChanged);
+        let all_failed = gathered.failed_shards.len() as u64 == plan.shards && plan.cached.is_empty();
+        let none = || (FailReason::BadPlan, "the plan has no trials".to_owned());
+        // Trials that failed by themselves leave the others as they are; candles that changed leave nothing.
+        let failed = changed
+            .cloned()
+            .or_else(|| all_failed.then(|| gathered.failed_shards.first().cloned().unwrap_or_else(none)));
+        if let Some((reason, message)) = failed {
             return Ok(Finished::Done(Outcome::Failed { reason, message, usage: self.usage(0, 0, 0) }));
         }
         let ranked = rank(&gathered.table, &self.job.ready.objective());
@@ -105,7 +113,7 @@ impl Work<'_> {
             self.traced(held, &top, &mut cpu).await?
         } else {
             let stage2 = self.stage2(&top).await?;
-            match self.traces(&stage2, &there).await? {
+            match self.traces(&stage2, &there, &mut gathered.spent).await? {
                 Ok(traces) => traces,
                 Err(missing) => return Ok(Finished::Again(missing)),
             }
@@ -143,6 +151,7 @@ impl Work<'_> {
         &self,
         stage2: &Stage2,
         there: &BTreeSet<Unit>,
+        spent: &mut Spent,
     ) -> Result<Result<Vec<Traced>, Vec<Unit>>, UnitError> {
         let units = (0u32..).zip(&stage2.units).map(|(number, _)| Unit::Trace(number));
         let missing: Vec<Unit> = units.clone().filter(|unit| !there.contains(unit)).collect();
@@ -152,12 +161,15 @@ impl Work<'_> {
         let mut traces = Vec::new();
         for unit in units {
             match self.result(unit).await? {
-                Ok((_, Some(bytes))) => {
+                Ok((outcome, Some(bytes))) => {
+                    *spent += outcome.usage().spent;
                     traces.extend(
                         decode_traces(&bytes).map_err(|error| UnitError::Internal(error.to_string()))?,
                     );
                 }
-                Ok((Outcome::Failed { message, .. }, _)) => return Err(UnitError::Internal(message)),
+                Ok((Outcome::Failed { reason, message, .. }, _)) => {
+                    return Err(UnitError::Hopeless { reason, message });
+                }
                 Ok(_) => {}
                 Err(unit) => return Ok(Err(vec![unit])),
             }
@@ -207,6 +219,7 @@ impl Work<'_> {
                 })
                 .await;
             *cpu += computed.cpu_micros;
+            self.cpu.fetch_add(computed.cpu_micros, Ordering::Relaxed);
             let of_symbol = computed.result.map_err(UnitError::Internal)??;
             for ((place, _), trace) in trials.into_iter().zip(of_symbol) {
                 traces[place] = trace;
@@ -221,7 +234,7 @@ impl Work<'_> {
     async fn candles_of(&self, symbol: usize) -> Result<Arc<Candles>, UnitError> {
         self.candles.get(&self.store, &self.job.ready, symbol).await.map_err(|error| match error {
             InputError::Store(error) => error.into(),
-            InputError::Changed(message) => UnitError::Internal(message),
+            InputError::Changed(message) => UnitError::Hopeless { reason: FailReason::DataChanged, message },
         })
     }
 
@@ -243,6 +256,8 @@ impl Work<'_> {
                 let attempt = format!("{unit}.lost.{}", &result.sha256[..result.sha256.len().min(12)]);
                 let overhead = serde_json::to_vec(outcome.usage())?;
                 self.store.put(&keys::overhead(&self.job.id, &attempt), overhead.into()).await?;
+                // Gone first, since what is damaged may bear the digest that it should have, and pass for written.
+                self.store.delete(&result.key).await?;
                 self.store.delete(&key).await?;
                 Ok(Err(unit))
             }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use blockgrid_datasets::{DatasetError, decode_snapshot};
 use blockgrid_engine::Candles;
 use blockgrid_grid::store::keys;
-use blockgrid_grid::{Store, StoreError};
+use blockgrid_grid::{JobId, Store, StoreError};
 use blockgrid_job::DataSpec;
 use tokio::sync::OnceCell;
 
@@ -67,11 +67,24 @@ impl Candlery {
         let candles = cell
             .get_or_try_init(|| async {
                 let key = keys::candles(&plan.tenant, &input.digest);
-                let bytes = self.bytes(store, &key, &input.digest).await?;
                 let interval = plan.inputs.interval;
-                let decode =
-                    |bytes| decode_snapshot(bytes, &key, &input.name, interval, &spec.columns, &input.digest);
-                let candles = tokio::task::block_in_place(|| decode(bytes)).map_err(changed)?;
+                let decode = |bytes| {
+                    let decode =
+                        || decode_snapshot(bytes, &key, &input.name, interval, &spec.columns, &input.digest);
+                    tokio::task::block_in_place(decode)
+                };
+                if let Some(bytes) = self.kept(&input.digest).await {
+                    match decode(bytes) {
+                        Ok(candles) => return Ok(filled(candles, spec)),
+                        // The disk's fault, not the data's.
+                        Err(error) => {
+                            tracing::warn!(%error, "kept candles are damaged; they are read from the store")
+                        }
+                    }
+                }
+                let bytes = store.get(&key).await.map_err(|error| lost(error, &input.name))?.to_vec();
+                let candles = decode(bytes.clone()).map_err(changed)?;
+                self.keep(&input.digest, &bytes).await;
                 Ok::<_, InputError>(filled(candles, spec))
             })
             .await?;
@@ -106,22 +119,16 @@ impl Candlery {
         }
     }
 
-    async fn bytes(&self, store: &Store, key: &str, digest: &str) -> Result<Vec<u8>, InputError> {
-        let Some((folder, _)) = &self.disk else { return Ok(store.get(key).await?.to_vec()) };
-        let path = folder.join(format!("{digest}.parquet"));
-        if let Ok(bytes) = tokio::fs::read(&path).await
-            && decodes(&bytes)
-        {
-            return Ok(bytes);
-        }
-        let bytes = store.get(key).await?.to_vec();
-        self.keep(&path, &bytes).await;
-        Ok(bytes)
+    /// A snapshot as it lies on disk.
+    async fn kept(&self, digest: &str) -> Option<Vec<u8>> {
+        let (folder, _) = self.disk.as_ref()?;
+        tokio::fs::read(folder.join(format!("{digest}.parquet"))).await.ok()
     }
 
     /// Puts a snapshot on disk. A disk that is full or gone only makes the next read come from the store.
-    async fn keep(&self, path: &std::path::Path, bytes: &[u8]) {
+    async fn keep(&self, digest: &str, bytes: &[u8]) {
         let Some((folder, budget)) = &self.disk else { return };
+        let path = folder.join(format!("{digest}.parquet"));
         if bytes.len() as u64 > *budget {
             return;
         }
@@ -137,9 +144,10 @@ impl Candlery {
                 total -= size;
             }
         }
-        let beside = path.with_extension(format!("tmp{}", std::process::id()));
+        // In containers that share the folder process ids may be the same.
+        let beside = path.with_extension(format!("tmp-{}", JobId::random()));
         let written =
-            tokio::fs::write(&beside, bytes).await.is_ok() && tokio::fs::rename(&beside, path).await.is_ok();
+            tokio::fs::write(&beside, bytes).await.is_ok() && tokio::fs::rename(&beside, &path).await.is_ok();
         if !written {
             tracing::warn!(path = %path.display(), "candles cannot be kept on disk; they are read from the store again");
             let _ = tokio::fs::remove_file(&beside).await;
@@ -158,11 +166,6 @@ fn files(folder: &std::path::Path) -> Vec<(std::time::SystemTime, u64, PathBuf)>
         .collect()
 }
 
-/// Whether bytes are whole: Parquet ends with its mark. What is damaged inside is found by the digest.
-fn decodes(bytes: &[u8]) -> bool {
-    bytes.len() > 12 && bytes.ends_with(b"PAR1")
-}
-
 fn size(series: &Series) -> u64 {
     series.candles.get().map_or(0, |candles| candles.len() as u64 * (6 + candles.columns().len() as u64) * 8)
 }
@@ -170,6 +173,16 @@ fn size(series: &Series) -> u64 {
 #[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
 fn changed(error: DatasetError) -> InputError {
     InputError::Changed(error.to_string())
+}
+
+/// What the store says of candles, where that is final.
+fn lost(error: StoreError, symbol: &str) -> InputError {
+    match error {
+        StoreError::NotFound { .. } | StoreError::Corrupt { .. } => InputError::Changed(format!(
+            "the candles of {symbol} are not those that were planned on: {error}"
+        )),
+        error => InputError::Store(error),
+    }
 }
 
 fn filled(candles: Candles, spec: &DataSpec) -> Arc<Candles> {

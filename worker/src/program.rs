@@ -76,6 +76,9 @@ struct Cli {
     /// How long nothing may happen before outcomes are counted.
     #[arg(long, default_value = "30s", value_parser = time, hide_short_help = true)]
     audit: Duration,
+    /// What a shard may take however little it was quoted; ten times its quote where that is more.
+    #[arg(long, default_value = "10m", value_parser = time, hide = true)]
+    most_time: Duration,
     /// Compute one unit, JOB/UNIT, and end.
     #[arg(long, value_name = "JOB/UNIT", hide = true)]
     alone: Option<String>,
@@ -105,6 +108,7 @@ impl Cli {
             heartbeat: self.heartbeat,
             idle: self.idle,
             audit: self.audit,
+            most: self.most_time,
         })
     }
 }
@@ -151,9 +155,9 @@ async fn run(cli: &Cli) -> ExitCode {
         let Some((job, unit)) = unit else { return config(format!("--alone: `{which}` is not JOB/UNIT")) };
         return match alone::compute(&settings, store, &job, unit).await {
             Ok(()) => ExitCode::SUCCESS,
-            Err(message) => {
-                tracing::error!(message, "no outcome");
-                ExitCode::FAILURE
+            Err(error) => {
+                tracing::error!(%error, "no outcome");
+                ExitCode::from(alone::exit_code(&error))
             }
         };
     }
@@ -192,5 +196,8 @@ async fn run(cli: &Cli) -> ExitCode {
     match worker.run(stopped).await {
         Ended::Finished => ExitCode::SUCCESS,
         Ended::Drained => ExitCode::from(TERMINATED),
+        Ended::Unfit => {
+            config("the job is another engine's: its pool needs the image that planned it".to_owned())
+        }
     }
 }

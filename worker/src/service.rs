@@ -57,6 +57,8 @@ pub struct Settings {
     pub idle: Duration,
     /// How long nothing may happen to a job before its outcomes are counted.
     pub audit: Duration,
+    /// What a shard may take however little it was quoted; ten times its quote where that is more.
+    pub most: Duration,
 }
 
 /// How a worker ended.
@@ -66,6 +68,8 @@ pub enum Ended {
     Finished,
     /// It was told to stop: exit 143.
     Drained,
+    /// The job that it serves is another engine's: exit 78.
+    Unfit,
 }
 
 /// A lease that is being worked on.
@@ -73,9 +77,17 @@ pub enum Ended {
 struct InFlight {
     lease: Lease,
     cancelled: Arc<AtomicBool>,
-    /// Whether the job was cancelled, rather than the lease lost.
+    /// Whether the job was cancelled or is gone, rather than the lease lost.
     dropped: Arc<AtomicBool>,
+    /// Whether it took too long.
+    late: Arc<AtomicBool>,
     started: Instant,
+    /// Whether it has its slot.
+    computing: Arc<AtomicBool>,
+    /// Milliseconds for which it had it, by heartbeats.
+    ran: Arc<AtomicU64>,
+    /// CPU time that it took so far, microseconds.
+    cpu: Arc<AtomicU64>,
 }
 
 /// What a turn came to.
@@ -98,6 +110,8 @@ enum Rested {
     Woken,
     /// Because the job that is served is finished.
     Finished,
+    /// Because the job that is served is another engine's.
+    Unfit,
 }
 
 impl Rested {
@@ -174,6 +188,7 @@ impl<Q: Queue> Worker<Q> {
             };
             match rested {
                 Rested::Finished => break Ended::Finished,
+                Rested::Unfit => break Ended::Unfit,
                 // What was handed back rings too, and is nobody's to claim.
                 Rested::Woken => self.take_over().await,
                 Rested::Idle => {}
@@ -241,6 +256,9 @@ impl<Q: Queue> Worker<Q> {
         };
         let mut rested = Rested::Idle;
         if let Serve::Job(job) = &self.settings.serve {
+            if lock(&self.foreign).contains(job) {
+                return Rested::Unfit;
+            }
             let is_done = tokio::select! {
                 done = self.queue.wait_done(job, pause) => done.unwrap_or(false),
                 () = self.ended_unit.notified() => false,
@@ -334,7 +352,11 @@ impl<Q: Queue> Worker<Q> {
             lease: lease.clone(),
             cancelled: Arc::default(),
             dropped: Arc::default(),
+            late: Arc::default(),
             started: Instant::now(),
+            computing: Arc::default(),
+            ran: Arc::default(),
+            cpu: Arc::default(),
         };
         let key = (lease.stream.clone(), lease.id.clone());
         if lock(&self.in_flight).insert(key.clone(), flight.clone()).is_some() {

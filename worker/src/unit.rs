@@ -1,7 +1,7 @@
 //! One unit of work, from lease to outcome.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use blockgrid_engine::graph::Graph;
@@ -37,6 +37,17 @@ pub enum UnitError {
         ours: String,
         /// Of the result of the outcome.
         theirs: String,
+    },
+    /// The job was deleted.
+    #[error("there is no plan any more")]
+    Gone,
+    /// It cannot be done, however often it is tried.
+    #[error("{message}")]
+    Hopeless {
+        /// Why, for programs.
+        reason: FailReason,
+        /// Why, for people.
+        message: String,
     },
     /// What is a bug here: rows that do not fit, JSON that cannot be written.
     #[error("{0}")]
@@ -81,6 +92,8 @@ pub struct Work<'a> {
     pub started: Instant,
     /// How often the unit was handed out.
     pub delivery: u32,
+    /// CPU time so far in microseconds, also of what is abandoned then.
+    pub cpu: Arc<AtomicU64>,
 }
 
 impl Work<'_> {
@@ -129,9 +142,6 @@ impl Work<'_> {
         let candles = match self.candles.get(&self.store, &self.job.ready, symbol).await {
             Ok(candles) => candles,
             Err(InputError::Changed(message)) => return failed(FailReason::DataChanged, message),
-            Err(InputError::Store(error @ (StoreError::NotFound { .. } | StoreError::Corrupt { .. }))) => {
-                return failed(FailReason::DataChanged, error.to_string());
-            }
             Err(InputError::Store(error)) => return Err(error.into()),
         };
         let (mut cpu, mut failures) = (0, Vec::new());
@@ -188,6 +198,7 @@ impl Work<'_> {
             })
             .await;
         *cpu += computed.cpu_micros;
+        self.cpu.fetch_add(computed.cpu_micros, Ordering::Relaxed);
         if self.is_cancelled() {
             return Err(UnitError::Abandoned);
         }
@@ -234,9 +245,7 @@ impl Work<'_> {
             return Ok(());
         }
         let first: Outcome = serde_json::from_slice(&self.store.get(&key).await?)?;
-        let attempt = format!("{unit}.{}.{}", lease.deliveries, self.worker);
-        let overhead = serde_json::to_vec(outcome.usage())?;
-        self.store.put(&keys::overhead(&self.job.id, &attempt), overhead.into()).await?;
+        self.overhead(lease, outcome.usage()).await?;
         match (outcome, &first) {
             (Outcome::Done { result: ours, .. }, Outcome::Done { result: theirs, .. })
                 if unit != Unit::Finish && ours.sha256 != theirs.sha256 =>
@@ -246,6 +255,18 @@ impl Work<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Writes down what an attempt cost that is not the unit's outcome. Its name is the lease's: of one unit there may be
+    /// several entries, of one worker's name several workers.
+    ///
+    /// # Errors
+    /// The store.
+    pub async fn overhead(&self, lease: &Lease, usage: &UnitUsage) -> Result<(), UnitError> {
+        let attempt = format!("{}.{}.{}.{}", lease.entry.unit, lease.id, lease.deliveries, self.worker);
+        let bytes = serde_json::to_vec(usage)?;
+        self.store.put(&keys::overhead(&self.job.id, &attempt), bytes.into()).await?;
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use blockgrid_grid::store::keys;
-use blockgrid_grid::{JobId, ObjectRef, Outcome, Queue, Unit};
+use blockgrid_grid::{JobId, ObjectRef, Outcome, Queue, StoreError, Unit};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Grid;
@@ -31,15 +31,27 @@ const ASK: Duration = Duration::from_millis(500);
 /// Waits until a job is finished. Ctrl-C ends the waiting, not the job.
 pub(super) async fn wait(grid: &Grid, job: &JobId, shards: u64) -> Result<End, Failure> {
     let bar = bar(shards);
-    loop {
+    for round in 1u64.. {
         // The queue is asked because it tells at once; what it says is only a hint, and it may be away.
         let told = grid.queue.wait_done(job, ASK).await;
-        if let Ok(bytes) = grid.store.get(&keys::outcome(job, Unit::Finish)).await {
-            bar.finish_and_clear();
-            return Ok(match serde_json::from_slice(&bytes)? {
-                Outcome::Done { result, .. } => End::Done { record: result },
-                Outcome::Failed { reason, message, .. } => End::Failed { reason: reason.id(), message },
-            });
+        match grid.store.get(&keys::outcome(job, Unit::Finish)).await {
+            Ok(bytes) => {
+                bar.finish_and_clear();
+                return Ok(match serde_json::from_slice(&bytes)? {
+                    Outcome::Done { result, .. } => End::Done { record: result },
+                    Outcome::Failed { reason, message, .. } => End::Failed { reason: reason.id(), message },
+                });
+            }
+            // Now and then: without a plan there is no job, and no end of it will come.
+            Err(StoreError::NotFound { .. }) if round.is_multiple_of(4) => {
+                let plan = grid.store.head(&keys::plan(job)).await;
+                if plan.is_err_and(|error| error.is_not_found()) {
+                    let message = "its objects are not there any more".to_owned();
+                    return Ok(End::Failed { reason: "deleted", message });
+                }
+            }
+            Err(StoreError::NotFound { .. } | StoreError::Unavailable { .. }) => {}
+            Err(error) => return Err(error.into()),
         }
         if !bar.is_hidden() || told.is_err() {
             let listed = grid.store.list(&keys::outcomes(job)).await?;
@@ -50,6 +62,7 @@ pub(super) async fn wait(grid: &Grid, job: &JobId, shards: u64) -> Result<End, F
             tokio::time::sleep(ASK).await;
         }
     }
+    unreachable!("rounds do not end")
 }
 
 fn bar(shards: u64) -> ProgressBar {

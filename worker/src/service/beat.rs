@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use blockgrid_grid::store::keys;
-use blockgrid_grid::{HOLD, JobId, Lease, Queue};
+use blockgrid_grid::{HOLD, JobId, Lease, Queue, Unit};
 
 use super::{InFlight, Worker};
 use crate::jobs::lock;
@@ -14,9 +14,13 @@ use crate::jobs::lock;
 impl<Q: Queue> Worker<Q> {
     /// Beats until it is dropped.
     pub(super) async fn beats(self: Arc<Self>) {
+        let mut last = Instant::now();
         loop {
             tokio::time::sleep(self.pause()).await;
             let flights: Vec<InFlight> = lock(&self.in_flight).values().cloned().collect();
+            // A process that was stopped has not worked meanwhile.
+            self.end_late(&flights, last.elapsed().min(2 * self.settings.heartbeat));
+            last = Instant::now();
             if self.cut_off.load(Ordering::Relaxed)
                 && self.queue.hold(HOLD.min(self.settings.idle / 2)).await.is_ok()
             {
@@ -48,7 +52,8 @@ impl<Q: Queue> Worker<Q> {
     }
 
     fn abandon(&self, flights: &[InFlight], lost: &[Lease]) {
-        for flight in flights.iter().filter(|flight| lost.contains(&flight.lease)) {
+        let is_new = |flight: &&InFlight| !flight.cancelled.load(Ordering::Relaxed);
+        for flight in flights.iter().filter(|flight| lost.contains(&flight.lease)).filter(is_new) {
             // A unit that is just being acknowledged is lost too, and loses nothing.
             if lock(&self.in_flight).contains_key(&(flight.lease.stream.clone(), flight.lease.id.clone())) {
                 tracing::info!(job = %flight.lease.entry.job, unit = %flight.lease.entry.unit, "the lease is another's now");
@@ -58,11 +63,28 @@ impl<Q: Queue> Worker<Q> {
         }
     }
 
-    /// Drops the units of jobs that were cancelled.
+    /// Ends shards that have been computing for far longer than they were quoted: after ten times that, and never before
+    /// `--most-time`.
+    fn end_late(&self, flights: &[InFlight], passed: Duration) {
+        let passed = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
+        for flight in flights.iter().filter(|flight| flight.computing.load(Ordering::Relaxed)) {
+            let ran = Duration::from_millis(flight.ran.fetch_add(passed, Ordering::Relaxed) + passed);
+            let is_shard = matches!(flight.lease.entry.unit, Unit::Shard(_));
+            let may = self.settings.most.max(10 * Duration::from_micros(flight.lease.entry.cost_micros));
+            if is_shard && ran > may && !flight.cancelled.load(Ordering::Relaxed) {
+                flight.late.store(true, Ordering::Relaxed);
+                flight.cancelled.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Drops the units of jobs that were cancelled or deleted.
     async fn obey_cancels(&self, flights: &[InFlight]) {
         let jobs: BTreeSet<&JobId> = flights.iter().map(|flight| &flight.lease.entry.job).collect();
         for job in jobs {
-            if self.store.head(&keys::cancelled(job)).await.is_ok() {
+            let (cancelled, plan) = (keys::cancelled(job), keys::plan(job));
+            let (cancelled, plan) = tokio::join!(self.store.head(&cancelled), self.store.head(&plan));
+            if cancelled.is_ok() || plan.is_err_and(|error| error.is_not_found()) {
                 for flight in flights.iter().filter(|flight| flight.lease.entry.job == *job) {
                     flight.dropped.store(true, Ordering::Relaxed);
                     flight.cancelled.store(true, Ordering::Relaxed);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{Entry, FailReason, JobId, Lane, Outcome, Queue, StoreError, Stream, Unit};
@@ -44,8 +45,12 @@ impl<Q: Queue> Worker<Q> {
             }
             Err(JobError::Foreign(why)) => {
                 tracing::warn!(job = %id, why, "left alone");
-                // Neither done nor handed back: who has the right engine takes it when it counts as idle.
                 lock(&self.foreign).insert(id.clone());
+                if matches!(lease.stream, Stream::Job(_)) {
+                    // This worker does not look there again.
+                    self.release(flight).await;
+                }
+                // In a lane it would be handed back to us: who has the right engine takes it when it counts as idle.
                 return;
             }
             Err(JobError::Store(error)) => return self.hand_back(flight, &error).await,
@@ -60,6 +65,7 @@ impl<Q: Queue> Worker<Q> {
         }
         let outcome = if lease.deliveries > DELIVERIES_TOGETHER && unit != Unit::Finish {
             self.meters.alone();
+            flight.computing.store(true, Ordering::Relaxed);
             alone::run(&self.settings, id, unit, &flight.cancelled).await
         } else {
             self.compute(&job, flight).await
@@ -86,6 +92,7 @@ impl<Q: Queue> Worker<Q> {
             cancelled: Arc::clone(&flight.cancelled),
             started: flight.started,
             delivery: flight.lease.deliveries,
+            cpu: Arc::clone(&flight.cpu),
         }
     }
 
@@ -103,6 +110,7 @@ impl<Q: Queue> Worker<Q> {
         if work.is_cancelled() {
             return Err(UnitError::Abandoned);
         }
+        flight.computing.store(true, Ordering::Relaxed);
         match unit {
             Unit::Shard(number) => work.shard(&held, number).await.map(Some),
             Unit::Trace(number) => work.trace(&held, number).await.map(Some),
@@ -230,7 +238,7 @@ impl<Q: Queue> Worker<Q> {
             match self.queue.acknowledge(&self.consumer, lease).await {
                 Ok(_) => return,
                 Err(error) if error.is_unavailable() && attempt < 2 => {
-                    tokio::time::sleep(std::time::Duration::from_millis(200 << attempt)).await;
+                    tokio::time::sleep(Duration::from_millis(200 << attempt)).await;
                 }
                 // It is delivered again, and found done.
                 Err(error) => return tracing::debug!(%error, "not acknowledged"),
@@ -248,16 +256,36 @@ impl<Q: Queue> Worker<Q> {
         let unit = flight.lease.entry.unit;
         match error {
             UnitError::Store(error) => self.hand_back(flight, &error).await,
-            UnitError::Abandoned if flight.dropped.load(Ordering::Relaxed) => self.drop_lease(flight).await,
+            UnitError::Abandoned if flight.dropped.load(Ordering::Relaxed) => {
+                self.jobs.forget(&job.id);
+                self.drop_lease(flight).await;
+                // Of a job that was deleted nothing is to be left.
+                if self.store.head(&keys::plan(&job.id)).await.is_ok() {
+                    self.record_overhead(job, flight).await;
+                }
+            }
+            UnitError::Abandoned if flight.late.load(Ordering::Relaxed) => {
+                let ran = Duration::from_millis(flight.ran.load(Ordering::Relaxed)).as_secs_f64();
+                let quoted = Duration::from_micros(flight.lease.entry.cost_micros).as_secs_f64();
+                let message = format!("it was quoted {quoted:.3} s and had no end after {ran:.1} s");
+                self.give_up(flight, Some(job), FailReason::TimedOut, message).await;
+            }
             UnitError::Abandoned => {
                 self.meters.abandoned(flight.started.elapsed());
-                let _ = self.queue.release(&self.consumer, std::slice::from_ref(&flight.lease)).await;
+                self.release(flight).await;
+                self.record_overhead(job, flight).await;
             }
+            UnitError::Gone => {
+                tracing::info!(job = %job.id, "its plan is gone: it was deleted");
+                self.jobs.forget(&job.id);
+                self.drop_lease(flight).await;
+            }
+            UnitError::Hopeless { reason, message } => self.give_up(flight, Some(job), reason, message).await,
             error @ UnitError::Mismatch { .. } => {
                 tracing::error!(job = %job.id, %error, "the job is stopped: its results cannot be trusted");
                 let reason = FailReason::ResultMismatch;
                 let message = error.to_string();
-                let usage = self.work(job, flight).usage(0, 0, 0);
+                let usage = self.work(job, flight).usage(flight.cpu.load(Ordering::Relaxed), 0, 0);
                 let outcome = Outcome::Failed { reason, message, usage };
                 let key = keys::outcome(&job.id, Unit::Finish);
                 let bytes = serde_json::to_vec(&outcome).unwrap_or_default();
@@ -273,7 +301,8 @@ impl<Q: Queue> Worker<Q> {
                 tracing::error!(job = %job.id, %unit, message, "a unit failed");
                 let failures = self.queue.count_failure(&job.id, unit).await.unwrap_or(1);
                 if failures < MOST_FAILURES {
-                    let _ = self.queue.release(&self.consumer, std::slice::from_ref(&flight.lease)).await;
+                    self.release(flight).await;
+                    self.record_overhead(job, flight).await;
                 } else {
                     self.give_up(flight, Some(job), FailReason::Internal, message).await;
                 }
@@ -284,9 +313,33 @@ impl<Q: Queue> Worker<Q> {
     /// Hands a unit back because the store does not let it be done.
     async fn hand_back(&self, flight: &InFlight, error: &blockgrid_grid::StoreError) {
         self.meters.store_error();
-        tracing::warn!(job = %flight.lease.entry.job, unit = %flight.lease.entry.unit, %error, "handed back");
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-        let _ = self.queue.release(&self.consumer, std::slice::from_ref(&flight.lease)).await;
+        let (job, unit) = (&flight.lease.entry.job, flight.lease.entry.unit);
+        if error.is_unavailable() {
+            tracing::warn!(%job, %unit, %error, "handed back");
+        } else {
+            // Nothing can be told through a store that refuses; the job goes on when it does not any more.
+            tracing::error!(%job, %unit, %error, "handed back; it is tried again until somebody mends the store");
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        self.release(flight).await;
+    }
+
+    /// Gives a lease back. What cannot be given back is anyone's after the idle time.
+    async fn release(&self, flight: &InFlight) {
+        if let Err(error) = self.queue.release(&self.consumer, std::slice::from_ref(&flight.lease)).await {
+            tracing::debug!(%error, "not handed back");
+        }
+    }
+
+    /// Writes down what an attempt cost that came to nothing.
+    async fn record_overhead(&self, job: &Arc<OpenJob>, flight: &InFlight) {
+        let cpu = flight.cpu.load(Ordering::Relaxed);
+        let work = self.work(job, flight);
+        if cpu > 0
+            && let Err(error) = work.overhead(&flight.lease, &work.usage(cpu, 0, 0)).await
+        {
+            tracing::warn!(job = %job.id, %error, "what an abandoned attempt cost is not on record");
+        }
     }
 
     /// Writes the outcome of a unit that cannot be done.
@@ -298,7 +351,8 @@ impl<Q: Queue> Worker<Q> {
         message: String,
     ) {
         let id = &flight.lease.entry.job;
-        let usage = job.map(|job| self.work(job, flight).usage(0, 0, 0)).unwrap_or_default();
+        let cpu = flight.cpu.load(Ordering::Relaxed);
+        let usage = job.map(|job| self.work(job, flight).usage(cpu, 0, 0)).unwrap_or_default();
         let outcome = Outcome::Failed { reason, message, usage };
         self.meters.outcome(&outcome);
         // Without a plan nobody can finish the job: this is its end.
