@@ -10,14 +10,16 @@ use std::time::{Duration, Instant};
 use blockgrid_grid::Options;
 use blockgrid_grid::store::Credentials;
 
-const KEY: &str = "test-key";
-const SECRET: &str = "test-secret";
+/// The key that it knows.
+pub const KEY: &str = "test-key";
+/// Its secret.
+pub const SECRET: &str = "test-secret";
 
 /// A running server with one bucket, `grid`. It is killed, and its folder removed, when this is dropped.
 pub struct S3 {
     pub address: SocketAddr,
     child: Child,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl S3 {
@@ -71,7 +73,7 @@ impl S3 {
             let end = Instant::now() + Duration::from_secs(20);
             while Instant::now() < end && child.try_wait().unwrap().is_none() {
                 if TcpStream::connect(address).is_ok() {
-                    return Some(Self { address, child, _folder: folder });
+                    return Some(Self { address, child, folder });
                 }
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -79,6 +81,11 @@ impl S3 {
             let _ = child.wait();
         }
         panic!("{} did not start: run it by hand to see why", program.display());
+    }
+
+    /// The file of an object, to be damaged behind the server's back.
+    pub fn file(&self, key: &str) -> PathBuf {
+        self.folder.path().join("objects/grid").join(key)
     }
 
     /// Impatient options for this server, or for a proxy before it.

@@ -1,0 +1,12 @@
+//! The grid under faults: the real program against a real Redis and a real S3 server, which are killed, emptied, slowed
+//! and lied to. Each case asks for the bytes of `blockgrid run`, for a bill that adds up, and for proof that the fault
+//! happened. A case runs once; `make chaos` repeats all of them with seeds of their own and longer outages.
+//!
+//! Skew between the clocks of machines has no case, since no worker's clock decides anything: idle time and locks are
+//! Redis's, and `clocks.rs` sees to it that no other is asked.
+
+mod queue;
+mod rig;
+#[path = "../../../grid/tests/support/mod.rs"]
+mod support;
+mod workers;
