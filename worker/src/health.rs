@@ -27,7 +27,7 @@ pub async fn serve<Q: Queue>(worker: Arc<Worker<Q>>, address: SocketAddr) -> std
                 }
             }),
         )
-        .route("/metrics", get(|| async move { metrics.meters().text() }));
+        .route("/metrics", get(|| async move { metrics.metrics().await }));
     let listener = tokio::net::TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move { axum::serve(listener, routes).await });

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use blockgrid_datasets::{DatasetError, decode_snapshot};
@@ -32,6 +33,8 @@ pub struct Candlery {
     memory: u64,
     disk: Option<(PathBuf, u64)>,
     held: Mutex<Held>,
+    hits: AtomicU64,
+    read: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -52,7 +55,7 @@ struct Series {
 impl Candlery {
     /// Keeps so many bytes of candles in memory, and where a folder is given so many of snapshots in it.
     pub fn new(memory: u64, disk: Option<(PathBuf, u64)>) -> Self {
-        Self { memory, disk, held: Mutex::default() }
+        Self { memory, disk, held: Mutex::default(), hits: AtomicU64::new(0), read: AtomicU64::new(0) }
     }
 
     /// The candles of a symbol of a job, gaps filled. Who asks while another fetches waits for that.
@@ -64,6 +67,10 @@ impl Candlery {
         let input = &plan.inputs.symbols[symbol];
         let name = (input.digest.clone(), spec.fill.map_or(0, |fill| fill.max_bars));
         let cell = self.cell(&name);
+        if let Some(candles) = cell.get() {
+            self.hits.fetch_add(bytes_of(candles), Ordering::Relaxed);
+            return Ok(Arc::clone(candles));
+        }
         let candles = cell
             .get_or_try_init(|| async {
                 let key = keys::candles(&plan.tenant, &input.digest);
@@ -74,8 +81,12 @@ impl Candlery {
                     tokio::task::block_in_place(decode)
                 };
                 if let Some(bytes) = self.kept(&input.digest).await {
+                    let len = bytes.len() as u64;
                     match decode(bytes) {
-                        Ok(candles) => return Ok(filled(candles, spec)),
+                        Ok(candles) => {
+                            self.hits.fetch_add(len, Ordering::Relaxed);
+                            return Ok(filled(candles, spec));
+                        }
                         // The disk's fault, not the data's.
                         Err(error) => {
                             tracing::warn!(%error, "kept candles are damaged; they are read from the store")
@@ -83,6 +94,7 @@ impl Candlery {
                     }
                 }
                 let bytes = store.get(&key).await.map_err(|error| lost(error, &input.name))?.to_vec();
+                self.read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 let candles = decode(bytes.clone()).map_err(changed)?;
                 self.keep(&input.digest, &bytes).await;
                 Ok::<_, InputError>(filled(candles, spec))
@@ -91,6 +103,11 @@ impl Candlery {
         let candles = Arc::clone(candles);
         self.evict();
         Ok(candles)
+    }
+
+    /// Bytes of candles that were kept, in memory or on disk, and that were read from the store.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.hits.load(Ordering::Relaxed), self.read.load(Ordering::Relaxed))
     }
 
     fn cell(&self, name: &Name) -> Arc<OnceCell<Arc<Candles>>> {
@@ -167,7 +184,11 @@ fn files(folder: &std::path::Path) -> Vec<(std::time::SystemTime, u64, PathBuf)>
 }
 
 fn size(series: &Series) -> u64 {
-    series.candles.get().map_or(0, |candles| candles.len() as u64 * (6 + candles.columns().len() as u64) * 8)
+    series.candles.get().map_or(0, |candles| bytes_of(candles))
+}
+
+fn bytes_of(candles: &Candles) -> u64 {
+    candles.len() as u64 * (6 + candles.columns().len() as u64) * 8
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use blockgrid_grid::Outcome;
-use prometheus::{Counter, Encoder, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+use blockgrid_grid::{Depth, Outcome};
+use prometheus::{
+    Counter, Encoder, GaugeVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+};
 
 /// Counters of one worker.
 #[derive(Debug, Clone)]
@@ -24,6 +26,11 @@ pub struct Meters {
     finished: IntCounter,
     queue_errors: IntCounter,
     store_errors: IntCounter,
+    candle_hits: IntCounter,
+    candle_reads: IntCounter,
+    queued: IntGaugeVec,
+    pending: IntGaugeVec,
+    oldest: GaugeVec,
 }
 
 impl Default for Meters {
@@ -48,7 +55,24 @@ impl Default for Meters {
             registry.register(Box::new(counter.clone())).unwrap_or_else(|error| unreachable!("{error}"));
             counter
         };
+        let by_stream = |name: &str, help: &str| {
+            let gauge = IntGaugeVec::new(Opts::new(format!("blockgrid_queue_{name}"), help), &["stream"]);
+            let gauge = gauge.unwrap_or_else(|error| unreachable!("{error}"));
+            registry.register(Box::new(gauge.clone())).unwrap_or_else(|error| unreachable!("{error}"));
+            gauge
+        };
+        let oldest = Opts::new("blockgrid_queue_oldest_seconds", "Age of the oldest unit that waits.");
+        let oldest = GaugeVec::new(oldest, &["stream"]).unwrap_or_else(|error| unreachable!("{error}"));
+        registry.register(Box::new(oldest.clone())).unwrap_or_else(|error| unreachable!("{error}"));
         Self {
+            candle_hits: counter("candle_hit_bytes_total", "Bytes of candles that were there already."),
+            candle_reads: counter(
+                "candle_read_bytes_total",
+                "Bytes of candles that were read from the store.",
+            ),
+            queued: by_stream("queued_units", "Units that wait."),
+            pending: by_stream("pending_units", "Units in somebody's hands."),
+            oldest,
             claimed: counter("units_claimed_total", "Units of work taken from the queue."),
             done: counter("units_done_total", "Outcomes written for units that are done."),
             failed: by_reason("units_failed_total", "Outcomes written for units that cannot be done."),
@@ -78,6 +102,19 @@ impl Meters {
         let mut out = Vec::new();
         let encoded = TextEncoder::new().encode(&self.registry.gather(), &mut out);
         encoded.map_or_else(|error| format!("# {error}\n"), |()| String::from_utf8_lossy(&out).into_owned())
+    }
+
+    /// What the candles' cache has given and read so far.
+    pub(crate) fn candles(&self, hits: u64, read: u64) {
+        self.candle_hits.inc_by(hits.saturating_sub(self.candle_hits.get()));
+        self.candle_reads.inc_by(read.saturating_sub(self.candle_reads.get()));
+    }
+
+    pub(crate) fn depth(&self, stream: &str, depth: &Depth) {
+        let whole = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.queued.with_label_values(&[stream]).set(whole(depth.queued));
+        self.pending.with_label_values(&[stream]).set(whole(depth.pending));
+        self.oldest.with_label_values(&[stream]).set(depth.oldest_ms.unwrap_or(0) as f64 / 1e3);
     }
 
     pub(crate) fn claimed(&self) {

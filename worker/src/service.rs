@@ -3,6 +3,7 @@
 mod audit;
 mod beat;
 mod lease;
+mod observe;
 
 pub use lease::interactive;
 
