@@ -50,4 +50,30 @@ done
 if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
     install chromium
 fi
+
+# The tests of the grid start servers of their own, and are skipped without them: Redis (or Valkey), and versitygw for S3.
+if ! command -v redis-server >/dev/null && ! command -v valkey-server >/dev/null; then
+    install redis-server
+    if command -v redis-server >/dev/null; then
+        # It was missing until now, so a service that runs is the one that the package has started.
+        if [[ -d /run/systemd/system ]]; then
+            systemctl disable --quiet --now redis-server || note "the service redis-server could not be stopped" >&2
+        elif [[ -x /etc/init.d/redis-server ]]; then
+            /etc/init.d/redis-server stop >/dev/null 2>&1 || true
+        fi
+    fi
+fi
+versitygw=github.com/versity/versitygw/cmd/versitygw@v1.8.0
+if ! command -v versitygw >/dev/null && [[ ! -x ${GOPATH:-$HOME/go}/bin/versitygw ]]; then
+    go=$(command -v go || true)
+    [[ -n $go || ! -x /usr/local/go/bin/go ]] || go=/usr/local/go/bin/go
+    if [[ -z $go ]]; then
+        note "Go is missing (https://go.dev/dl; Debian's is too old), so what needs an S3 server is skipped: go install $versitygw"
+    else
+        note "go install $versitygw"
+        # Where the tests look, whatever GOBIN says.
+        said=$(GOBIN=${GOPATH:-$HOME/go}/bin "$go" install "$versitygw" 2>&1 </dev/null) ||
+            note "go install failed; going on without versitygw: $(tail -n 3 <<<"$said")" >&2
+    fi
+fi
 note "ready: $(cargo --version)"
