@@ -19,6 +19,6 @@ pub use outcome::{FailReason, FailedTrial, Outcome};
 pub use plan::{ENGINE, ObjectRef, Plan};
 pub use queue::{
     Consumer, Depth, Entry, HEARTBEAT, HOLD, IDLE, Lane, Lease, MOST_QUEUED, MemoryQueue, Queue, QueueError,
-    RedisQueue, Stream,
+    RedisQueue, Stream, without_password,
 };
 pub use store::{Created, Meter, Options, Store, StoreError, Tenant};

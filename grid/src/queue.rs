@@ -18,6 +18,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use error::QueueError;
+pub use link::without_password;
 pub use memory::MemoryQueue;
 pub use redis_queue::RedisQueue;
 pub use types::{Consumer, Depth, Entry, HEARTBEAT, HOLD, IDLE, Lane, Lease, MOST_QUEUED, Stream};

@@ -6,8 +6,8 @@ use blockgrid_grid::store::Credentials;
 use blockgrid_grid::{Options, Queue as _, QueueError, RedisQueue, Store, StoreError};
 use clap::Args;
 
-/// Where the grid is.
-#[derive(Debug, Clone, Args)]
+/// Where the grid is. Passwords may stand in it, so it cannot be printed.
+#[derive(Clone, Args)]
 pub struct GridArgs {
     /// The object store: s3://BUCKET/PREFIX, or a folder that all workers see.
     #[arg(long, value_name = "URL", env = "BLOCKGRID_STORE")]

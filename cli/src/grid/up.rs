@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use blockgrid_grid::without_password;
 use clap::Args;
 use comfy_table::{Table, TableStyle};
 
@@ -28,21 +29,21 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Args)]
 pub(crate) struct UpArgs {
     /// Workers to start.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: u16,
-    /// Units that each computes at a time [default: processors shared among the workers].
-    #[arg(long)]
+    /// Units that each computes at a time [default: the processors, shared among the workers].
+    #[arg(long, value_name = "N")]
     slots: Option<usize>,
     /// Folder for data, logs and state [default: ~/.local/state/blockgrid/grid].
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Use this S3 server instead of starting one; --store names the bucket.
+    /// Use this S3 server instead of starting one; --store names the bucket, AWS_ACCESS_KEY_ID and its like are the keys.
     #[arg(long = "s3", value_name = "URL")]
     s3: Option<String>,
     /// The object store: s3://BUCKET/PREFIX on the server of --s3, or a folder, which needs no server.
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    /// Use this Redis instead of starting one.
+    /// Use this Redis or Valkey instead of starting one.
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
     /// More options for each worker, after `--`.
@@ -50,7 +51,7 @@ pub(crate) struct UpArgs {
     worker_options: Vec<String>,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    pub(crate) output: Output,
 }
 
 pub(crate) fn up(args: &UpArgs) -> Result<(), Failure> {
@@ -75,7 +76,7 @@ pub(crate) fn up(args: &UpArgs) -> Result<(), Failure> {
     serde_json::to_writer_pretty(file?, &running)?;
     started.keep = true;
     show::print(&match args.output {
-        Output::Json => format!("{}\n", serde_json::to_string(&running)?),
+        Output::Json => machine(&running, &started.folder)?,
         Output::Text => text(&running, &started.folder),
     });
     Ok(())
@@ -104,6 +105,10 @@ fn start(args: &UpArgs, started: &mut Started) -> Result<Running, Failure> {
     };
     let mut keys = BTreeMap::new();
     let (store, s3_endpoint) = match (&args.store, &args.s3) {
+        // Workers and those who submit stand in other folders.
+        (Some(store), s3) if !store.contains(':') => {
+            (std::path::absolute(store)?.display().to_string(), s3.clone())
+        }
         (Some(store), s3) => (store.clone(), s3.clone()),
         (None, Some(_)) => {
             return Err(Failure::input(
@@ -125,9 +130,9 @@ fn start(args: &UpArgs, started: &mut Started) -> Result<Running, Failure> {
         let port = free_port()?;
         let address = format!("127.0.0.1:{port}");
         let mut command = Command::new(std::env::current_exe()?);
-        command.args([
-            "worker", "--all", "--name", &name, "--store", &store, "--redis", &redis, "--http", &address,
-        ]);
+        command.args(["worker", "--all", "--name", &name, "--store", &store, "--http", &address]);
+        // Everyone on the machine sees arguments, and the address may hold a password.
+        command.env("BLOCKGRID_REDIS", &redis);
         command.args(["--slots", &slots.to_string()]).arg("--cache").arg(folder.join("candles"));
         command
             .args(s3_endpoint.iter().flat_map(|url| ["--s3-endpoint", url]))
@@ -189,7 +194,10 @@ fn start_s3(started: &mut Started, keys: &BTreeMap<String, String>) -> Result<St
     let mut command = Command::new(program);
     let key = |name: &str| keys.get(name).cloned().unwrap_or_default();
     command.env("ROOT_ACCESS_KEY", key(KEY_ID)).env("ROOT_SECRET_KEY", key(SECRET));
-    command.args(["--port", &address, "--quiet", "posix"]).arg(&data);
+    // Versions are kept once `blockgrid bucket setup` asks for it.
+    let versions = started.folder.join("s3-versions");
+    std::fs::create_dir_all(&versions)?;
+    command.args(["--port", &address, "--quiet", "posix", "--versioning-dir"]).args([&versions, &data]);
     started.spawn("s3", &mut command, address.clone())?;
     started.processes.last().map_or(Ok(()), await_port)?;
     Ok(format!("http://{address}"))
@@ -234,6 +242,17 @@ fn await_port(process: &Process) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What runs, but for its secrets, which stay in the folder.
+fn machine(running: &Running, folder: &Path) -> Result<String, Failure> {
+    let mut shown = serde_json::to_value(running)?;
+    shown["redis"] = without_password(&running.redis).into();
+    if let Some(shown) = shown.as_object_mut() {
+        shown.remove("keys");
+        shown.insert("state".to_owned(), folder.join(STATE).display().to_string().into());
+    }
+    Ok(format!("{shown}\n"))
+}
+
 fn text(running: &Running, folder: &Path) -> String {
     let mut table = Table::new();
     table.load_style(TableStyle::new()).set_width(show::width());
@@ -253,7 +272,7 @@ fn text(running: &Running, folder: &Path) -> String {
         out,
         "{rows}\nstore {} | queue {} | folder {}",
         running.store,
-        running.redis,
+        without_password(&running.redis),
         folder.display()
     );
     let _ = writeln!(out, "submit a job with `blockgrid submit FILE --wait`, end all with `blockgrid down`");

@@ -247,12 +247,14 @@ fn reason(error: &RedisError) -> String {
     }
 }
 
-/// An address as it may be shown.
-fn without_password(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme + 3 <= at => format!("{}...{}", &url[..scheme + 3], &url[at..]),
-        _ => url.to_owned(),
-    }
+/// The address of a queue as it may be shown: without user, password, and what stands after `?`, where addresses of
+/// sockets have both.
+pub fn without_password(url: &str) -> String {
+    let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + 3));
+    // A password may hold `?` and `@` as they are.
+    let rest = if scheme.contains("unix") { rest.split('?').next().unwrap_or(rest) } else { rest };
+    let shown = rest.rfind('@').map_or_else(|| rest.to_owned(), |at| format!("...{}", &rest[at..]));
+    format!("{scheme}{}", shown.split('?').next().unwrap_or(&shown))
 }
 
 #[cfg(test)]
@@ -302,6 +304,10 @@ mod tests {
             ("redis://user:se@cret@host:1/0", "redis://...@host:1/0"),
             ("redis://host", "redis://host"),
             ("host", "host"),
+            ("user:secret@host", "...@host"),
+            ("redis://user:se?cret@host", "redis://...@host"),
+            ("redis+unix:///run/redis.sock?user=u&pass=secret", "redis+unix:///run/redis.sock"),
+            ("redis+unix:///run/redis.sock?pass=se@cret", "redis+unix:///run/redis.sock"),
         ] {
             assert_eq!(without_password(url), shown);
         }
