@@ -19,62 +19,66 @@ use crate::options::{GridArgs, bytes, time};
 use crate::service::{Ended, Serve, Settings, Worker, interactive};
 use crate::{alone, health};
 
+const EXIT_CODES: &str = "\
+Logs are lines of JSON on standard error; RUST_LOG=debug or blockgrid_worker=debug tells more.
+Exit codes: 0 the job of --job is finished, 143 told to stop, 78 bad configuration.";
+
 /// Bad configuration, as `sysexits.h` has it: a pool's Job stops rather than starts it again.
 const CONFIG: u8 = 78;
 /// SIGTERM, as a shell tells it: never 0, or the Job would count the index as done.
 const TERMINATED: u8 = 143;
 
-/// Computes units of backtest jobs.
+/// Computes units of backtest jobs: claims them, writes their outcomes, and takes over those of workers that fall silent.
 #[derive(Parser)]
-#[command(name = "blockgrid-worker", version)]
+#[command(name = "blockgrid-worker", version, max_term_width = 100, after_help = EXIT_CODES)]
 #[command(group(ArgGroup::new("serve").args(["job", "lane", "all"])))]
 struct Cli {
     #[command(flatten)]
     grid: GridArgs,
-    /// Serve one job, to its end.
+    /// Serve one job, and exit 0 when it is finished.
     #[arg(long, value_name = "UID")]
     job: Option<JobId>,
-    /// Serve a lane; `interactive` is the one of this engine.
+    /// Serve a lane, for ever; `interactive` is the lane of small jobs.
     #[arg(long, value_name = "NAME")]
     lane: Option<String>,
-    /// Serve the interactive lane and every open job: a machine of one's own.
+    /// Serve the interactive lane and every open job, for ever [default].
     #[arg(long)]
     all: bool,
-    /// The numbered slot of this worker [default: w and JOB_COMPLETION_INDEX].
-    #[arg(long, env = "BLOCKGRID_WORKER")]
+    /// Its name, one of a few that are used again, such as w3 [default: w and JOB_COMPLETION_INDEX, or w0].
+    #[arg(long, value_name = "NAME", env = "BLOCKGRID_WORKER")]
     name: Option<String>,
-    /// Its compute class.
-    #[arg(long, default_value = "standard", env = "BLOCKGRID_CLASS")]
+    /// Its compute class, which usage is recorded under.
+    #[arg(long, value_name = "NAME", default_value = "standard", env = "BLOCKGRID_CLASS")]
     class: String,
-    /// Units computed at a time, each on a processor of its own [default: processors].
-    #[arg(long)]
+    /// Units computed at a time, each by a thread of its own [default: the processors].
+    #[arg(long, value_name = "N")]
     slots: Option<usize>,
-    /// Memory for the columns of indicators.
-    #[arg(long, default_value = "1G", value_parser = bytes)]
+    /// Memory for the columns of indicators, all slots together, such as 512M or 4G.
+    #[arg(long, value_name = "BYTES", default_value = "1G", value_parser = bytes)]
     memory: u64,
     /// Memory for decoded candles.
-    #[arg(long, default_value = "1G", value_parser = bytes)]
+    #[arg(long, value_name = "BYTES", default_value = "1G", value_parser = bytes)]
     candle_memory: u64,
-    /// Folder in which candles are kept as they came.
+    /// Folder in which candles are kept as they came; workers of one machine may share it.
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// How large that folder may grow.
-    #[arg(long, default_value = "10G", value_parser = bytes)]
+    #[arg(long, value_name = "BYTES", default_value = "10G", value_parser = bytes)]
     cache_size: u64,
-    /// What SIGTERM leaves for units that are being computed.
-    #[arg(long, default_value = "90s", value_parser = time)]
+    /// How long units that are being computed may go on after SIGTERM; then they are handed back.
+    #[arg(long, value_name = "TIME", default_value = "90s", value_parser = time)]
     grace: Duration,
-    /// Where /livez, /readyz and /metrics are served.
+    /// Serve /livez, /readyz and /metrics here, such as 0.0.0.0:9100.
     #[arg(long, value_name = "ADDRESS")]
     http: Option<SocketAddr>,
     /// How often leases are kept alive.
-    #[arg(long, default_value = "15s", value_parser = time, hide_short_help = true)]
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = time, hide_short_help = true)]
     heartbeat: Duration,
-    /// Silence after which a lease is anyone's.
-    #[arg(long, default_value = "60s", value_parser = time, hide_short_help = true)]
+    /// Silence of a worker after which its units are anyone's.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time, hide_short_help = true)]
     idle: Duration,
-    /// How long nothing may happen before outcomes are counted.
-    #[arg(long, default_value = "30s", value_parser = time, hide_short_help = true)]
+    /// How long nothing may happen before the outcomes in the store are counted, and what is missing queued again.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time, hide_short_help = true)]
     audit: Duration,
     /// What a shard may take however little it was quoted; ten times its quote where that is more.
     #[arg(long, default_value = "10m", value_parser = time, hide = true)]

@@ -38,16 +38,16 @@ pub(crate) struct SubmitArgs {
     /// Folder for the results [default: blockgrid-out/NAME].
     #[arg(short, long, value_name = "DIR", requires = "wait")]
     out: Option<PathBuf>,
-    /// Whose job it is: results are shared within a tenant.
+    /// Whose job it is: candles are shared within a tenant, and nothing between tenants.
     #[arg(long, default_value = "local")]
     tenant: Tenant,
-    /// Who asks: the lane serves owners in turns.
+    /// Who asks: small jobs share the workers in turns, owner by owner.
     #[arg(long, env = "USER", default_value = "local")]
     owner: String,
-    /// The job's uid [default: a new one]; the same uid again finds the same job.
+    /// The job's uid [default: a new one]; submitted again, the same uid is the same job.
     #[arg(long)]
     uid: Option<JobId>,
-    /// Cut into shards of about so many seconds, and give the job a stream of its own.
+    /// Cut into shards of about so many seconds, and do not go through the lane of small jobs.
     #[arg(long, value_name = "SECONDS", hide_short_help = true)]
     shard_seconds: Option<f64>,
     /// Compute every trial, also those that an earlier job of the tenant has.
@@ -55,7 +55,7 @@ pub(crate) struct SubmitArgs {
     no_cache: bool,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    pub(crate) output: Output,
 }
 
 pub(crate) fn submit(args: &SubmitArgs) -> Result<(), Failure> {
@@ -207,7 +207,7 @@ pub(crate) struct ResultsArgs {
     out: Option<PathBuf>,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    pub(crate) output: Output,
 }
 
 /// `blockgrid results`: waits for a job that was submitted, and fetches its results.
