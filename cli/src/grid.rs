@@ -1,46 +1,66 @@
 //! Commands that use a grid: one of this machine's own (`up`, `down`), or any whose store and queue are named.
 
+mod bucket;
 mod cancel;
 mod down;
 pub(crate) mod report;
+mod link;
 mod submit;
 mod up;
 mod wait;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use blockgrid_grid::{RedisQueue, Store};
+use blockgrid_grid::store::Credentials;
+use blockgrid_grid::{Options, RedisQueue, Store, StoreError};
 use blockgrid_worker::options::GridArgs;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use bucket::{BucketCommand, bucket};
 pub(crate) use cancel::{CancelArgs, cancel};
 pub(crate) use down::{DownArgs, down};
+pub(crate) use link::{LinkArgs, link};
 pub(crate) use submit::{ResultsArgs, SubmitArgs, results, submit};
 pub(crate) use up::{UpArgs, up};
 
 use crate::failure::Failure;
 
-/// Which grid.
-#[derive(Debug, Clone, Args)]
+/// Which grid. It may hold a password, so it cannot be printed.
+#[derive(Args)]
 pub(crate) struct WhichGrid {
     /// Folder of the grid that `blockgrid up` started [default: ~/.local/state/blockgrid/grid].
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
-    /// Another grid's object store: s3://BUCKET/PREFIX.
+    /// Another grid's object store: s3://BUCKET/PREFIX. Keys are those of AWS_ACCESS_KEY_ID and its like.
     #[arg(long, value_name = "URL", env = "BLOCKGRID_STORE", requires = "redis")]
     pub(crate) store: Option<String>,
     /// Its S3 server where it is not AWS.
     #[arg(long, value_name = "URL", env = "BLOCKGRID_S3_ENDPOINT")]
     pub(crate) s3_endpoint: Option<String>,
-    /// Its queue: redis://HOST:PORT.
+    /// Its queue: redis://HOST:PORT, or rediss://USER:PASSWORD@HOST:PORT over TLS.
     #[arg(long, value_name = "URL", env = "BLOCKGRID_REDIS", hide_env_values = true)]
     pub(crate) redis: Option<String>,
 }
 
-/// What `blockgrid up` started: what there is to know of it, in its folder.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// Which store, for what has no use for a queue.
+#[derive(Args)]
+pub(crate) struct WhichStore {
+    /// Folder of the grid that `blockgrid up` started [default: ~/.local/state/blockgrid/grid].
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Another grid's object store: s3://BUCKET/PREFIX. Keys are those of AWS_ACCESS_KEY_ID and its like.
+    #[arg(long, value_name = "URL", env = "BLOCKGRID_STORE")]
+    store: Option<String>,
+    /// Its S3 server where it is not AWS.
+    #[arg(long, value_name = "URL", env = "BLOCKGRID_S3_ENDPOINT")]
+    s3_endpoint: Option<String>,
+}
+
+/// What `blockgrid up` started: what there is to know of it, in its folder. Keys stand in it, so it cannot be printed.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Running {
     /// The store.
@@ -96,6 +116,49 @@ pub(crate) fn running(folder: &Path) -> Option<Running> {
     serde_json::from_slice(&std::fs::read(folder.join(STATE)).ok()?).ok()
 }
 
+/// What runs in a folder, where something must; `options` name another grid.
+fn started(dir: Option<&Path>, options: &str) -> Result<Running, Failure> {
+    let folder = folder(dir)?;
+    running(&folder).ok_or_else(|| {
+        let message = format!(
+            "no grid was started in {}: start one with `blockgrid up`, or name one with {options}",
+            folder.display()
+        );
+        Failure::input("no grid", "--dir", message)
+    })
+}
+
+impl Running {
+    /// Id and secret of the key that was made for the store.
+    fn credentials(&self) -> Option<(String, String)> {
+        self.keys.get(KEY_ID).cloned().zip(self.keys.get(SECRET).cloned())
+    }
+}
+
+impl WhichStore {
+    /// Its location, and how it is reached by somebody who waits for an answer.
+    fn find(&self) -> Result<(String, Options), Failure> {
+        let options = Options { patience: Duration::from_secs(20), ..Options::default() };
+        if let Some(store) = &self.store {
+            return Ok((store.clone(), Options { endpoint: self.s3_endpoint.clone(), ..options }));
+        }
+        let running = started(self.dir.as_deref(), "--store")?;
+        let keys = running.credentials();
+        let credentials = keys.map(|(key_id, secret)| Credentials { key_id, secret, token: None });
+        Ok((running.store, Options { endpoint: running.s3_endpoint, credentials, ..options }))
+    }
+}
+
+/// An error of the store: what it refuses is the input's fault, that it does not answer is not.
+fn store_failure(error: StoreError) -> Failure {
+    match error {
+        StoreError::BadLocation { .. } | StoreError::Refused { .. } | StoreError::Other { .. } => {
+            Failure::input("cannot use the store", "--store", error.to_string())
+        }
+        error => error.into(),
+    }
+}
+
 /// A grid, connected.
 pub(crate) struct Grid {
     pub(crate) store: Store,
@@ -108,15 +171,8 @@ impl WhichGrid {
             let (store, redis) = (store.clone(), redis.clone());
             return Ok(GridArgs { store, s3_endpoint: self.s3_endpoint.clone(), redis, keys: None });
         }
-        let folder = folder(self.dir.as_deref())?;
-        let running = running(&folder).ok_or_else(|| {
-            let message = format!(
-                "no grid was started in {}: start one with `blockgrid up`, or name one with --store and --redis",
-                folder.display()
-            );
-            Failure::input("no grid", "--dir", message)
-        })?;
-        let keys = running.keys.get(KEY_ID).cloned().zip(running.keys.get(SECRET).cloned());
+        let running = started(self.dir.as_deref(), "--store and --redis")?;
+        let keys = running.credentials();
         Ok(GridArgs { store: running.store, s3_endpoint: running.s3_endpoint, redis: running.redis, keys })
     }
 

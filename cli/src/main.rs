@@ -98,7 +98,12 @@ enum Command {
     Up(grid::UpArgs),
     /// End the grid that `up` started.
     Down(grid::DownArgs),
-    /// Work for a grid; `blockgrid worker --help` tells how.
+    /// The bucket of a grid: what its settings are, and what they should be.
+    #[command(subcommand)]
+    Bucket(grid::BucketCommand),
+    /// Print a link by which anyone may fetch a result file for a while.
+    Link(grid::LinkArgs),
+    /// Compute for a grid; `blockgrid worker --help` has the options.
     #[command(disable_help_flag = true)]
     Worker {
         /// Options of the worker.
@@ -197,7 +202,11 @@ fn main() -> ExitCode {
         Command::Run(RunArgs { output: Output::Json, .. })
             | Command::Validate { output: Output::Json, .. }
             | Command::Quote { output: Output::Json, .. }
-    ) || matches!(&command, Command::Data(command) if command.json());
+            | Command::Submit(grid::SubmitArgs { output: Output::Json, .. })
+            | Command::Results(grid::ResultsArgs { output: Output::Json, .. })
+            | Command::Up(grid::UpArgs { output: Output::Json, .. })
+    ) || matches!(&command, Command::Data(command) if command.json())
+        || matches!(&command, Command::Bucket(command) if command.json());
     let done = match command {
         Command::Run(args) => run::run(&args),
         Command::Validate { manifest, output } => validate::validate(&manifest, output),
@@ -217,6 +226,8 @@ fn main() -> ExitCode {
         Command::Cancel(args) => grid::cancel(&args),
         Command::Up(args) => grid::up(&args),
         Command::Down(args) => grid::down(&args),
+        Command::Bucket(command) => grid::bucket(&command),
+        Command::Link(args) => grid::link(&args),
         Command::Worker { args } => {
             let name = std::iter::once("blockgrid worker".into());
             return blockgrid_worker::program::main(name.chain(args));
