@@ -9,6 +9,7 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{JobId, Store};
@@ -154,6 +155,23 @@ fn a_password_is_never_printed() {
     assert!(!run(&["worker", "--help"], away).ok().stdout.is_empty());
 }
 
+/// Ends the grids of a test, also when it fails.
+struct Grids<'a>(&'a Path);
+
+impl Grids<'_> {
+    fn down(&self, dir: &str) -> Ran {
+        Ran::of(program().args(["down", "--dir", dir]).current_dir(self.0).output().unwrap())
+    }
+}
+
+impl Drop for Grids<'_> {
+    fn drop(&mut self) {
+        for dir in ["second", "first"] {
+            self.down(dir);
+        }
+    }
+}
+
 /// What `up` prints, and what everyone on the machine sees of its workers.
 #[test]
 fn a_grid_keeps_the_password_of_its_queue_to_itself() {
@@ -166,9 +184,7 @@ fn a_grid_keeps_the_password_of_its_queue_to_itself() {
     let state = |dir: &str| -> Value {
         serde_json::from_slice(&std::fs::read(folder.path().join(dir).join("up.json")).unwrap()).unwrap()
     };
-    let down = |dir: &str| {
-        Ran::of(program().args(["down", "--dir", dir]).current_dir(folder.path()).output().unwrap()).ok()
-    };
+    let grids = Grids(folder.path());
     let first = up("first", &[]);
     if first.stderr.contains("is needed and not installed") {
         println!("skipped: redis-server is not installed (apt-get install redis-server)");
@@ -186,9 +202,8 @@ fn a_grid_keeps_the_password_of_its_queue_to_itself() {
         let pid = state("second")["processes"][0]["pid"].as_u64().unwrap();
         let arguments = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
         assert!(arguments.contains("--all") && !arguments.contains("geheim"), "{arguments}");
-        down("second");
+        grids.down("second").ok();
         let log = std::fs::read_to_string(folder.path().join("second/logs/worker-w0.log")).unwrap();
         assert!(log.contains("/metrics") && !log.contains("geheim"), "{log}");
     }
-    down("first");
 }
