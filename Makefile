@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test lint fmt docs deny fuzz generated write-generated bench bench-indicators bench-sweeps sample parity
+.PHONY: help setup run check test lint fmt docs deny fuzz generated write-generated bench bench-grid bench-indicators bench-sweeps sample parity
 
 CARGO ?= cargo
 JOB ?= examples/sma-crossover.yaml
@@ -59,6 +59,10 @@ bench-indicators: ## Time the indicators beside TA-Lib's, in turn (Python and Py
 	$(VENV)/bin/pip install --quiet numpy "TA-Lib==0.8.2"
 	$(CARGO) build --release -p blockgrid-engine --example time_indicators
 	$(VENV)/bin/python bench/indicators/bench.py --program $${CARGO_TARGET_DIR:-target}/release/examples/time_indicators $(BENCH)
+
+bench-grid: ## Time the grid of `blockgrid up`: latency, start, scaling, what a killed worker costs (never part of check; BENCH="--only latency").
+	cargo build --release --package blockgrid --package blockgrid-worker
+	python3 bench/grid/bench.py --program $${CARGO_TARGET_DIR:-target}/release/blockgrid $(BENCH)
 
 bench-sweeps: ## Time sweeps beside vectorbt's and others, in turn (Python and PyPI; never part of check; BENCH="--quick" to try).
 	python3 -m venv $(VENV)-sweeps

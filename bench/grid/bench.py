@@ -66,7 +66,9 @@ class Grid:
         self.folder = Path(tempfile.mkdtemp(prefix="blockgrid-bench-"))
         command = [program, "up", "--dir", self.folder, "--workers", workers, "--slots", slots, "--output", "json"]
         command += ["--", *options] if options else []
-        self.state = json.loads(run(command))
+        run(command)
+        # With the keys of the store, which are not printed.
+        self.state = json.loads((self.folder / "up.json").read_text())
 
     def __enter__(self):
         return self
@@ -145,6 +147,8 @@ def start(args, work):
     with Grid(args.program, 1, 1) as grid:
         worker, state = grid.workers()[0], grid.state
         os.kill(worker["pid"], signal.SIGTERM)
+        while Path(f"/proc/{worker['pid']}").exists():
+            time.sleep(0.01)
         environment = {**os.environ, **state["keys"]}
         for number in range(5):
             run([args.program, "submit", manifest, "--dir", grid.folder, "--no-cache"])

@@ -3,8 +3,8 @@
 mod bucket;
 mod cancel;
 mod down;
-pub(crate) mod report;
 mod link;
+pub(crate) mod report;
 mod submit;
 mod up;
 mod wait;

@@ -18,7 +18,7 @@ const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 pub(crate) struct LinkArgs {
     /// The uid that `blockgrid submit` printed.
     uid: JobId,
-    /// A file of its results, such as report.html or trials.parquet.
+    /// A file of its results, such as trials.parquet or job.json.
     file: String,
     /// How long the link works, such as 15m or 24h; at most 168h. With temporary keys it ends when they do.
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = valid)]
