@@ -59,7 +59,17 @@ impl Store {
                     let hint = "perhaps it knows no conditional writes (If-None-Match): `blockgrid bucket check` tells";
                     return Err(StoreError::Refused { key, problem: format!("{problem}; {hint}") });
                 }
-                Err(error) => tries.pause(error).await?,
+                Err(error) => {
+                    tries.pause(error).await?;
+                    // A server that refuses before it has read a large body closes the connection over it, every time:
+                    // what looks like a poor network may be the answer that something stands there.
+                    match tries.wait(self.digest_of(key)).await {
+                        Ok(Some(found)) if found == digest => return Ok(Created::Same),
+                        Ok(Some(found)) => return Ok(Created::Different { found }),
+                        Ok(None) => {}
+                        Err(error) => tries.pause(error).await?,
+                    }
+                }
             }
         }
     }
