@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use blockgrid_grid::store::keys;
-use blockgrid_grid::usage::UnitUsage;
-use blockgrid_grid::{FailReason, JobId, MOST_QUEUED, Outcome, Queue, Stream, Unit};
+use blockgrid_grid::{JobId, MOST_QUEUED, Queue, Stream, Unit};
 
 use super::Worker;
 use super::lease::POOL;
@@ -52,14 +51,10 @@ impl<Q: Queue> Worker<Q> {
     async fn audit_job(&self, job: &JobId, stream: &Stream) {
         let there = self.units(job).await;
         if !there.contains(&Unit::Finish) && self.store.head(&keys::cancelled(job)).await.is_ok() {
-            // Whoever cancelled it died before it could say so: somebody waits for a word.
-            let (reason, message) = (FailReason::Cancelled, "it was cancelled".to_owned());
-            let outcome = Outcome::Failed { reason, message, usage: UnitUsage::default() };
-            let bytes = serde_json::to_vec(&outcome).unwrap_or_default();
-            if let Err(error) = self.store.create(&keys::outcome(job, Unit::Finish), bytes.into()).await {
-                return tracing::warn!(%job, %error, "a cancelled job is not closed");
+            if let Err(error) = self.end_dropped(job).await {
+                tracing::warn!(%job, %error, "a cancelled job is not closed");
             }
-            return self.close(job).await;
+            return;
         }
         let plan = self.store.head(&keys::plan(job)).await;
         if there.contains(&Unit::Finish) || plan.is_err_and(|error| error.is_not_found()) {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use blockgrid_grid::store::keys;
+use blockgrid_grid::usage::UnitUsage;
 use blockgrid_grid::{Entry, FailReason, JobId, Lane, Outcome, Queue, StoreError, Stream, Unit};
 
 use super::{InFlight, Serve, Worker};
@@ -114,6 +115,8 @@ impl<Q: Queue> Worker<Q> {
         match unit {
             Unit::Shard(number) => work.shard(&held, number).await.map(Some),
             Unit::Trace(number) => work.trace(&held, number).await.map(Some),
+            // The end is often queued twice, by those who saw the last shards done, and waits here for the first to come to it.
+            Unit::Finish if self.has_outcome(&job.id, unit).await => Ok(None),
             Unit::Finish => match work.finish(&held).await? {
                 Finished::Done(outcome) => Ok(Some(outcome)),
                 Finished::Again(units) => {
@@ -210,7 +213,9 @@ impl<Q: Queue> Worker<Q> {
 
     /// The job is over: whoever waits is told, and the queue forgets it.
     pub(super) async fn close(&self, job: &JobId) {
-        if let Err(error) = self.publish_record(job).await {
+        if let Err(error) = self.publish_record(job).await
+            && !error.is_not_found()
+        {
             // The outcome names it still.
             tracing::warn!(%job, %error, "the record of the job is not in its folder");
         }
@@ -229,7 +234,7 @@ impl<Q: Queue> Worker<Q> {
         let _ = self.queue.forget(job).await;
         self.jobs.forget(job);
         self.meters.finished();
-        tracing::info!(%job, "finished");
+        tracing::info!(%job, "closed");
     }
 
     async fn acknowledge(&self, flight: &InFlight) {
@@ -249,7 +254,26 @@ impl<Q: Queue> Worker<Q> {
     /// A unit that needs no outcome: its job is cancelled or gone.
     async fn drop_lease(&self, flight: &InFlight) {
         self.acknowledge(flight).await;
-        let _ = self.queue.set_open(&flight.lease.entry.job, false).await;
+        if let Err(error) = self.end_dropped(&flight.lease.entry.job).await {
+            // The audit does it.
+            tracing::warn!(job = %flight.lease.entry.job, %error, "a job that was cancelled or deleted is not closed");
+        }
+    }
+
+    /// Ends a job that was cancelled or deleted. Whoever cancelled it may have died before it could say so, and somebody
+    /// waits for a word.
+    pub(super) async fn end_dropped(&self, job: &JobId) -> Result<(), StoreError> {
+        let (cancelled, plan) = (keys::cancelled(job), keys::plan(job));
+        let (cancelled, plan) = tokio::join!(self.store.head(&cancelled), self.store.head(&plan));
+        if cancelled.is_ok() && plan.is_ok() {
+            let (reason, message) = (FailReason::Cancelled, "it was cancelled".to_owned());
+            let outcome = Outcome::Failed { reason, message, usage: UnitUsage::default() };
+            let bytes = serde_json::to_vec(&outcome).unwrap_or_default();
+            // One that was there before is the end as well.
+            let _ = self.store.create(&keys::outcome(job, Unit::Finish), bytes.into()).await?;
+        }
+        self.close(job).await;
+        Ok(())
     }
 
     async fn failed(&self, job: &Arc<OpenJob>, flight: &InFlight, error: UnitError) {
