@@ -1,1 +1,50 @@
-//! To come.
+//! The interactive lane, which many share.
+
+use blockgrid_grid::JobId;
+use blockgrid_grid::store::keys;
+
+use crate::rig::{Rig, TINY, until};
+
+/// However much one owner has queued, another's one job is next.
+#[test]
+fn many_jobs_of_one_owner_do_not_delay_another() {
+    let Some(rig) = Rig::start() else { return };
+    let many: u32 = if crate::rig::is_long() { 60 } else { 24 };
+    let ids: Vec<JobId> = (0..many).map(|n| format!("a-{n}").parse().unwrap()).collect();
+    for wave in ids.chunks(4) {
+        let mut wave: Vec<_> =
+            wave.iter().map(|id| rig.submit_with(TINY, id.as_str(), &["--owner", "a"])).collect();
+        for job in &mut wave {
+            assert!(job.ended().success(), "{}", job.log());
+        }
+    }
+    let mut one = rig.submit_with(TINY, "b", &["--owner", "b", "--wait", "-o", "out-b"]);
+    until("it is queued", || one.log().contains("uid b"));
+    let _worker = rig.worker_with("w0", &[], "slow:150");
+    assert!(one.ended().success(), "{}", one.log());
+    let finished = || {
+        let done =
+            |id: &&JobId| rig.wait(rig.store.head(&keys::outcome(id, blockgrid_grid::Unit::Finish))).is_ok();
+        ids.iter().filter(done).count()
+    };
+    let before = finished();
+    assert!(before < ids.len() / 3, "{before} of {many} were before it");
+    rig.right(&mut one);
+    until("the others are done too", || finished() == ids.len());
+}
+
+/// The lane is lost with all jobs in it, and rebuilt from what the store knows of it.
+#[test]
+fn flushall_of_the_lane() {
+    let Some(rig) = Rig::start() else { return };
+    let mut jobs: Vec<_> = (0..4).map(|n| rig.submit(TINY, &format!("lane-{n}"))).collect();
+    for job in &jobs {
+        until("it is queued", || job.log().contains(&format!("uid {}", job.id)));
+    }
+    rig.redis.ask("FLUSHALL");
+    let worker = rig.worker_with("w0", &[], "slow:50");
+    for job in &mut jobs {
+        rig.right(job);
+    }
+    assert!(worker.counter("audits_total") > 0.0);
+}

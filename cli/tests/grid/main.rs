@@ -2,11 +2,18 @@
 //! and lied to. Each case asks for the bytes of `blockgrid run`, for a bill that adds up, and for proof that the fault
 //! happened. A case runs once; `make chaos` repeats all of them with seeds of their own and longer outages.
 //!
-//! Skew between the clocks of machines has no case, since no worker's clock decides anything: idle time and locks are
-//! Redis's, and `clocks.rs` sees to it that no other is asked.
+//! Skew between the clocks of machines has no case of its own, since no worker's clock decides anything: idle time and
+//! locks are Redis's, and `clocks.rs` sees to it that no other is asked.
 
+mod clocks;
+mod delivery;
+mod disk;
+mod lane;
+mod poison;
 mod queue;
 mod rig;
+mod store;
 #[path = "../../../grid/tests/support/mod.rs"]
 mod support;
+mod truth;
 mod workers;

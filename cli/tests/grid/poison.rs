@@ -1,1 +1,129 @@
-//! To come.
+//! Trials that take down what computes them.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use blockgrid_grid::{FailReason, Outcome, Unit};
+use blockgrid_results::{TrialTable, read_trials};
+use serde_json::Value;
+
+use crate::rig::{JOB, Job, Rig, Submission, Worker};
+
+/// The rows of a submission's trials that differ from those of `run`. They have no metrics.
+fn poisoned(submission: &Submission) -> Vec<usize> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("trials.parquet");
+    std::fs::write(&file, &submission.job.expected()["trials.parquet"]).unwrap();
+    let table = |path: &Path| read_trials(path).unwrap();
+    let (ours, right) = (table(&submission.out.join("trials.parquet")), table(&file));
+    assert_eq!(ours.len(), right.len());
+    let row = |table: &TrialTable, row: usize| {
+        let bits: Vec<u64> = table.metrics[row].iter().map(|value| value.to_bits()).collect();
+        (table.symbol[row].clone(), table.parameters_of(row), table.first_bar[row], bits)
+    };
+    let differ: Vec<usize> = (0..ours.len()).filter(|&n| row(&ours, n) != row(&right, n)).collect();
+    for &n in &differ {
+        assert_eq!(ours.symbol[n], right.symbol[n]);
+        assert_eq!(ours.parameters_of(n), right.parameters_of(n));
+        assert!(ours.metrics[n].iter().all(|value| value.is_nan()), "{:?}", ours.metrics[n]);
+    }
+    differ
+}
+
+/// Runs the job to its end with workers that are replaced when they die. Trial 5 of both symbols fails for a reason.
+fn is_partial(uid: &str, more: &[&str], faults: &str, reason: &str) -> (Rig, Submission, Vec<String>) {
+    let rig = Rig::start().unwrap();
+    let mut job = rig.submit(JOB, uid);
+    let start = |n: usize| rig.worker_with(&format!("w{n}"), more, faults);
+    let mut workers: Vec<Worker> = (0..2).map(start).collect();
+    let mut logs = Vec::new();
+    while job.is_running() {
+        for (n, worker) in workers.iter_mut().enumerate() {
+            if !worker.is_running() {
+                logs.push(worker.log());
+                *worker = start(n);
+            }
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(job.ended().success(), "{}", job.log());
+    assert!(job.log().contains("2 trials failed"), "{}", job.log());
+    let record = rig.billed_once(&job);
+    assert_eq!(record["state"], "PartiallySucceeded");
+    let failures = record["grid"]["failures"].as_array().unwrap();
+    let is_it = |failure: &Value| failure["trial"] == 5 && failure["reason"] == reason;
+    assert!(failures.len() == 2 && failures.iter().all(is_it), "{failures:#?}");
+    assert_eq!(poisoned(&job), [5, 17], "trial 5 of both symbols, and no other");
+    logs.extend(workers.iter().map(Worker::log));
+    (rig, job, logs)
+}
+
+fn failed(rig: &Rig, job: &Submission) -> BTreeSet<(Unit, FailReason)> {
+    let outcomes = rig.outcomes(&job.id).into_iter();
+    outcomes
+        .filter_map(|(unit, outcome)| match outcome {
+            Outcome::Failed { reason, .. } => Some((unit, reason)),
+            Outcome::Done { .. } => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_trial_that_panics_leaves_the_others_alone() {
+    if Rig::start().is_none() {
+        return;
+    }
+    let (rig, job, _) = is_partial("panicked", &[], "panic:5", "panicked");
+    assert!(failed(&rig, &job).is_empty(), "the shards are done, with trials that failed");
+}
+
+/// Two workers die of it, then a process of its own.
+#[test]
+fn a_trial_that_kills_the_process_fails_alone() {
+    if Rig::start().is_none() {
+        return;
+    }
+    let (rig, job, logs) = is_partial("aborted", &[], "abort:5", "crashed");
+    assert_eq!(failed(&rig, &job).len(), 2);
+    assert!(logs.len() >= 2 + 4, "two workers died of each of the two shards");
+    assert!(logs.iter().any(|log| log.contains("\"deliveries\":3")), "{logs:#?}");
+}
+
+#[test]
+fn a_trial_that_never_ends_is_ended() {
+    if Rig::start().is_none() {
+        return;
+    }
+    let (rig, job, _) = is_partial("stalled", &["--most-time", "1s"], "stall:5", "timedOut");
+    assert_eq!(failed(&rig, &job).len(), 2);
+}
+
+/// The same alone: the process of its own is ended too.
+#[test]
+fn a_trial_that_never_ends_is_ended_alone_too() {
+    let Some(rig) = Rig::start() else { return };
+    // One symbol, so that one shard alone stalls.
+    const ONE: Job = Job {
+        sets: &[
+            "data.symbols=[SYN-A]",
+            "sweep.parameters.fast=[5, 20]",
+            "sweep.parameters.slow=[60, 100]",
+            "output.top=1",
+        ],
+        ..JOB
+    };
+    let mut job = rig.submit(ONE, "alone");
+    for name in ["w0", "w1"] {
+        let mut victim = rig.worker_with(name, &[], "stall:0");
+        victim.await_log("serving");
+        crate::rig::until("it has the first shard", || {
+            victim.log().contains("taken over") || name == "w0" && victim.counter("units_claimed_total") > 1.0
+        });
+        victim.signal("KILL");
+        victim.ended();
+    }
+    let third = rig.worker_with("w2", &["--most-time", "1s"], "stall:0");
+    assert!(job.ended().success(), "{}", job.log());
+    assert!(third.counter("units_alone_total") >= 1.0);
+    assert!(failed(&rig, &job).contains(&(Unit::Shard(0), FailReason::TimedOut)));
+}
