@@ -104,6 +104,14 @@ def run(command):
     return done.stdout
 
 
+def lives(pid):
+    """Whether a process runs; one that nobody has waited for does not."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
 def row(what, value, goal=""):
     print(f"| {what} | {value} | {goal} |", flush=True)
 
@@ -147,7 +155,7 @@ def start(args, work):
     with Grid(args.program, 1, 1) as grid:
         worker, state = grid.workers()[0], grid.state
         os.kill(worker["pid"], signal.SIGTERM)
-        while Path(f"/proc/{worker['pid']}").exists():
+        while lives(worker["pid"]):
             time.sleep(0.01)
         environment = {**os.environ, **state["keys"]}
         for number in range(5):
