@@ -4,6 +4,7 @@
 
 use std::ops::AddAssign;
 
+use blockgrid_job::quote::Price;
 use serde::{Deserialize, Serialize};
 
 /// What one attempt at a unit took.
@@ -64,11 +65,28 @@ impl std::iter::Sum for Spent {
     }
 }
 
-/// What time costs, rounded up: micro-dollars of `cpu_micros` at micro-dollars a vCPU-hour.
-pub fn price(cpu_micros: u64, micro_usd_an_hour: u64) -> u64 {
-    const MICROS_AN_HOUR: u128 = 3_600_000_000;
-    let exact = u128::from(cpu_micros) * u128::from(micro_usd_an_hour);
-    u64::try_from(exact.div_ceil(MICROS_AN_HOUR)).unwrap_or(u64::MAX)
+/// What a job is billed, and how that divides over its units.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Bill {
+    /// The price that holds.
+    pub price: Price,
+    /// CPU time of every unit with an outcome, in vCPU-microseconds. Attempts without one are overhead, on nobody's bill.
+    pub cpu_micros: u64,
+    /// Micro-USD: that time at that price, once, rounded up.
+    pub micro_usd: u64,
+    /// Micro-USD of each unit, in the order given: they add up to the whole.
+    #[serde(skip)]
+    pub parts: Vec<u64>,
+}
+
+impl Bill {
+    /// The bill of units that took so many vCPU-microseconds each.
+    pub fn new(price: Price, units: &[u64]) -> Self {
+        let cpu_micros: u64 = units.iter().sum();
+        let micro_usd = price.micro_usd(cpu_micros.into());
+        Self { price, cpu_micros, micro_usd, parts: split(micro_usd, units) }
+    }
 }
 
 /// Splits an amount by weights so that the parts add up to it: each gets the floor of its share, and what is left goes to
@@ -111,9 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn time_is_never_free() {
-        assert_eq!(price(3_600_000_000, 36_000), 36_000);
-        assert_eq!(price(1, 36_000), 1);
-        assert_eq!(price(0, 36_000), 0);
+    fn a_bill_is_priced_once() {
+        let price = Price::default();
+        // Each of these alone would be rounded up to a micro-dollar.
+        let bill = Bill::new(price.clone(), &[1000; 500]);
+        assert_eq!((bill.cpu_micros, bill.micro_usd), (500_000, 5));
+        assert_eq!(bill.parts.iter().sum::<u64>(), 5);
+        assert_eq!(Bill::new(price.clone(), &[3_600_000_000]).micro_usd, price.micro_usd_a_vcpu_hour);
+        assert_eq!(Bill::new(price, &[]).micro_usd, 0);
     }
 }
