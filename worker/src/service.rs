@@ -105,20 +105,12 @@ enum Turn {
 
 /// How a rest ended.
 enum Rested {
-    /// By itself, or because a unit ended.
+    /// By itself, because a unit ended, or because there may be work.
     Idle,
-    /// Because there may be work.
-    Woken,
     /// Because the job that is served is finished.
     Finished,
     /// Because the job that is served is another engine's.
     Unfit,
-}
-
-impl Rested {
-    fn of(waited: &Result<bool, QueueError>) -> Self {
-        if matches!(waited, Ok(true)) { Self::Woken } else { Self::Idle }
-    }
 }
 
 /// A worker; see [`Worker::run`].
@@ -183,6 +175,7 @@ impl<Q: Queue> Worker<Q> {
             }
             // To its end whatever the signal: a claim that is dropped on its way is a lease that nobody works on.
             let next = self.turn().await;
+            let has_nothing = matches!(next, Turn::Nothing { .. });
             let rested = tokio::select! {
                 _ = stop.changed() => continue,
                 rested = self.rest(next) => rested,
@@ -190,8 +183,8 @@ impl<Q: Queue> Worker<Q> {
             match rested {
                 Rested::Finished => break Ended::Finished,
                 Rested::Unfit => break Ended::Unfit,
-                // What was handed back rings too, and is nobody's to claim.
-                Rested::Woken => self.take_over().await,
+                // What was handed back is nobody's to claim, and rang when this worker may have been busy.
+                Rested::Idle if has_nothing => self.take_over().await,
                 Rested::Idle => {}
             }
         };
@@ -255,7 +248,6 @@ impl<Q: Queue> Worker<Q> {
                 return Rested::Idle;
             }
         };
-        let mut rested = Rested::Idle;
         if let Serve::Job(job) = &self.settings.serve {
             if lock(&self.foreign).contains(job) {
                 return Rested::Unfit;
@@ -263,29 +255,20 @@ impl<Q: Queue> Worker<Q> {
             let is_done = tokio::select! {
                 done = self.queue.wait_done(job, pause) => done.unwrap_or(false),
                 () = self.ended_unit.notified() => false,
-                waited = self.queue.wait(&streams, pause) => {
-                    rested = Rested::of(&waited);
-                    false
-                }
+                _ = self.queue.wait(&streams, pause) => false,
             };
-            let is_long = busy == 0 && self.quiet() > Duration::from_secs(5);
-            return if (is_done || is_long) && self.is_finished(job).await {
-                Rested::Finished
-            } else {
-                rested
-            };
+            let is_long = busy == 0 && self.quiet() > Duration::from_secs(5).min(self.settings.audit / 2);
+            let is_finished = (is_done || is_long) && self.is_finished(job).await;
+            return if is_finished { Rested::Finished } else { Rested::Idle };
         }
         tokio::select! {
             () = self.ended_unit.notified() => {}
-            waited = self.queue.wait(&streams, pause) => {
-                if let Err(error) = &waited {
-                    self.notice(error);
-                    tokio::time::sleep(pause).await;
-                }
-                rested = Rested::of(&waited);
-            }
+            waited = self.queue.wait(&streams, pause) => if let Err(error) = waited {
+                self.notice(&error);
+                tokio::time::sleep(pause).await;
+            },
         }
-        rested
+        Rested::Idle
     }
 
     async fn is_finished(&self, job: &JobId) -> bool {

@@ -30,8 +30,8 @@ pub(crate) fn cancel(args: &CancelArgs) -> Result<(), Failure> {
         let outcome = Outcome::Failed { reason, message, usage: UnitUsage::default() };
         let key = keys::outcome(job, Unit::Finish);
         let created = grid.store.create(&key, serde_json::to_vec(&outcome)?.into()).await?;
-        grid.queue.announce(job).await?;
         grid.queue.forget(job).await?;
+        grid.queue.announce(job).await?;
         show::note(if created.is_ours() { "cancelled" } else { "the job had finished already" });
         Ok(())
     })

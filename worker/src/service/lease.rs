@@ -224,14 +224,15 @@ impl<Q: Queue> Worker<Q> {
             Serve::Lane(lane) => vec![lane.as_str().to_owned()],
             Serve::All(lane) => vec![lane.as_str().to_owned(), POOL.to_owned()],
         };
-        if let Err(error) = self.queue.announce(job).await {
-            tracing::debug!(%job, %error, "nobody was told that the job is done");
-        }
         let _ = self.queue.set_open(job, false).await;
         for lane in lanes {
             let _ = self.store.delete(&keys::lane_job(&lane, job)).await;
         }
         let _ = self.queue.forget(job).await;
+        // After all else is forgotten: the word that the job is done must stay for those who ask later.
+        if let Err(error) = self.queue.announce(job).await {
+            tracing::debug!(%job, %error, "nobody was told that the job is done");
+        }
         self.jobs.forget(job);
         self.meters.finished();
         tracing::info!(%job, "closed");
