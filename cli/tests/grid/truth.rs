@@ -177,9 +177,12 @@ fn a_worker_of_one_job_ends_with_it() {
     let mut job = rig.submit(JOB, "pool");
     candles(&rig, &job);
     let mut pool: Vec<Worker> =
-        (0..3).map(|n| rig.worker_with(&format!("w{n}"), &["--job", "pool"], "")).collect();
+        (0..3).map(|n| rig.worker_with(&format!("w{n}"), &["--job", "pool", "--audit", "30s"], "")).collect();
     rig.right(&mut job);
+    let finished = std::time::Instant::now();
     for worker in &mut pool {
         assert_eq!(worker.ended().code(), Some(0), "{}", worker.log());
     }
+    // Because they were told, not because they wondered at the silence.
+    assert!(finished.elapsed() < Duration::from_secs(4), "{:?}", finished.elapsed());
 }
