@@ -5,6 +5,7 @@
 //! Skew between the clocks of machines has no case of its own, since no worker's clock decides anything: idle time and
 //! locks are Redis's, and `clocks.rs` sees to it that no other is asked.
 
+mod cache;
 mod clocks;
 mod delivery;
 mod disk;
