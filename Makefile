@@ -2,11 +2,12 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test lint fmt docs deny fuzz generated write-generated bench bench-grid bench-indicators bench-sweeps sample parity
+.PHONY: help setup run check test lint fmt docs deny fuzz generated write-generated bench bench-grid bench-indicators bench-sweeps chaos sample parity
 
 CARGO ?= cargo
 JOB ?= examples/sma-crossover.yaml
 FUZZ_SECONDS ?=
+CHAOS_SEEDS ?= 10
 # Written by `make parity` alone; nothing of the build needs Python.
 VENV ?= target/venv
 
@@ -25,6 +26,10 @@ check: ## Everything CI checks: setup, format, lints, docs, licences, generated 
 
 test: ## Run all tests.
 	$(CARGO) test --workspace --no-fail-fast
+
+chaos: ## Repeat the tests of the grid under faults with seeds of their own and long outages: make chaos CHAOS_SEEDS=10.
+	@for seed in $$(seq 1 $(CHAOS_SEEDS)); do echo "==> seed $$seed"; \
+	BLOCKGRID_CHAOS_SEED=$$seed BLOCKGRID_CHAOS_LONG=1 $(CARGO) test -p blockgrid --test grid; done
 
 lint: ## Clippy over everything; a warning is an error.
 	$(CARGO) clippy --workspace --all-targets -- -D warnings

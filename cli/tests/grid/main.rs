@@ -4,6 +4,7 @@
 //!
 //! Skew between the clocks of machines has no case of its own, since no worker's clock decides anything: idle time and
 //! locks are Redis's, and `clocks.rs` sees to it that no other is asked.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod cache;
 mod clocks;
