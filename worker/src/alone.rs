@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use blockgrid_grid::store::keys;
 use blockgrid_grid::usage::UnitUsage;
 use blockgrid_grid::{FailReason, JobId, Lease, Outcome, Store, StoreError, Stream, Unit};
-use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, getrlimit, setrlimit};
 
 use crate::inputs::Candlery;
 use crate::jobs::{JobError, Jobs};
@@ -22,6 +22,9 @@ pub const OPTION: &str = "--alone";
 
 /// How long the process may take.
 const LIMIT: Duration = Duration::from_secs(900);
+
+/// The environment variable that names the process which started this one.
+const PARENT: &str = "BLOCKGRID_ALONE_PARENT";
 
 /// Exit code: the store did not let it be done, which it may later (`EX_TEMPFAIL`).
 const LATER: u8 = 75;
@@ -55,6 +58,7 @@ pub(crate) async fn run(
     let child = tokio::process::Command::new(program)
         .args(std::env::args_os().skip(1))
         .args([OPTION, &format!("{job}/{unit}")])
+        .env(PARENT, std::process::id().to_string())
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .spawn();
@@ -156,7 +160,9 @@ pub fn exit_code(error: &UnitError) -> u8 {
 
 /// Ends this process when its parent does, which can then not end it any more.
 fn end_with_parent() {
-    let parent = getppid();
+    // As the parent knows itself: it may have died before this process could ask.
+    let known = std::env::var(PARENT).ok().and_then(|pid| Pid::from_raw(pid.parse().ok()?));
+    let parent = known.or_else(getppid);
     std::thread::spawn(move || {
         while getppid() == parent {
             std::thread::sleep(Duration::from_millis(200));
