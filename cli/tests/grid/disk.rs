@@ -1,6 +1,42 @@
-//! Disks of workers that are full, not there, or rotten. A disk that is full fails writes as a path does that cannot be.
+//! Disks of workers that are full, not there, or rotten.
+
+use std::path::PathBuf;
+use std::process::Command;
 
 use crate::rig::{JOB, Rig};
+
+/// A disk with so little room, unmounted when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: PathBuf) -> Option<Self> {
+        std::fs::create_dir(&at).unwrap();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&at).output();
+        if mounted.is_ok_and(|mounted| mounted.status.success()) {
+            return Some(Self(at));
+        }
+        println!("skipped: no disk can be mounted here (run as root with CAP_SYS_ADMIN)");
+        None
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_costs_requests_and_nothing_else() {
+    let Some(rig) = Rig::start() else { return };
+    let Some(disk) = SmallDisk::mount(rig.folder.path().join("small")) else { return };
+    let mut job = rig.submit(JOB, "full");
+    let worker = rig.worker_with("w0", &["--cache", disk.0.to_str().unwrap()], "");
+    rig.right(&mut job);
+    assert!(worker.log().contains("candles cannot be kept on disk"), "{}", worker.log());
+    assert_eq!(std::fs::read_dir(&disk.0).unwrap().count(), 0, "no part of a file stays");
+}
 
 #[test]
 fn candles_that_cannot_be_kept_are_read_again() {

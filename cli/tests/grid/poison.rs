@@ -7,7 +7,7 @@ use blockgrid_grid::{FailReason, Outcome, Unit};
 use blockgrid_results::{TrialTable, read_trials};
 use serde_json::Value;
 
-use crate::rig::{JOB, Job, Rig, Submission, Worker};
+use crate::rig::{JOB, Job, Rig, Submission, Worker, until};
 
 /// The rows of a submission's trials that differ from those of `run`. They have no metrics.
 fn poisoned(submission: &Submission) -> Vec<usize> {
@@ -98,7 +98,7 @@ fn a_trial_that_never_ends_is_ended() {
     assert_eq!(failed(&rig, &job).len(), 2);
 }
 
-/// The same alone: the process of its own is ended too.
+/// The same alone: the process of its own is ended too, and does not outlive the worker that started it.
 #[test]
 fn a_trial_that_never_ends_is_ended_alone_too() {
     let Some(rig) = Rig::start() else { return };
@@ -116,13 +116,25 @@ fn a_trial_that_never_ends_is_ended_alone_too() {
     for name in ["w0", "w1"] {
         let mut victim = rig.worker_with(name, &[], "stall:0");
         victim.await_log("serving");
-        crate::rig::until("it has the first shard", || {
+        until("it has the first shard", || {
             victim.log().contains("taken over") || name == "w0" && victim.counter("units_claimed_total") > 1.0
         });
         victim.signal("KILL");
         victim.ended();
     }
-    let third = rig.worker_with("w2", &["--most-time", "1s"], "stall:0");
+    let mut third = rig.worker_with("w2", &[], "stall:0");
+    until("it runs alone", || third.children().len() == 1);
+    let children = third.children();
+    third.signal("KILL");
+    third.ended();
+    until("it ends with its parent", || {
+        let status = std::fs::read_to_string(Path::new("/proc").join(&children[0]).join("status"));
+        // Nobody may be there to bury it.
+        status.map_or(true, |status| {
+            status.lines().any(|line| line.starts_with("State:") && line.contains('Z'))
+        })
+    });
+    let third = rig.worker_with("w3", &["--most-time", "1s"], "stall:0");
     assert!(job.ended().success(), "{}", job.log());
     assert!(third.counter("units_alone_total") >= 1.0);
     assert!(failed(&rig, &job).contains(&(Unit::Shard(0), FailReason::TimedOut)));

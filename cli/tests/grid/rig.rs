@@ -340,6 +340,15 @@ impl Worker {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Processes that it started and that still run.
+    pub(crate) fn children(&self) -> Vec<String> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        // They are listed at the thread that started them.
+        let of = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("children"));
+        let text: String = tasks.flatten().filter_map(|task| of(task).ok()).collect();
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
