@@ -64,6 +64,12 @@ impl<Q: Queue> Worker<Q> {
             self.after(&job, flight).await;
             return;
         }
+        if unit == Unit::Finish && (self.is_twice(flight) || self.has_outcome(id, unit).await) {
+            // It is often queued twice, by those who saw the last shards done. The other entry stays until it is done.
+            self.acknowledge(flight).await;
+            self.after(&job, flight).await;
+            return;
+        }
         let outcome = if lease.deliveries > DELIVERIES_TOGETHER && unit != Unit::Finish {
             self.meters.alone();
             flight.computing.store(true, Ordering::Relaxed);
@@ -115,8 +121,6 @@ impl<Q: Queue> Worker<Q> {
         match unit {
             Unit::Shard(number) => work.shard(&held, number).await.map(Some),
             Unit::Trace(number) => work.trace(&held, number).await.map(Some),
-            // The end is often queued twice, by those who saw the last shards done, and waits here for the first to come to it.
-            Unit::Finish if self.has_outcome(&job.id, unit).await => Ok(None),
             Unit::Finish => match work.finish(&held).await? {
                 Finished::Done(outcome) => Ok(Some(outcome)),
                 Finished::Again(units) => {
@@ -157,6 +161,16 @@ impl<Q: Queue> Worker<Q> {
         if is_complete {
             self.push(job, stream, &[Unit::Finish]).await;
         }
+    }
+
+    /// Whether this worker is at the same unit already, by another entry.
+    fn is_twice(&self, flight: &InFlight) -> bool {
+        let (ours, since) = (&flight.lease, |flight: &InFlight| (flight.started, flight.lease.id.clone()));
+        lock(&self.in_flight).values().any(|other| {
+            let theirs = &other.lease;
+            let is_same = theirs.entry.job == ours.entry.job && theirs.entry.unit == ours.entry.unit;
+            is_same && theirs.id != ours.id && since(other) < since(flight)
+        })
     }
 
     async fn shards_complete(&self, job: &OpenJob, stream: &Stream) -> bool {
