@@ -35,7 +35,7 @@ pub(crate) struct WhichGrid {
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
     /// Another grid's object store: s3://BUCKET/PREFIX. Keys are those of AWS_ACCESS_KEY_ID and its like.
-    #[arg(long, value_name = "URL", env = "BLOCKGRID_STORE", requires = "redis")]
+    #[arg(long, value_name = "URL", env = "BLOCKGRID_STORE")]
     pub(crate) store: Option<String>,
     /// Its S3 server where it is not AWS.
     #[arg(long, value_name = "URL", env = "BLOCKGRID_S3_ENDPOINT")]
@@ -167,9 +167,24 @@ pub(crate) struct Grid {
 
 impl WhichGrid {
     fn args(&self) -> Result<GridArgs, Failure> {
-        if let (Some(store), Some(redis)) = (&self.store, &self.redis) {
-            let (store, redis) = (store.clone(), redis.clone());
-            return Ok(GridArgs { store, s3_endpoint: self.s3_endpoint.clone(), redis, keys: None });
+        match (&self.store, &self.redis) {
+            // A folder that is named goes before what the environment says.
+            _ if self.dir.is_some() => {}
+            (Some(store), Some(redis)) => {
+                let (store, redis) = (store.clone(), redis.clone());
+                return Ok(GridArgs { store, s3_endpoint: self.s3_endpoint.clone(), redis, keys: None });
+            }
+            (Some(_), None) => {
+                let message =
+                    "is missing beside --store (or BLOCKGRID_STORE): name the queue (or BLOCKGRID_REDIS) too";
+                return Err(Failure::input("no grid", "--redis", message));
+            }
+            (None, Some(_)) => {
+                let message =
+                    "is missing beside --redis (or BLOCKGRID_REDIS): name the store (or BLOCKGRID_STORE) too";
+                return Err(Failure::input("no grid", "--store", message));
+            }
+            (None, None) => {}
         }
         let running = started(self.dir.as_deref(), "--store and --redis")?;
         let keys = running.credentials();
@@ -187,6 +202,11 @@ impl WhichGrid {
                 if error.is_unavailable() { "; is it running? `blockgrid up` starts one" } else { "" };
             Failure::input("cannot use the grid", "--redis", format!("{error}{remedy}"))
         })?;
+        let identity = GridArgs::identity(&store).await?;
+        queue
+            .bind(&identity)
+            .await
+            .map_err(|error| Failure::input("cannot use the grid", "--redis", error.to_string()))?;
         Ok(Grid { store, queue })
     }
 }

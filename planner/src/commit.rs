@@ -4,7 +4,7 @@ use blockgrid_datasets::encode_snapshot;
 use blockgrid_grid::plan::{BadPart, MOST_INLINE, SHARDS_A_PART, encode_part};
 use blockgrid_grid::store::{keys, sha256};
 use blockgrid_grid::{
-    Created, Entry, JobId, Lane, ObjectRef, Plan, Queue, QueueError, Store, StoreError, Stream, Unit,
+    Created, Entry, JobId, Lane, ObjectRef, Plan, Queue, QueueError, Store, StoreError, Stream, Tenant, Unit,
 };
 use blockgrid_job::plan::{Limits, SymbolWork, shards};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -35,6 +35,18 @@ pub enum CommitError {
         /// The object.
         key: String,
     },
+    /// Another job has the uid.
+    #[error(
+        "uid {job} is another job's (`{name}` of tenant {tenant}, or the same on other candles): take another uid"
+    )]
+    Taken {
+        /// The uid.
+        job: JobId,
+        /// The name of the job that has it.
+        name: String,
+        /// Whose that is.
+        tenant: Tenant,
+    },
     /// JSON, which cannot be.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
@@ -58,17 +70,31 @@ pub async fn commit(
     if plan.shards > MOST_INLINE {
         // Parts of a plan that was cut in another way must not take the place of the job's.
         match store.get(&keys::plan(job)).await {
-            Ok(bytes) => return Ok(serde_json::from_slice(&bytes)?),
+            Ok(bytes) => return same(job, &plan, serde_json::from_slice(&bytes)?),
             Err(StoreError::NotFound { .. }) => {}
             Err(error) => return Err(error.into()),
         }
         plan.parts = parts(store, job, &plan, work, limits).await?;
     }
     let bytes = serde_json::to_vec(&plan)?;
-    match store.create(&keys::plan(job), bytes.into()).await? {
+    match store.create(&keys::plan(job), bytes.clone().into()).await? {
         Created::New | Created::Same => Ok(plan),
-        Created::Different { .. } => Ok(serde_json::from_slice(&store.get(&keys::plan(job)).await?)?),
+        Created::Different { .. } => {
+            // It is needed no more than as what it is not.
+            let ours: Plan = serde_json::from_slice(&bytes)?;
+            same(job, &ours, serde_json::from_slice(&store.get(&keys::plan(job)).await?)?)
+        }
     }
+}
+
+/// The plan that stands under a uid, if it is of the same job: it may have been cut in another way.
+fn same(job: &JobId, ours: &Plan, theirs: Plan) -> Result<Plan, CommitError> {
+    let on = |plan: &Plan| plan.inputs.symbols.iter().map(|symbol| symbol.digest.clone()).collect::<Vec<_>>();
+    if theirs.tenant == ours.tenant && theirs.manifest == ours.manifest && on(&theirs) == on(ours) {
+        return Ok(theirs);
+    }
+    let name = theirs.manifest["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    Err(CommitError::Taken { job: job.clone(), name, tenant: theirs.tenant })
 }
 
 async fn snapshot(store: &Store, plan: &Plan, symbol: &crate::SymbolCandles) -> Result<(), CommitError> {

@@ -180,7 +180,7 @@ impl Work<'_> {
         let bytes: Bytes = encode_traces(&traces).into();
         let key = format!("{}/trace/{}", keys::job(&self.job.id), Unit::Trace(number));
         let result = object(key, &bytes);
-        self.publish(&result.key, bytes, &result.sha256).await?;
+        self.publish(&result.key, bytes).await?;
         Ok(Outcome::Done { result, failed_trials: Vec::new(), usage: self.usage(cpu, 0, 0) })
     }
 

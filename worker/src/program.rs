@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use blockgrid_grid::{JobId, Lane, Unit};
+use blockgrid_grid::{JobId, Lane, QueueError, RedisQueue, Store, Unit};
 use clap::{ArgGroup, Parser};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -104,7 +104,7 @@ impl Cli {
             serve,
             name: self.name.clone().or_else(index).unwrap_or_else(|| "w0".to_owned()),
             class: self.class.clone(),
-            slots: self.slots.unwrap_or(processors).max(1),
+            slots: self.slots.map_or(processors, usize::from).max(1),
             memory: usize::try_from(self.memory).unwrap_or(usize::MAX),
             candles: self.candle_memory,
             cache: self.cache.clone().map(|folder| (folder, self.cache_size)),
@@ -169,17 +169,17 @@ async fn run(cli: &Cli) -> ExitCode {
     let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     let (Ok(mut terminate), Ok(mut interrupt)) = signals else { return config("no signals".to_owned()) };
     let queue = loop {
-        match cli.grid.open_queue().await {
+        match connect(cli, &store).await {
             Ok(queue) => break queue,
-            Err(error) if error.is_unavailable() => {
-                tracing::warn!(%error, "waiting for the queue");
+            Err(Unfit::Later(error)) => {
+                tracing::warn!(error, "waiting for store and queue");
                 tokio::select! {
                     _ = terminate.recv() => return ExitCode::from(TERMINATED),
                     _ = interrupt.recv() => return ExitCode::from(TERMINATED),
                     () = tokio::time::sleep(Duration::from_secs(1)) => {}
                 }
             }
-            Err(error) => return config(error.to_string()),
+            Err(Unfit::Never(error)) => return config(error),
         }
     };
     let worker = match Worker::new(settings, store, queue) {
@@ -204,4 +204,25 @@ async fn run(cli: &Cli) -> ExitCode {
             config("the job is another engine's: its pool needs the image that planned it".to_owned())
         }
     }
+}
+
+/// Why a worker cannot start.
+enum Unfit {
+    /// It may be able to later.
+    Later(String),
+    /// Somebody has to mend its configuration.
+    Never(String),
+}
+
+/// The queue, known to be that of the store, which is known to answer.
+async fn connect(cli: &Cli, store: &Store) -> Result<RedisQueue, Unfit> {
+    let sort = |is_unavailable: bool, text: String| {
+        if is_unavailable { Unfit::Later(text) } else { Unfit::Never(text) }
+    };
+    let of_queue = |error: QueueError| sort(error.is_unavailable(), error.to_string());
+    let queue = cli.grid.open_queue().await.map_err(of_queue)?;
+    let identity = GridArgs::identity(store).await;
+    let identity = identity.map_err(|error| sort(error.is_unavailable(), error.to_string()))?;
+    queue.bind(&identity).await.map_err(of_queue)?;
+    Ok(queue)
 }

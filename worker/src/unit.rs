@@ -8,7 +8,7 @@ use blockgrid_engine::graph::Graph;
 use blockgrid_engine::sweep::TrialResult;
 use blockgrid_grid::store::{keys, sha256};
 use blockgrid_grid::usage::{Spent, UnitUsage};
-use blockgrid_grid::{Created, FailReason, FailedTrial, Lease, ObjectRef, Outcome, Store, StoreError, Unit};
+use blockgrid_grid::{FailReason, FailedTrial, Lease, ObjectRef, Outcome, Store, StoreError, Unit};
 use blockgrid_job::plan::{Shard, Slices};
 use blockgrid_results::{TableError, TrialTable};
 use bytes::Bytes;
@@ -156,7 +156,7 @@ impl Work<'_> {
         let len = bytes.len() as u64;
         let family = &self.job.ready.plan().inputs.symbols[symbol].family;
         let key = keys::cache(&self.job.ready.plan().tenant, family, &format!("{digest}.parquet"));
-        self.publish(&key, bytes, &digest).await?;
+        self.publish(&key, bytes).await?;
         Ok(Outcome::Done {
             result: ObjectRef { key, sha256: digest, bytes: len },
             failed_trials: failures,
@@ -164,17 +164,11 @@ impl Work<'_> {
         })
     }
 
-    /// Puts a result under a key that names its content.
-    pub(crate) async fn publish(&self, key: &str, bytes: Bytes, digest: &str) -> Result<(), UnitError> {
-        match self.store.create(key, bytes.clone()).await? {
-            Created::New | Created::Same => Ok(()),
-            // What stands there is damaged, for its name is its digest: ours is right.
-            Created::Different { .. } => {
-                tracing::warn!(key, digest, "a damaged result is replaced");
-                self.store.put(key, bytes).await?;
-                Ok(())
-            }
-        }
+    /// Puts a result where its content alone decides the bytes: whoever writes it writes the same, and what is damaged
+    /// is mended. Which computation counts, the outcome decides.
+    pub(crate) async fn publish(&self, key: &str, bytes: Bytes) -> Result<(), UnitError> {
+        self.store.put(key, bytes).await?;
+        Ok(())
     }
 
     /// The rows of some trials of a shard; the words of a panic.

@@ -9,7 +9,7 @@ use blockgrid_grid::{JobId, ObjectRef, Plan, Tenant, Unit};
 use blockgrid_job::plan::{CostModel, Limits};
 use blockgrid_job::quote::{duration, grouped};
 use blockgrid_planner::plan::without;
-use blockgrid_planner::{Order, cache, candles, commit, enqueue, plan};
+use blockgrid_planner::{CommitError, Order, cache, candles, commit, enqueue, plan};
 use blockgrid_results::{rank, read_trials};
 use blockgrid_worker::publish::{RECORD, REPORT, TABLES, warnings};
 use blockgrid_worker::service::interactive;
@@ -66,11 +66,18 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<(), Failure> {
     let id = args.uid.clone().unwrap_or_else(JobId::random);
     let name = loaded.job.spec().name.clone();
     let out = args.out.clone().unwrap_or_else(|| Path::new("blockgrid-out").join(&name));
+    if args.wait {
+        writable(&out)?;
+    }
     let kernel = Kernel::default().id();
     let families = cache::families(&loaded.job, &data, kernel);
     let whole = blockgrid_planner::plan::work(&loaded.job, &data);
     let mut limits = Limits::default();
     if let Some(seconds) = args.shard_seconds {
+        if !(seconds > 0.0 && seconds.is_finite()) {
+            let message = format!("is {seconds}, but must be a number of seconds above 0");
+            return Err(Failure::input("bad option", "--shard-seconds", message));
+        }
         limits =
             Limits { target_seconds: seconds, most_seconds: seconds, small_job_seconds: seconds, ..limits };
     }
@@ -98,7 +105,11 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<(), Failure> {
             limits = Limits { target_seconds: 1.0, most_seconds: 1.0, ..limits };
             planned = plan(&loaded.job, &data, order(limits), &work, cached);
         }
-        let planned = commit(&grid.store, &id, planned, &data, &work, &limits).await?;
+        let planned = commit(&grid.store, &id, planned, &data, &work, &limits).await;
+        let planned = planned.map_err(|error| match error {
+            CommitError::Taken { .. } => Failure::input("cannot submit", "--uid", error.to_string()),
+            error => error.into(),
+        })?;
         // A job that was submitted before may be finished: queued again it would be computed again.
         let finish = keys::outcome(&id, Unit::Finish);
         if args.uid.is_none() || grid.store.head(&finish).await.is_err() {
@@ -117,7 +128,7 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<(), Failure> {
             }
             return Ok(());
         }
-        conclude(&grid, &id, planned, &out, args.output, started).await
+        conclude(&grid, &id, planned, &out, args.output, (started, "from submission to results")).await
     })
 }
 
@@ -128,7 +139,7 @@ async fn conclude(
     plan: Plan,
     out: &Path,
     output: Output,
-    started: Instant,
+    (started, what): (Instant, &str),
 ) -> Result<(), Failure> {
     let record = match wait::wait(grid, id, plan.shards).await? {
         End::Done { record } => record,
@@ -170,7 +181,7 @@ async fn conclude(
                 show::print(&format!("note: {failed} trials failed and have no metrics: {first}\n"));
             }
             show::print(&format!(
-                "\n{} trials in {} from submission to results\nreport: {}\n",
+                "\n{} trials in {} {what}\nreport: {}\n",
                 grouped(table.len() as u128),
                 duration(took),
                 out.join(REPORT).display()
@@ -178,6 +189,14 @@ async fn conclude(
         }
     }
     Ok(())
+}
+
+/// Makes the folder of the results, before anything is computed for it.
+fn writable(out: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(out).map_err(|error| {
+        let why = if out.is_file() { "is a file, not a folder".to_owned() } else { error.to_string() };
+        Failure::input("cannot write results", "--out", format!("`{}` {why}: name another", out.display()))
+    })
 }
 
 /// Fetches the files of a job into a folder.
@@ -225,6 +244,7 @@ pub(crate) fn results(args: &ResultsArgs) -> Result<(), Failure> {
         let plan: Plan = serde_json::from_slice(&bytes)?;
         let name = plan.manifest["metadata"]["name"].as_str().unwrap_or("job");
         let out = args.out.clone().unwrap_or_else(|| Path::new("blockgrid-out").join(name));
-        conclude(&grid, &args.uid, plan, &out, args.output, started).await
+        writable(&out)?;
+        conclude(&grid, &args.uid, plan, &out, args.output, (started, "waited for and fetched")).await
     })
 }

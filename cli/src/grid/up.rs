@@ -275,6 +275,12 @@ fn text(running: &Running, folder: &Path) -> String {
         without_password(&running.redis),
         folder.display()
     );
-    let _ = writeln!(out, "submit a job with `blockgrid submit FILE --wait`, end all with `blockgrid down`");
+    // What names the grid by default need not be said.
+    let is_default = super::folder(None).is_ok_and(|default| default == folder);
+    let dir = if is_default { String::new() } else { format!(" --dir {}", folder.display()) };
+    let _ = writeln!(
+        out,
+        "submit a job with `blockgrid submit FILE --wait{dir}`, end all with `blockgrid down{dir}`"
+    );
     String::from_utf8_lossy(&out).into_owned()
 }

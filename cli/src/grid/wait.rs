@@ -1,6 +1,6 @@
 //! Waiting for a job, with its progress by shard.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{JobId, ObjectRef, Outcome, Queue, StoreError, Unit};
@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Grid;
 use crate::failure::Failure;
+use crate::show;
 
 /// How a job ended.
 pub(super) enum End {
@@ -28,9 +29,13 @@ pub(super) enum End {
 /// How often the store is asked how far the job is.
 const ASK: Duration = Duration::from_millis(500);
 
+/// How long no shard may finish before somebody wants to hear of it.
+const QUIET: Duration = Duration::from_secs(30);
+
 /// Waits until a job is finished. Ctrl-C ends the waiting, not the job.
 pub(super) async fn wait(grid: &Grid, job: &JobId, shards: u64) -> Result<End, Failure> {
     let bar = bar(shards);
+    let (mut seen, mut quiet) = (0, Instant::now());
     for round in 1u64.. {
         // The queue is asked because it tells at once; what it says is only a hint, and it may be away.
         let told = grid.queue.wait_done(job, ASK).await;
@@ -53,10 +58,24 @@ pub(super) async fn wait(grid: &Grid, job: &JobId, shards: u64) -> Result<End, F
             Err(StoreError::NotFound { .. } | StoreError::Unavailable { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        if !bar.is_hidden() || told.is_err() {
-            let listed = grid.store.list(&keys::outcomes(job)).await?;
-            let done = listed.iter().filter(|entry| keys::name(&entry.key).starts_with('s')).count();
-            bar.set_position(done as u64);
+        let listed = grid.store.list(&keys::outcomes(job)).await?;
+        let done = listed.iter().filter(|entry| keys::name(&entry.key).starts_with('s')).count();
+        bar.set_position(done as u64);
+        if round == 1 {
+            bar.suspend(|| {
+                show::note(&format!("waiting; Ctrl-C ends that, not the job: `blockgrid results {job}`"))
+            });
+        }
+        if done > seen {
+            (seen, quiet) = (done, Instant::now());
+        }
+        if quiet.elapsed() > QUIET {
+            let text = format!(
+                "no shard has finished for {} s ({done} of {shards} are): does a worker run?",
+                QUIET.as_secs()
+            );
+            bar.suspend(|| show::note(&text));
+            quiet = Instant::now();
         }
         if told.is_err() {
             tokio::time::sleep(ASK).await;

@@ -24,9 +24,9 @@ fn it_asks_for_patience() {
     survives(
         "overloaded",
         vec![
-            Rule::new("PUT", "", slow_down()).after(3).times(12),
-            Rule::new("GET", "", slow_down()).after(3).times(12),
-            Rule::new("HEAD", "", slow_down()).after(3).times(12),
+            Rule::new("PUT", "", slow_down()).after(5).times(6),
+            Rule::new("GET", "", slow_down()).after(3).times(6),
+            Rule::new("HEAD", "", slow_down()).after(3).times(6),
         ],
     );
 }

@@ -142,8 +142,8 @@ fn forged_results_are_found_and_made_again() {
     rig.right(&mut job);
     let logs: String = workers.iter().map(Worker::log).collect();
     assert!(logs.matches("its unit runs again").count() >= 2, "{logs}");
-    let lost = rig.overheads(&job.id).into_keys().filter(|name| name.contains(".lost.")).count();
-    assert_eq!(lost, 2, "what the first attempts cost is on record");
+    let again = rig.overheads(&job.id).into_keys().filter(|name| name.starts_with('s')).count();
+    assert!(again >= 2, "what the second computation cost is on record");
 }
 
 /// A worker of another engine says so and leaves the job to those that are right for it.

@@ -43,6 +43,16 @@ pub enum QueueError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The server holds the queue of another grid.
+    #[error(
+        "the queue is that of another object store (grid {theirs}, this store is grid {ours}): give each grid a Redis of its own, or another database of it (redis://HOST:6379/1)"
+    )]
+    OtherGrid {
+        /// The grid of our store.
+        ours: String,
+        /// The grid that the queue is of.
+        theirs: String,
+    },
     /// The server is too old.
     #[error(
         "the queue's server is version {version}: blockgrid needs Redis 6.2 or later, or Valkey; upgrade it"

@@ -168,6 +168,23 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
+impl RedisQueue {
+    /// Sees to it that one queue serves one store: a worker of another would not find the plans of jobs, and take them for
+    /// deleted. `grid` is the store's identity; the first to come decides until the server is emptied.
+    ///
+    /// # Errors
+    /// [`QueueError::OtherGrid`]; the kinds of [`Queue`].
+    pub async fn bind(&self, grid: &str) -> Result<(), QueueError> {
+        const GRID: &str = "bt:grid";
+        let _: Value = self.run(None, cmd("SET").arg(GRID).arg(grid).arg("NX")).await?;
+        let theirs: Option<String> = self.run(None, cmd("GET").arg(GRID)).await?;
+        match theirs {
+            Some(theirs) if theirs != grid => Err(QueueError::OtherGrid { ours: grid.to_owned(), theirs }),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Queue for RedisQueue {
     async fn open(&self, stream: &Stream) -> Result<(), QueueError> {
         let mut command = cmd("XGROUP");

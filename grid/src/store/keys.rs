@@ -131,6 +131,11 @@ pub fn lane(lane: &str) -> String {
     format!("lanes/{}", segment(lane))
 }
 
+/// What tells one grid from another: written once, by whoever comes first.
+pub fn identity() -> String {
+    "grid.json".to_owned()
+}
+
 /// What a job cost in the end, under the month (UTC, `2026-01`) in which it was settled.
 pub fn ledger(month: &str, job: &JobId) -> String {
     format!("ledger/{}/{job}", segment(month))

@@ -44,15 +44,9 @@ impl Work<'_> {
         match self.store.get_checked(&result.key, &result.sha256).await {
             Ok(bytes) => Ok(Ok((outcome, Some(bytes)))),
             Err(StoreError::NotFound { .. } | StoreError::Corrupt { .. }) => {
-                // An outcome whose result is gone or was tampered with is none: what it cost stays on record, and the
-                // unit runs again. Results are named by their content, so the new one is the same.
+                // The unit runs again: its result is named by its content, so the new one takes the place of the old, and
+                // the outcome, which is final, is true once more. What the second time costs is overhead.
                 tracing::warn!(unit = %unit, key = result.key, "a result is gone or damaged; its unit runs again");
-                let attempt = format!("{unit}.lost.{}", &result.sha256[..result.sha256.len().min(12)]);
-                let overhead = serde_json::to_vec(outcome.usage())?;
-                self.store.put(&keys::overhead(&self.job.id, &attempt), overhead.into()).await?;
-                // Gone first, since what is damaged may bear the digest that it should have, and pass for written.
-                self.store.delete(&result.key).await?;
-                self.store.delete(&key).await?;
                 Ok(Err(unit))
             }
             Err(error) => Err(error.into()),

@@ -78,7 +78,7 @@ impl Work<'_> {
         // record is the job's. It is copied to where people look once that is known.
         let key = format!("{}/record/{}", keys::job(&self.job.id), sha256(&bytes));
         let result = object(key, &bytes);
-        self.publish(&result.key, bytes, &result.sha256).await?;
+        self.publish(&result.key, bytes).await?;
         faults::before_acknowledge();
         let failed_trials = failed_trials.into_iter().take(NAMED_FAILURES).collect();
         Ok(Outcome::Done { result, failed_trials, usage })
