@@ -52,11 +52,6 @@ pub struct Stage2 {
     pub units: Vec<Vec<(u32, u64)>>,
 }
 
-/// Where it stands.
-fn stage2_key(work: &Work<'_>) -> String {
-    format!("{}/stage2.json", keys::job(&work.job.id))
-}
-
 impl Work<'_> {
     /// Merges and publishes the job, if everything is there.
     ///
@@ -129,7 +124,7 @@ impl Work<'_> {
             }
         }
         let stage2 = Stage2 { units };
-        let key = stage2_key(self);
+        let key = keys::stage2(&self.job.id);
         let created = self.store.create(&key, serde_json::to_vec(&stage2)?.into()).await?;
         if created.is_ours() {
             return Ok(stage2);
@@ -173,12 +168,12 @@ impl Work<'_> {
     /// # Errors
     /// [`UnitError`].
     pub async fn trace(&self, held: &Held<'_>, number: u32) -> Result<Outcome, UnitError> {
-        let stage2: Stage2 = serde_json::from_slice(&self.store.get(&stage2_key(self)).await?)?;
+        let stage2: Stage2 = serde_json::from_slice(&self.store.get(&keys::stage2(&self.job.id)).await?)?;
         let mut cpu = 0;
         let trials = stage2.units.get(number as usize).cloned().unwrap_or_default();
         let traces = self.traced(held, &trials, &mut cpu).await?;
         let bytes: Bytes = encode_traces(&traces).into();
-        let key = format!("{}/trace/{}", keys::job(&self.job.id), Unit::Trace(number));
+        let key = keys::trace(&self.job.id, Unit::Trace(number));
         let result = object(key, &bytes);
         self.publish(&result.key, bytes).await?;
         Ok(Outcome::Done { result, failed_trials: Vec::new(), usage: self.usage(cpu, 0, 0) })

@@ -96,6 +96,21 @@ pub fn cancelled(job: &JobId) -> String {
     format!("jobs/{job}/cancelled")
 }
 
+/// Which best trials are traced by which unit of stage 2.
+pub fn stage2(job: &JobId) -> String {
+    format!("jobs/{job}/stage2.json")
+}
+
+/// What a unit of stage 2 made.
+pub fn trace(job: &JobId, unit: Unit) -> String {
+    format!("jobs/{job}/trace/{unit}")
+}
+
+/// A record of a job, by the digest of its bytes: the outcome of finishing names the one that counts.
+pub fn record(job: &JobId, digest: &str) -> String {
+    format!("jobs/{job}/record/{}", segment(digest))
+}
+
 /// A result for the job's owner: trials, trades, equity, `job.json`, the report.
 pub fn out(job: &JobId, file: &str) -> String {
     format!("jobs/{job}/out/{}", segment(file))

@@ -76,7 +76,7 @@ impl Work<'_> {
         let bytes: Bytes = format!("{}\n", serde_json::to_string_pretty(&record)?).into();
         // Named by its content: whoever else finishes meanwhile spent another time on it, and one outcome decides whose
         // record is the job's. It is copied to where people look once that is known.
-        let key = format!("{}/record/{}", keys::job(&self.job.id), sha256(&bytes));
+        let key = keys::record(&self.job.id, &sha256(&bytes));
         let result = object(key, &bytes);
         self.publish(&result.key, bytes).await?;
         faults::before_acknowledge();

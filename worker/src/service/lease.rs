@@ -188,7 +188,7 @@ impl<Q: Queue> Worker<Q> {
     }
 
     async fn traces_complete(&self, job: &OpenJob) -> bool {
-        let key = format!("{}/stage2.json", keys::job(&job.id));
+        let key = keys::stage2(&job.id);
         let Ok(bytes) = self.store.get(&key).await else { return false };
         let Ok(stage2) = serde_json::from_slice::<Stage2>(&bytes) else { return false };
         let there = self.units(&job.id).await;
