@@ -14,6 +14,7 @@ pub mod plan;
 mod profile;
 pub mod quote;
 pub mod spec;
+pub mod status;
 mod validate;
 
 pub use decode::FieldError;
@@ -23,4 +24,5 @@ pub use overrides::Override;
 pub use plan::{CostModel, Limits, Shard, Slices, SymbolWork};
 pub use quote::Quote;
 pub use spec::{DataSource, DataSpec, Fill, JobSpec, OutputSpec, Quality, SymbolSpec};
+pub use status::JobStatus;
 pub use validate::{Job, MAX_TRIALS, Survey, TrialCompiler};
