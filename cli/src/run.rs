@@ -17,7 +17,7 @@ use blockgrid_planner::candles::{self, JobCandles};
 use blockgrid_results::leaderboard::{leaderboard_json, leaderboard_text, median_text};
 use blockgrid_results::{Objective, TrialTable, rank, rank_by_median};
 use blockgrid_worker::options::bytes;
-use blockgrid_worker::{Ready, compute, publish};
+use blockgrid_worker::{Ready, publish};
 
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let mut timings = Timings::default();
     let loaded = load(&args.manifest)?;
     // What cannot be ranked is told before candles are read.
-    compute::objective(&loaded.job.spec().sweep.objective)?;
+    Objective::of(&loaded.job.spec().sweep.objective)?;
     timings.add("validate", started.elapsed());
 
     let reading = Instant::now();

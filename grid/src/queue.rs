@@ -128,6 +128,15 @@ pub trait Queue: Clone + Send + Sync + 'static {
         timeout: Duration,
     ) -> impl Future<Output = Result<bool, QueueError>> + Send;
 
+    /// Jobs that were [`announce`](Queue::announce)d after `after`, oldest first, as soon as there is one or at the timeout,
+    /// and where the next call goes on from. Without `after` it is from now on, and returns at once. A hint: what was
+    /// announced long ago, or before the queue was lost, is not told.
+    fn done_since(
+        &self,
+        after: Option<&str>,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<(String, Vec<JobId>), QueueError>> + Send;
+
     /// Jobs that want workers of the shared pool, in the order in which they were opened.
     fn list_open(&self) -> impl Future<Output = Result<Vec<JobId>, QueueError>> + Send;
 

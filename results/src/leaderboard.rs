@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use blockgrid_engine::metrics::{METRICS, MetricInfo, Unit};
+use blockgrid_job::spec::{Direction, ObjectiveSpec};
 use serde_json::{Map, Value, json};
 
 use crate::format;
@@ -67,6 +68,18 @@ impl Objective {
         let metric = &METRICS[index];
         let natural = if metric.higher_is_better == Some(false) { Goal::Min } else { Goal::Max };
         Ok(Self { metric, direction: direction.unwrap_or(natural), min_trades })
+    }
+
+    /// What a manifest's objective ranks by.
+    ///
+    /// # Errors
+    /// [`UnknownMetric`].
+    pub fn of(spec: &ObjectiveSpec) -> Result<Self, UnknownMetric> {
+        let direction = spec.direction.map(|direction| match direction {
+            Direction::Max => Goal::Max,
+            Direction::Min => Goal::Min,
+        });
+        Self::new(&spec.metric, direction, spec.min_trades)
     }
 
     /// Orders two values of the objective, better first; `None` (undefined) is worst.

@@ -14,8 +14,8 @@ use blockgrid_engine::strategy::{StrategyError, TrialPlan};
 use blockgrid_engine::sweep::{Kernel, SymbolRun, TrialResult};
 use blockgrid_grid::Plan;
 use blockgrid_job::plan::Slices;
-use blockgrid_job::{FieldError, Job, spec};
-use blockgrid_results::{Goal, Objective, TableError, TrialRow, TrialTable, is_reserved};
+use blockgrid_job::{FieldError, Job};
+use blockgrid_results::{Objective, TableError, TrialRow, TrialTable, is_reserved};
 
 /// Why a unit cannot be computed.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +54,8 @@ impl Ready {
     pub fn new(job: Job, plan: Plan) -> Result<Self, ComputeError> {
         let unknown = |what: &str, id: &str| ComputeError::Plan(format!("it names the {what} `{id}`"));
         let kernel = Kernel::of_id(&plan.kernel).ok_or_else(|| unknown("kernel", &plan.kernel))?;
-        let objective = objective(&job.spec().sweep.objective)?;
+        let objective = Objective::of(&job.spec().sweep.objective)
+            .map_err(|error| ComputeError::Plan(error.to_string()))?;
         let metrics = &job.spec().output.metrics;
         let wanted = if metrics.is_empty() {
             Wanted::default()
@@ -208,17 +209,4 @@ impl Ready {
 fn range(start: u64, end: u64) -> Range<usize> {
     let bar = |bar: u64| usize::try_from(bar).unwrap_or(usize::MAX);
     bar(start)..bar(end)
-}
-
-/// What a manifest's objective ranks by.
-///
-/// # Errors
-/// [`ComputeError::Plan`] for a metric that this version does not know.
-pub fn objective(spec: &spec::ObjectiveSpec) -> Result<Objective, ComputeError> {
-    let direction = spec.direction.map(|direction| match direction {
-        spec::Direction::Max => Goal::Max,
-        spec::Direction::Min => Goal::Min,
-    });
-    Objective::new(&spec.metric, direction, spec.min_trades)
-        .map_err(|error| ComputeError::Plan(error.to_string()))
 }

@@ -9,14 +9,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use blockgrid_grid::{JobId, Lane, QueueError, RedisQueue, Store, Unit};
+use blockgrid_grid::{ENGINE, JobId, Lane, QueueError, RedisQueue, Store, Unit};
 use clap::{ArgGroup, Parser};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 use crate::options::{GridArgs, bytes, time};
-use crate::service::{Ended, Serve, Settings, Worker, interactive};
+use crate::service::{Ended, Serve, Settings, Worker};
 use crate::{alone, health};
 
 const EXIT_CODES: &str = "\
@@ -90,6 +90,7 @@ struct Cli {
 
 impl Cli {
     fn settings(&self) -> Result<Settings, String> {
+        let interactive = || Lane::interactive(ENGINE);
         let serve = match (&self.job, &self.lane) {
             (Some(job), _) => Serve::Job(job.clone()),
             (None, Some(lane)) if lane == "interactive" => Serve::Lane(interactive()),

@@ -5,8 +5,6 @@ mod beat;
 mod lease;
 mod observe;
 
-pub use lease::interactive;
-
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

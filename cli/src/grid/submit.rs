@@ -3,17 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use blockgrid_engine::sweep::Kernel;
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{JobId, ObjectRef, Plan, Tenant, Unit};
-use blockgrid_job::plan::{CostModel, Limits};
 use blockgrid_job::quote::{duration, grouped};
-use blockgrid_planner::plan::without;
-use blockgrid_planner::{CommitError, Order, cache, candles, commit, enqueue, plan};
-use blockgrid_results::{rank, read_trials};
+use blockgrid_planner::prepare::INTERACTIVE_MICROS;
+use blockgrid_planner::{CommitError, Prepared, Request, candles, enqueue, prepare};
+use blockgrid_results::{Objective, rank, read_trials};
+use blockgrid_worker::Ready;
 use blockgrid_worker::publish::{RECORD, REPORT, TABLES, warnings};
-use blockgrid_worker::service::interactive;
-use blockgrid_worker::{Ready, compute};
 use clap::Args;
 
 use super::report::report;
@@ -22,9 +19,6 @@ use super::{Grid, WhichGrid, block_on};
 use crate::failure::Failure;
 use crate::load::load;
 use crate::{ManifestArgs, Output, run, show};
-
-/// vCPU-microseconds up to which a job goes through the interactive lane: half a minute of one processor.
-const INTERACTIVE_MICROS: u64 = 30_000_000;
 
 #[derive(Args)]
 pub(crate) struct SubmitArgs {
@@ -61,7 +55,7 @@ pub(crate) struct SubmitArgs {
 pub(crate) fn submit(args: &SubmitArgs) -> Result<(), Failure> {
     let started = Instant::now();
     let loaded = load(&args.manifest)?;
-    compute::objective(&loaded.job.spec().sweep.objective)?;
+    Objective::of(&loaded.job.spec().sweep.objective)?;
     let data = candles::read(&loaded.job, &loaded.folder)?;
     let id = args.uid.clone().unwrap_or_else(JobId::random);
     let name = loaded.job.spec().name.clone();
@@ -69,44 +63,24 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<(), Failure> {
     if args.wait {
         writable(&out)?;
     }
-    let kernel = Kernel::default().id();
-    let families = cache::families(&loaded.job, &data, kernel);
-    let whole = blockgrid_planner::plan::work(&loaded.job, &data);
-    let mut limits = Limits::default();
-    if let Some(seconds) = args.shard_seconds {
-        if !(seconds > 0.0 && seconds.is_finite()) {
-            let message = format!("is {seconds}, but must be a number of seconds above 0");
-            return Err(Failure::input("bad option", "--shard-seconds", message));
-        }
-        limits =
-            Limits { target_seconds: seconds, most_seconds: seconds, small_job_seconds: seconds, ..limits };
+    if let Some(seconds) = args.shard_seconds
+        && !(seconds > 0.0 && seconds.is_finite())
+    {
+        let message = format!("is {seconds}, but must be a number of seconds above 0");
+        return Err(Failure::input("bad option", "--shard-seconds", message));
     }
     block_on(async {
         let grid = args.grid.connect().await?;
-        let cached = if args.no_cache {
-            Vec::new()
-        } else {
-            cache::find(&grid.store, &args.tenant, &loaded.job, &data, &families).await?
-        };
-        let work = without(&whole, &cached);
-        let order = |limits| Order {
+        let request = Request {
             tenant: args.tenant.clone(),
             owner: args.owner.clone(),
             text: loaded.text.clone(),
-            kernel: kernel.to_owned(),
-            calibration: CostModel::default(),
-            limits,
-            families: families.clone(),
+            shard_seconds: args.shard_seconds,
+            reuse: !args.no_cache,
+            interactive_micros: INTERACTIVE_MICROS,
         };
-        let mut planned = plan(&loaded.job, &data, order(limits), &work, cached.clone());
-        let small = planned.cost_micros <= INTERACTIVE_MICROS && args.shard_seconds.is_none();
-        let lane = small.then(interactive);
-        if small {
-            limits = Limits { target_seconds: 1.0, most_seconds: 1.0, ..limits };
-            planned = plan(&loaded.job, &data, order(limits), &work, cached);
-        }
-        let planned = commit(&grid.store, &id, planned, &data, &work, &limits).await;
-        let planned = planned.map_err(|error| match error {
+        let prepared = prepare(&grid.store, &id, &loaded.job, &data, request).await;
+        let Prepared { plan: planned, lane } = prepared.map_err(|error| match error {
             CommitError::Taken { .. } => Failure::input("cannot submit", "--uid", error.to_string()),
             error => error.into(),
         })?;

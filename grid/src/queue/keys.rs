@@ -12,6 +12,9 @@ pub(super) const HELD: &str = "bt:hold";
 /// The open jobs, by order of opening.
 pub(super) const OPEN: &str = "bt:open";
 
+/// Stream: jobs as they are done.
+pub(super) const FINISHED: &str = "bt:finished";
+
 /// Keys of a stream.
 pub(super) struct Keys {
     tag: String,

@@ -32,6 +32,8 @@ struct State {
     held_until: Option<Instant>,
     locks: HashMap<String, Instant>,
     done: HashSet<JobId>,
+    /// As they were announced.
+    finished: Vec<JobId>,
     open: Vec<JobId>,
     /// Numbers entries and rings: a number was never used before, even if everything else was lost.
     last: u64,
@@ -320,13 +322,29 @@ impl Queue for MemoryQueue {
     }
 
     async fn announce(&self, job: &JobId) -> Result<(), QueueError> {
-        self.state().done.insert(job.clone());
+        let mut state = self.state();
+        state.done.insert(job.clone());
+        state.finished.push(job.clone());
+        drop(state);
         self.inner.bell.notify_waiters();
         Ok(())
     }
 
     async fn wait_done(&self, job: &JobId, time: Duration) -> Result<bool, QueueError> {
         Ok(self.until(time, |state| state.done.contains(job)).await)
+    }
+
+    async fn done_since(
+        &self,
+        after: Option<&str>,
+        time: Duration,
+    ) -> Result<(String, Vec<JobId>), QueueError> {
+        let Some(after) = after else { return Ok((self.state().finished.len().to_string(), Vec::new())) };
+        let from = after.parse().unwrap_or(0);
+        self.until(time, |state| state.finished.len() > from).await;
+        let state = self.state();
+        let told = state.finished.get(from..).unwrap_or_default().to_vec();
+        Ok((state.finished.len().max(from).to_string(), told))
     }
 
     async fn list_open(&self) -> Result<Vec<JobId>, QueueError> {

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
 use redis::{FromRedisValue, Script, ToRedisArgs, Value, cmd};
 
 use super::Queue;
 use super::error::QueueError;
-use super::keys::{HELD, Keys, OPEN};
+use super::keys::{FINISHED, HELD, Keys, OPEN};
 use super::link::Link;
 use super::types::{Consumer, Depth, Entry, Lease, Stream};
 use crate::id::{JobId, Unit};
@@ -17,8 +18,13 @@ use crate::id::{JobId, Unit};
 /// arguments at most.
 const CHUNK: usize = 500;
 
-/// How long a job's end, and the failures of its units, are remembered should nobody forget the job.
+/// How long a job's end is remembered should nobody forget the job.
 const DONE_SECONDS: u64 = 24 * 3600;
+
+/// Ends of jobs that are told to who comes late, about.
+const FINISHED_KEPT: usize = 10_000;
+
+/// How long the failures of its units are remembered.
 const FAILURES_SECONDS: u64 = 30 * 24 * 3600;
 
 /// The queue in a Redis (6.2 or later) or Valkey server; all clones share a connection.
@@ -327,12 +333,37 @@ impl Queue for RedisQueue {
         let mut both = redis::pipe();
         both.cmd("XADD").arg(&key).arg("MAXLEN").arg(1).arg("*").arg("d").arg("").ignore();
         both.expire(&key, DONE_SECONDS.cast_signed()).ignore();
+        let finished = both.cmd("XADD").arg(FINISHED).arg("MAXLEN").arg("~").arg(FINISHED_KEPT);
+        finished.arg("*").arg("j").arg(job.as_str()).ignore();
         let call = async |mut connection| both.query_async::<()>(&mut connection).await;
         self.inner.link.run(None, call).await
     }
 
     async fn wait_done(&self, job: &JobId, time: Duration) -> Result<bool, QueueError> {
         self.read(&[(Keys::of_job(job).done(), "0-0".to_owned())], time).await
+    }
+
+    async fn done_since(
+        &self,
+        after: Option<&str>,
+        time: Duration,
+    ) -> Result<(String, Vec<JobId>), QueueError> {
+        let Some(after) = after else {
+            let last = cmd("XREVRANGE").arg(FINISHED).arg("+").arg("-").arg("COUNT").arg(1).to_owned();
+            let last: StreamRangeReply = self.run(None, &last).await?;
+            let id = last.ids.first().map_or_else(|| "0-0".to_owned(), |entry| entry.id.clone());
+            return Ok((id, Vec::new()));
+        };
+        let mut command = cmd("XREAD");
+        let block = millis(time).max(1);
+        command.arg("COUNT").arg(1000).arg("BLOCK").arg(block).arg("STREAMS").arg(FINISHED).arg(after);
+        let call =
+            async |mut connection| command.query_async::<Option<StreamReadReply>>(&mut connection).await;
+        let read = self.inner.link.run_apart(time, call).await?.unwrap_or_default();
+        let entries: Vec<_> = read.keys.into_iter().flat_map(|stream| stream.ids).collect();
+        let next = entries.last().map_or_else(|| after.to_owned(), |entry| entry.id.clone());
+        let job = |entry: &StreamId| entry.get::<String>("j").and_then(|text| text.parse().ok());
+        Ok((next, entries.iter().filter_map(job).collect()))
     }
 
     async fn list_open(&self) -> Result<Vec<JobId>, QueueError> {

@@ -27,6 +27,11 @@ pub(super) const MOST_COUNTED: u64 = 1_000_000_000_000;
 pub struct Lane(String);
 
 impl Lane {
+    /// The lane that small jobs of an engine share: workers of another one leave it alone.
+    pub fn interactive(engine: &str) -> Self {
+        Self(format!("interactive-{engine}"))
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -25,6 +25,7 @@ on_both! {
     all_who_wait_are_woken_at_once
     no_wake_up_is_lost
     the_end_of_a_job_is_heard_before_and_after
+    the_ends_of_jobs_are_told_once_in_their_order
     open_jobs_keep_their_order
     thousands_go_through_in_one_call
 }
@@ -291,6 +292,27 @@ async fn forgetting_a_job_leaves_the_others(it: impl Fixture) {
     assert_eq!(queue.depth(&own("k")).await.unwrap().queued, 1);
     assert_eq!(queue.count_failure(&job("k"), Unit::Shard(0)).await, Ok(2));
     assert_eq!(queue.wait_done(&job("k"), LONG).await, Ok(true));
+}
+
+async fn the_ends_of_jobs_are_told_once_in_their_order(it: impl Fixture) {
+    let queue = it.queue();
+    queue.announce(&job("before")).await.unwrap();
+    let (start, told) = queue.done_since(None, LONG).await.unwrap();
+    assert_eq!(told, []);
+    assert_eq!(queue.done_since(Some(&start), SHORT).await, Ok((start.clone(), vec![])));
+    queue.announce(&job("a")).await.unwrap();
+    queue.announce(&job("b")).await.unwrap();
+    let (next, told) = queue.done_since(Some(&start), LONG).await.unwrap();
+    assert_eq!(told, [job("a"), job("b")]);
+    let waiting = tokio::spawn({
+        let (queue, next) = (queue.clone(), next.clone());
+        async move { queue.done_since(Some(&next), LONG).await }
+    });
+    tokio::time::sleep(SHORT).await;
+    queue.announce(&job("c")).await.unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap().1, [job("c")]);
+    // Whoever comes late hears of it too.
+    assert_eq!(queue.done_since(Some(&next), LONG).await.unwrap().1, [job("c")]);
 }
 
 async fn waiting_sees_what_is_there_what_comes_and_the_end(it: impl Fixture) {

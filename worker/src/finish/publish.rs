@@ -43,6 +43,11 @@ impl Work<'_> {
         let job = Arc::clone(self.job);
         let Gathered { table, failed_trials, spent, units, tables, .. } = gathered;
         let rows = table.len();
+        let objective = self.job.ready.objective().metric.id;
+        let best = ranked.first().map_or(
+            serde_json::Value::Null,
+            |&row| json!({ "row": row, "metric": objective, "value": table.metric(row, objective) }),
+        );
         let written = held
             .run(move |_| -> Result<Vec<(&'static str, Vec<u8>)>, String> {
                 let folder =
@@ -72,7 +77,8 @@ impl Work<'_> {
         stream::iter(puts).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await?;
         self.index(tables).await;
         let usage = self.usage(cpu, 0, 0);
-        let record = self.record(rows, &failed_trials, spent, &units, &usage);
+        let mut record = self.record(rows, &failed_trials, spent, &units, &usage);
+        record["grid"]["best"] = best;
         let bytes: Bytes = format!("{}\n", serde_json::to_string_pretty(&record)?).into();
         // Named by its content: whoever else finishes meanwhile spent another time on it, and one outcome decides whose
         // record is the job's. It is copied to where people look once that is known.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use blockgrid_grid::store::keys;
 use blockgrid_grid::usage::UnitUsage;
-use blockgrid_grid::{Entry, FailReason, JobId, Lane, Outcome, Queue, StoreError, Stream, Unit};
+use blockgrid_grid::{Entry, FailReason, JobId, Outcome, Queue, StoreError, Stream, Unit};
 
 use super::{InFlight, Serve, Worker};
 use crate::finish::{Finished, Stage2};
@@ -412,15 +412,3 @@ impl<Q: Queue> Worker<Q> {
 
 /// Where jobs with workers of their own are listed in the store.
 pub(super) const POOL: &str = "pool";
-
-/// The lane that jobs of this engine share.
-///
-/// # Panics
-/// Never: the name is one.
-pub fn interactive() -> Lane {
-    let name = format!("interactive-{}", blockgrid_grid::ENGINE);
-    match name.parse() {
-        Ok(lane) => lane,
-        Err(error) => unreachable!("{error}"),
-    }
-}
