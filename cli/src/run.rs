@@ -197,8 +197,9 @@ fn introduce(loaded: &Loaded, data: &JobCandles, quote: &Quote) {
     for remark in candles::remarks(data) {
         show::note(&format!("warning: {remark}"));
     }
-    if spec.names_compute {
-        show::note("note: spec.compute is for a cluster; this machine does not use it");
+    let named: Vec<String> = spec.cluster.named().iter().map(|field| format!("spec.{field}")).collect();
+    if !named.is_empty() {
+        show::note(&format!("note: only a cluster uses {}; this machine does not", named.join(", ")));
     }
 }
 

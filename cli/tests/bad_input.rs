@@ -242,7 +242,7 @@ fn grids_too_large_are_refused_with_their_quote() {
 fn fields_that_do_not_exist_or_hold_the_wrong_thing() {
     check(&[
         ("strategy/longg", json!({}), &["spec.strategy.longg: is no field here: did you mean `long`?"]),
-        ("wibble", json!(1), &["spec.wibble: is no field here: known are analysis, compute, data"]),
+        ("wibble", json!(1), &["spec.wibble: is no field here: known are analysis, cancel, compute, data"]),
         (
             "/apiVersion",
             json!("grid.blockbuilders.app/v1"),

@@ -338,9 +338,17 @@ fn the_starter_manifest_runs() {
 }
 
 #[test]
-fn compute_is_for_a_cluster_and_run_says_so() {
+fn what_only_a_cluster_uses_is_said_and_changes_no_byte() {
     let folder = folder();
-    write(&folder.path().join("job.yaml"), &with(small(), "/spec/compute", json!({"maxWorkers": 64})));
+    let asked = with(with(small(), "/spec/compute", json!({"maxWorkers": 64})), "/spec/ttl", json!("7d"));
+    write(&folder.path().join("plain.yaml"), &small());
+    write(&folder.path().join("job.yaml"), &asked);
+    let plain = run_in(folder.path(), ["run", "plain.yaml", "-o", "plain"]).ok();
     let ran = run_in(folder.path(), ["run", "job.yaml", "-o", "out"]).ok();
-    assert!(ran.stderr.contains("spec.compute is for a cluster"), "{}", ran.stderr);
+    assert!(!plain.stderr.contains("only a cluster"), "{}", plain.stderr);
+    assert!(ran.stderr.contains("only a cluster uses spec.compute, spec.ttl"), "{}", ran.stderr);
+    for table in TABLES {
+        let bytes = |out: &str| std::fs::read(folder.path().join(out).join(table)).unwrap();
+        assert!(bytes("plain") == bytes("out"), "{table}");
+    }
 }

@@ -19,10 +19,10 @@ mod validate;
 
 pub use decode::FieldError;
 pub use grid::Grid;
-pub use manifest::{Invalid, MAX_MANIFEST_BYTES, load, read, resolved};
+pub use manifest::{Invalid, MAX_MANIFEST_BYTES, load, of_value, read, resolved};
 pub use overrides::Override;
 pub use plan::{CostModel, Limits, Shard, Slices, SymbolWork};
 pub use quote::Quote;
-pub use spec::{DataSource, DataSpec, Fill, JobSpec, OutputSpec, Quality, SymbolSpec};
+pub use spec::{ClusterSpec, DataSource, DataSpec, Fill, JobSpec, OutputSpec, Quality, SymbolSpec};
 pub use status::JobStatus;
 pub use validate::{Job, MAX_TRIALS, Survey, TrialCompiler};

@@ -31,7 +31,15 @@ pub fn read(text: &str, overrides: &[Override]) -> Result<JobSpec, Vec<FieldErro
 /// Those of [`read`], and of [`Job::validate`] where what could not be read does not make them guesses.
 pub fn load(text: &str, overrides: &[Override], reserved: impl Fn(&str) -> bool) -> Result<Job, Invalid> {
     let tree = tree(text, overrides).map_err(|errors| Invalid { errors, data: None })?;
-    let (spec, mut errors) = spec::decode(&tree);
+    of_value(&tree, reserved)
+}
+
+/// Validates a manifest that has been read already, such as an object from a Kubernetes API server: as [`load`].
+///
+/// # Errors
+/// Those of [`load`], but for the ones of the text.
+pub fn of_value(manifest: &Value, reserved: impl Fn(&str) -> bool) -> Result<Job, Invalid> {
+    let (spec, mut errors) = spec::decode(manifest);
     let data = spec.as_ref().map(|spec| Box::new(spec.data.clone()));
     let judged = ["spec.strategy", "spec.execution.semantics", "spec.sweep.parameters"];
     let whole = errors.iter().all(|error| !judged.iter().any(|path| error.path.starts_with(path)));

@@ -1,5 +1,6 @@
 //! The decoded manifest: [`JobSpec`] and its parts, defaults filled in.
 
+pub mod cluster;
 mod data;
 mod execution;
 mod output;
@@ -10,6 +11,7 @@ use blockgrid_engine::sim::Execution;
 use blockgrid_engine::strategy::Strategy;
 use serde_json::{Value, json};
 
+pub use cluster::ClusterSpec;
 pub use data::{DataSource, DataSpec, Fill, FillGaps, Quality, SymbolSpec};
 pub use output::OutputSpec;
 pub use sweep::{Axis, Direction, ObjectiveSpec, SweepSpec};
@@ -36,12 +38,13 @@ pub struct JobSpec {
     pub sweep: SweepSpec,
     /// What is kept.
     pub output: OutputSpec,
-    /// Whether the manifest names `compute`, which only a cluster uses.
-    pub names_compute: bool,
+    /// What only a cluster uses; no part of the resolved manifest.
+    pub cluster: ClusterSpec,
 }
 
 impl JobSpec {
-    /// The resolved manifest: what was asked with every default written out. Reading it gives the same job.
+    /// The resolved manifest: what was asked with every default written out. Reading it gives the same job, but for what
+    /// only a cluster uses ([`JobSpec::cluster`]), on which results do not depend.
     pub fn manifest(&self) -> Value {
         json!({
             "apiVersion": API_VERSION,
@@ -88,6 +91,7 @@ fn job(root: &Field<'_>) -> Option<JobSpec> {
             field.wanted(expected);
         }
     }
+    // Labels, annotations and whatever else an API server keeps there are its own.
     let name = object
         .require("metadata", "write metadata: {name: my-job}")
         .and_then(|field| field.object())
@@ -112,7 +116,7 @@ fn job(root: &Field<'_>) -> Option<JobSpec> {
             "this build has no analysis yet (walk-forward, Monte Carlo): remove it to run the sweep alone";
         field.errors.push(&field.path, message);
     }
-    let names_compute = spec.get("compute").is_some();
+    let cluster = cluster::decode(&spec);
     let output_field = spec.get("output");
     let output = output_field.as_ref().and_then(output::decode).unwrap_or_default();
     spec.done();
@@ -129,7 +133,7 @@ fn job(root: &Field<'_>) -> Option<JobSpec> {
         execution: execution?,
         sweep,
         output,
-        names_compute,
+        cluster,
         strategy: strategy.0,
     })
 }
