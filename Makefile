@@ -7,6 +7,7 @@ SHELL := bash
 CARGO ?= cargo
 JOB ?= examples/sma-crossover.yaml
 FUZZ_SECONDS ?=
+CRDS := backtestjobs backtestbudgets
 CHAOS_SEEDS ?= 10
 # Written by `make parity` alone; nothing of the build needs Python.
 VENV ?= target/venv
@@ -50,10 +51,13 @@ fuzz: ## Run the fuzzers for a moment; an hour each: make fuzz FUZZ_SECONDS=3600
 generated: ## Fail if a generated file is not what the code generates.
 	$(CARGO) run --release --quiet -- indicators --markdown | diff -u docs/indicators.md -
 	$(CARGO) run --release --quiet -- metrics --markdown | diff -u docs/metrics.md -
+	for kind in $(CRDS); do $(CARGO) run --release --quiet -- crds --name $$kind | diff -u charts/blockgrid/files/crds/$$kind.yaml -; done
 
 write-generated: ## Write the generated files anew.
 	$(CARGO) run --release --quiet -- indicators --markdown > docs/indicators.md
 	$(CARGO) run --release --quiet -- metrics --markdown > docs/metrics.md
+	mkdir -p charts/blockgrid/files/crds
+	for kind in $(CRDS); do $(CARGO) run --release --quiet -- crds --name $$kind > charts/blockgrid/files/crds/$$kind.yaml; done
 
 bench: ## Benchmarks of the engine and of candles at rest.
 	$(CARGO) bench -p blockgrid-engine

@@ -4,6 +4,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 mod complete;
+mod crds;
 mod data;
 mod eval;
 mod explain;
@@ -85,6 +86,12 @@ enum Command {
         /// Print the reference page as Markdown.
         #[arg(long)]
         markdown: bool,
+    },
+    /// Print the CustomResourceDefinitions of a cluster: blockgrid crds | kubectl apply --server-side -f -
+    Crds {
+        /// Only this one: backtestjobs or backtestbudgets.
+        #[arg(long)]
+        name: Option<String>,
     },
     /// Run a job on a grid: planned here, computed by its workers.
     Submit(grid::SubmitArgs),
@@ -220,6 +227,7 @@ fn main() -> ExitCode {
             metrics::metrics(markdown);
             Ok(())
         }
+        Command::Crds { name } => crds::crds(name.as_deref()),
         Command::Submit(args) => grid::submit(&args),
         Command::Results(args) => grid::results(&args),
         Command::Report(args) => grid::report::run(&args),

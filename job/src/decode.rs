@@ -97,6 +97,12 @@ impl<'a> Field<'a> {
         None
     }
 
+    /// An amount of dollars above zero, in micro-USD: less than one counts as none.
+    pub(crate) fn micro_usd(&self, most: f64) -> Option<u64> {
+        let what = format!("an amount of dollars above 0 (a millionth at least) and at most {most}");
+        self.number_where(&what, |usd| (1e-6..=most).contains(&usd)).map(|usd| (usd * 1e6).round() as u64)
+    }
+
     pub(crate) fn flag(&self) -> Option<bool> {
         match self.value {
             Value::Bool(flag) => Some(*flag),

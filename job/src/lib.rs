@@ -6,6 +6,8 @@
 //! ```
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+pub mod budget;
+pub mod crd;
 mod decode;
 pub mod grid;
 pub mod manifest;
@@ -17,6 +19,7 @@ pub mod spec;
 pub mod status;
 mod validate;
 
+pub use budget::{BudgetSpec, BudgetStatus};
 pub use decode::FieldError;
 pub use grid::Grid;
 pub use manifest::{Invalid, MAX_MANIFEST_BYTES, load, of_value, read, resolved};

@@ -12,6 +12,7 @@ use blockgrid_engine::strategy::Strategy;
 use serde_json::{Value, json};
 
 pub use cluster::ClusterSpec;
+pub(crate) use data::MAX_FILL;
 pub use data::{DataSource, DataSpec, Fill, FillGaps, Quality, SymbolSpec};
 pub use output::OutputSpec;
 pub use sweep::{Axis, Direction, ObjectiveSpec, SweepSpec};

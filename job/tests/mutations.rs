@@ -1,56 +1,12 @@
 //! Manifests mutated at random: reading and validating one never panics, and every error names a field.
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic where the test fails")]
 
+mod manifests;
+
 use blockgrid_job::{FieldError, Job, load, read};
+use manifests::full;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-
-/// A valid manifest that uses as many fields as can stand together.
-fn full() -> Value {
-    json!({
-        "apiVersion": "grid.blockbuilders.app/v1alpha1",
-        "kind": "BacktestJob",
-        "metadata": {"name": "full", "labels": {"team": "quant"}},
-        "spec": {
-            "data": {
-                "dataset": "sample",
-                "symbols": {"SYN-A": {"lot": 0.001, "tick": 0.01, "minNotional": 10}, "SYN-B": {}},
-                "interval": "1h", "from": "2024-01-01", "to": "2025-01-01T00:00:00Z", "quality": "warn",
-                "fill": {"gaps": "forward", "maxBars": 5}, "columns": ["funding_rate"],
-            },
-            "strategy": {
-                "parameters": {"fast": 10, "slow": 50, "stop": 0.03},
-                "define": {"fastMa": "sma(close, fast)", "slowMa": "sma(close, slow)", "trend": "ema(close, 5, \"1d\")"},
-                "long": {
-                    "enter": "crosses_above(fastMa, slowMa) && close > trend",
-                    "exit": "barsInPosition() > 3",
-                    "order": {"type": "limit", "price": "close * 0.995", "bars": 3},
-                },
-                "short": {"enter": "crosses_below(fastMa, slowMa)"},
-                "risk": {
-                    "stopLoss": "stop", "takeProfit": {"percent": 6},
-                    "trail": {"atr": 3, "period": 14, "update": "barClose", "follow": true},
-                    "breakEven": {"at": 0.02}, "maxBars": 48, "cooldownBars": 5,
-                    "sameBar": "stopFirst", "reentry": "nextBar",
-                },
-                "size": {"riskPercent": 1},
-                "session": {"zone": "America/New_York", "days": ["mon", "tue"], "from": "09:30", "to": "16:00"},
-            },
-            "execution": {
-                "semantics": "native", "fill": "nextOpen", "initialCash": 10000,
-                "fees": {"takerBps": 10, "makerBps": 2, "perOrder": 0}, "slippage": {"bps": 2, "rangeShare": 0.05},
-            },
-            "sweep": {
-                "parameters": {"fast": {"from": 5, "to": 15, "step": 5}, "slow": [20, 40], "stop": 0.02},
-                "where": "fast < slow",
-                "objective": {"metric": "calmar", "direction": "max", "minTrades": 3},
-            },
-            "compute": {"class": "standard", "maxWorkers": 64, "maxCostUsd": 5, "deadline": "2h"},
-            "suspend": false, "cancel": false, "ttl": "7d",
-            "output": {"top": 20},
-        },
-    })
-}
 
 fn load_value(manifest: &Value) -> Result<Job, Vec<FieldError>> {
     load(&manifest.to_string(), &[], |name| name == "sharpe").map_err(|invalid| invalid.errors)

@@ -78,7 +78,7 @@ pub(super) fn decode(spec: &Object<'_>) -> ClusterSpec {
     let cluster = ClusterSpec {
         class: compute.get("class").and_then(|f| class(&f)).unwrap_or(cluster.class),
         max_workers: compute.get("maxWorkers").and_then(|f| workers(&f)),
-        max_cost_micro_usd: compute.get("maxCostUsd").and_then(|f| micro_usd(&f)),
+        max_cost_micro_usd: compute.get("maxCostUsd").and_then(|f| f.micro_usd(MAX_COST_USD)),
         deadline_seconds: compute.get("deadline").and_then(|f| duration(&f, 1, MAX_DEADLINE_SECONDS)),
         ..cluster
     };
@@ -107,13 +107,6 @@ fn workers(field: &Field<'_>) -> Option<u32> {
     let what = format!("a whole number of workers from 1 to {MAX_WORKERS}");
     let whole = |n: f64| (1.0..=f64::from(MAX_WORKERS)).contains(&n) && n.fract() == 0.0;
     field.number_where(&what, whole).map(|n| n as u32)
-}
-
-/// An amount of dollars in micro-USD: whatever is less counts as none, so it has to be one at least.
-fn micro_usd(field: &Field<'_>) -> Option<u64> {
-    let what = format!("an amount of dollars above 0 (a millionth at least) and at most {MAX_COST_USD}");
-    let micros = |usd: f64| (usd * 1e6).round();
-    field.number_where(&what, |usd| usd <= MAX_COST_USD && micros(usd) >= 1.0).map(|usd| micros(usd) as u64)
 }
 
 const UNITS: [(char, u64); 4] = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];

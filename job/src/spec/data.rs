@@ -56,7 +56,7 @@ pub enum FillGaps {
 }
 
 /// The longest gap that may be filled, in candles: a week of minutes. A longer one is no gap but the lack of data.
-const MAX_FILL: f64 = 10_080.0;
+pub(crate) const MAX_FILL: f64 = 10_080.0;
 
 impl Default for DataSource {
     fn default() -> Self {

@@ -1,0 +1,85 @@
+//! `status` of a `BacktestJob` as a schema: that of [`crate::status::JobStatus`].
+
+use serde_json::json;
+
+use super::schema::Schema;
+use crate::status::Phase;
+
+/// The longest text for people.
+const MESSAGE: usize = 4096;
+
+/// `status`.
+pub(super) fn status() -> Schema {
+    let phases = Phase::ALL.map(Phase::id);
+    let money = |doc: &str| Schema::integer(0, doc);
+    let count = |doc: &str| Schema::integer(0, doc);
+    let shards = Schema::object("Its shards.")
+        .field("total", count("All of them."))
+        .field("done", count("Those that are done."));
+    let quote = Schema::object("What it was expected to cost before it ran.")
+        .field("vcpuMicros", count("Its work, in vCPU-microseconds."))
+        .field("lowMicroUsd", money("What it costs if all goes well, in micro-USD."))
+        .field("midMicroUsd", money("What it costs, in micro-USD."))
+        .field("highMicroUsd", money("What it costs at most, which budgets reserve, in micro-USD."));
+    let results = Schema::object("Its results in the store.")
+        .field("location", Schema::text(2048, "Where they are, such as s3://BUCKET/PREFIX/jobs/UID."))
+        .field("record", Schema::text(1024, "The record (job.json) within the store."))
+        .field("sha256", Schema::text(64, "SHA-256 of the record's bytes."));
+    let links = Schema::object("Links that open results for a while.")
+        .field("request", Schema::text(256, "The value of the annotation that asked for them."))
+        .field("until", Schema::time("Until when they work."))
+        .field("files", Schema::map(Schema::text(4096, ""), 16, "A link for each file."));
+    Schema::object("What the grid says about the job. Times are UTC, money is whole micro-USD.")
+        .field("observedGeneration", observed_generation())
+        .field("phase", Schema::choice(&phases, "Where the job is on its way."))
+        .field("message", Schema::text(MESSAGE, "What is going on."))
+        .field("progress", Schema::text(32, "Shards that are done, of all: 12/200."))
+        .field("best", Schema::text(128, "The best trial so far: metric and value."))
+        .field("cost", Schema::text(32, "What it has cost: $0.0123."))
+        .field("workers", count("Workers of its own that are ready.").with("format", json!("int32")))
+        .field(
+            "lane",
+            Schema::choice(
+                &["interactive", "pool"],
+                "Who computes it: the warm workers that small jobs share, or workers of its own.",
+            ),
+        )
+        .field("trials", count("Trials of the job."))
+        .field("cachedTrials", count("Trials that an earlier job had computed."))
+        .field("shards", shards)
+        .field("quote", quote)
+        .field("reservedMicroUsd", money("What budgets hold for it, in micro-USD."))
+        .field("spentMicroUsd", money("What it has cost, in micro-USD."))
+        .field("plannedTime", Schema::time("When its plan was committed."))
+        .field("startTime", Schema::time("When it was first let run."))
+        .field("completionTime", Schema::time("When it ended."))
+        .field("engine", Schema::text(128, "The engine that its plan is for."))
+        .field("results", results)
+        .field("links", links)
+        .field(
+            "conditions",
+            conditions(
+                "What holds, each with its reason: Finished (of every job in the end), Succeeded, Failed.",
+            ),
+        )
+}
+
+/// The generation of the spec that a status is about.
+pub(super) fn observed_generation() -> Schema {
+    Schema::integer(0, "The generation of the spec that this was said about.")
+}
+
+/// Conditions, as Kubernetes has them.
+pub(super) fn conditions(doc: &str) -> Schema {
+    let word = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$";
+    let condition = Schema::object("")
+        .required("type", Schema::text(64, "What it is about.").pattern(word))
+        .required("status", Schema::choice(&["True", "False", "Unknown"], "Whether it holds."))
+        .required("reason", Schema::text(256, "Why, in one word.").pattern(word))
+        .required("message", Schema::text(MESSAGE, "Why, for people."))
+        .required("lastTransitionTime", Schema::time("When status changed last."))
+        .field("observedGeneration", observed_generation());
+    Schema::list(condition, 16, doc)
+        .with("x-kubernetes-list-type", json!("map"))
+        .with("x-kubernetes-list-map-keys", json!(["type"]))
+}
