@@ -102,6 +102,7 @@ impl Schema {
         self.with("maximum", most.into())
     }
 
+    /// For a number, the limit has to be whole: where a whole number stands, a server cuts the fraction off the limit.
     pub(super) fn above(self, limit: impl Into<Value>) -> Self {
         self.at_least(limit).with("exclusiveMinimum", json!(true))
     }
