@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test lint fmt docs deny fuzz generated write-generated bench bench-grid bench-indicators bench-sweeps chaos sample parity
+.PHONY: help setup run check test lint fmt docs deny fuzz generated write-generated bench bench-grid bench-indicators bench-sweeps chaos sample parity charts write-charts
 
 CARGO ?= cargo
 JOB ?= examples/sma-crossover.yaml
@@ -88,3 +88,10 @@ parity: ## Make the expected numbers of vectorbt, backtesting.py and TA-Lib anew
 	$(VENV)/bin/pip install --quiet --requirement scripts/requirements-parity.txt "TA-Lib==0.8.2"
 	for script in parity_vectorbt parity_backtesting talib/expected; do $(VENV)/bin/python scripts/$$script.py; done
 	git diff --stat -- engine/tests/fixtures
+
+charts: ## Lint, render and check the Helm chart; what needs a missing tool is skipped.
+	@bash charts/blockgrid/tests/check.sh
+
+write-charts: ## Write the expected renderings of the Helm chart anew.
+	@bash charts/blockgrid/tests/check.sh --write
+	git diff --stat -- charts

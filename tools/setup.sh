@@ -63,17 +63,40 @@ if ! command -v redis-server >/dev/null && ! command -v valkey-server >/dev/null
         fi
     fi
 fi
-versitygw=github.com/versity/versitygw/cmd/versitygw@v1.8.0
-if ! command -v versitygw >/dev/null && [[ ! -x ${GOPATH:-$HOME/go}/bin/versitygw ]]; then
-    go=$(command -v go || true)
-    [[ -n $go || ! -x /usr/local/go/bin/go ]] || go=/usr/local/go/bin/go
+go=$(command -v go || true)
+[[ -n $go || ! -x /usr/local/go/bin/go ]] || go=/usr/local/go/bin/go
+programs=${GOPATH:-$HOME/go}/bin
+# go_install MODULE@VERSION WHAT: a program of Go's, named as the last part of its module.
+go_install() {
+    local program=${1%@*} said
+    program=${program##*/}
+    ! command -v "$program" >/dev/null && [[ ! -x $programs/$program ]] || return 0
     if [[ -z $go ]]; then
-        note "Go is missing (https://go.dev/dl; Debian's is too old), so what needs an S3 server is skipped: go install $versitygw"
-    else
-        note "go install $versitygw"
-        # Where the tests look, whatever GOBIN says.
-        said=$(GOBIN=${GOPATH:-$HOME/go}/bin "$go" install "$versitygw" 2>&1 </dev/null) ||
-            note "go install failed; going on without versitygw: $(tail -n 3 <<<"$said")" >&2
+        note "Go is missing (https://go.dev/dl; Debian's is too old), so $2 is skipped: go install $1"
+        return
     fi
+    note "go install $1"
+    # Where the checks look, whatever GOBIN says.
+    said=$(GOBIN=$programs "$go" install "$1" 2>&1 </dev/null) ||
+        note "go install failed; going on without $program: $(tail -n 3 <<<"$said")" >&2
+}
+go_install github.com/versity/versitygw/cmd/versitygw@v1.8.0 "what needs an S3 server"
+
+# `make charts` renders the Helm chart, holds it against the schemas of Kubernetes, and tests its alerts.
+go_install helm.sh/helm/v3/cmd/helm@v3.22.0 "the check of the Helm chart"
+go_install github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0 "the check of the chart's objects"
+# Of Prometheus its tool alone: the package would start a server.
+if ! command -v promtool >/dev/null && [[ ! -x $programs/promtool ]] && command -v apt-get >/dev/null; then
+    note "promtool from Debian's package prometheus"
+    folder=$(mktemp -d)
+    # apt-get downloads as a user of its own, which must get into the folder.
+    chmod 755 "$folder"
+    said=$(
+        exec 2>&1 </dev/null
+        cd "$folder"
+        { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; } &&
+            dpkg-deb -x prometheus_*.deb . && mkdir -p "$programs" && cp usr/bin/promtool "$programs"
+    ) || note "it could not be had; going on without promtool: $(tail -n 3 <<<"$said")" >&2
+    rm -rf "$folder"
 fi
 note "ready: $(cargo --version)"
