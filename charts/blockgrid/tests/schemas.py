@@ -27,7 +27,8 @@ def lean(schema):
 def references(schema):
     if isinstance(schema, dict):
         for key, value in schema.items():
-            yield from [value.rsplit("/", 1)[1]] if key == "$ref" else references(value)
+            # A field may be called $ref too: its value is no string.
+            yield from [value.rsplit("/", 1)[1]] if key == "$ref" and isinstance(value, str) else references(value)
     elif isinstance(schema, list):
         for item in schema:
             yield from references(item)
@@ -36,7 +37,11 @@ def references(schema):
 def elsewhere(schema):
     """References as they are from the file of a kind."""
     if isinstance(schema, dict):
-        return {key: "_definitions.json" + value if key == "$ref" else elsewhere(value) for key, value in schema.items()}
+        is_reference = isinstance(schema.get("$ref"), str)
+        return {
+            key: "_definitions.json" + value if key == "$ref" and is_reference else elsewhere(value)
+            for key, value in schema.items()
+        }
     return [elsewhere(item) for item in schema] if isinstance(schema, list) else schema
 
 

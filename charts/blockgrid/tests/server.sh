@@ -129,16 +129,16 @@ done
 
 # Who a job's user is.
 job() { # job NAME METADATA
-    printf '{apiVersion: grid.blockbuilders.app/v1alpha1, kind: BacktestJob, metadata: {name: %s, namespace: team-a, %s}, spec: %s}' "$1" "${2-}" "$spec"
+    printf 'apiVersion: grid.blockbuilders.app/v1alpha1\nkind: BacktestJob\nmetadata: {name: %s, namespace: team-a, %s}\nspec: %s\n' "$1" "${2-}" "$spec"
 }
 spec='{data: {dataset: sample}, strategy: {long: {enter: close > open, exit: close < open}}}'
-create() { local as=$1; shift; job "$@" | kubectl create --as "$as" --filename -; }
+create() { job "$2" "${3-}" | kubectl create --as "$1" --filename - "${@:4}"; }
 create_as_group() { job "$@" | kubectl create --as believed --as-group platform --as-group system:authenticated --filename -; }
 change() { kubectl --as "$1" --namespace team-a patch btj "$2" --type=merge --patch "$3"; }
 user='labels: {grid.blockbuilders.app/user: alice}'
-in_force() { ! create tenant probe "$user"; }
-accepted "the policies are in force" until_so 30 in_force
 remedy="have the name added to believedUsers"
+in_force() { [[ $(create tenant probe "$user" --dry-run=server 2>&1 || true) == *"$remedy"* ]]; }
+accepted "the policies are in force" until_so 30 in_force
 refused "a forged user" "$remedy" create tenant forged "$user"
 refused "an empty user" "$remedy" create tenant forged 'labels: {grid.blockbuilders.app/user: ""}'
 accepted "a job of nobody in particular" create tenant plain
@@ -165,7 +165,7 @@ accepted "the operator takes its own away" change $operator plain '{"metadata": 
 pool() { # pool AS NAMESPACE LABELS POD-LABELS
     local groups=()
     [[ $1 != root ]] || groups=(--as-group system:masters)
-    printf '{apiVersion: batch/v1, kind: Job, metadata: {name: pool, labels: {%s}}, spec: {template: {metadata: {labels: {%s}}, spec: {restartPolicy: Never, containers: [{name: w, image: w}]}}}}' "$3" "$4" |
+    printf 'apiVersion: batch/v1\nkind: Job\nmetadata: {name: pool, labels: {%s}}\nspec: {template: {metadata: {labels: {%s}}, spec: {restartPolicy: Never, containers: [{name: w, image: w}]}}}\n' "$3" "$4" |
         kubectl create --dry-run=server --as "$1" "${groups[@]}" --namespace "$2" --filename -
 }
 own="made by the operator of blockgrid alone"
