@@ -129,9 +129,9 @@ done
 
 # Who a job's user is.
 job() { # job NAME METADATA
-    printf 'apiVersion: grid.blockbuilders.app/v1alpha1\nkind: BacktestJob\nmetadata: {name: %s, namespace: team-a, %s}\nspec: %s\n' "$1" "${2-}" "$spec"
+    printf 'apiVersion: grid.blockbuilders.app/v1alpha1\nkind: BacktestJob\nmetadata: {name: %s, namespace: team-a, %s}\n%s\n' "$1" "${2-}" "$spec"
 }
-spec='{data: {dataset: sample}, strategy: {long: {enter: close > open, exit: close < open}}}'
+spec=$(sed -n '/^spec:/,$p' ../../../examples/sma-crossover.yaml)
 create() { job "$2" "${3-}" | kubectl create --as "$1" --filename - "${@:4}"; }
 create_as_group() { job "$@" | kubectl create --as believed --as-group platform --as-group system:authenticated --filename -; }
 change() { kubectl --as "$1" --namespace team-a patch btj "$2" --type=merge --patch "$3"; }
@@ -170,7 +170,8 @@ pool() { # pool AS NAMESPACE LABELS POD-LABELS
 }
 own="made by the operator of blockgrid alone"
 refused "a pool of somebody else's" "$own" pool root grid 'grid.blockbuilders.app/job: x' ''
-refused "pods of a pool, of somebody else's" "$own" pool root grid '' 'grid.blockbuilders.app/job: x'
+# A Job without labels gets those of its pods, so this one has a label.
+refused "pods of a pool, of somebody else's" "$own" pool root grid 'team: x' 'grid.blockbuilders.app/job: x'
 accepted "somebody else's Job" pool root grid 'team: x' 'team: x'
 accepted "a pool of the operator's" pool $operator grid 'grid.blockbuilders.app/job: x' 'grid.blockbuilders.app/job: x'
 accepted "such a Job where no pools are" pool root team-a 'grid.blockbuilders.app/job: x' ''
