@@ -142,7 +142,4 @@ priorityClassName: {{ . }}
 {{- if gt (int .Values.interactive.minReplicas) (int .Values.interactive.maxReplicas) -}}
 {{- fail "interactive.minReplicas is more than interactive.maxReplicas" -}}
 {{- end -}}
-{{- if and .Values.namespaces (not (has (include "blockgrid.workersNamespace" .) .Values.namespaces)) (not .Values.rbac.create) -}}
-{{- fail "namespaces and rbac.create=false: see to the Roles in each namespace, and name the workers' among them" -}}
-{{- end -}}
 {{- end -}}

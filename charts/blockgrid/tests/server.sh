@@ -182,5 +182,27 @@ accepted "the jobs are still there" kubectl get btj plain --namespace team-a
 refused "a policy that is gone" "not found" kubectl get validatingadmissionpolicy blockgrid-user
 accepted "install again" helm install blockgrid .. "${values[@]}"
 
+
+# Of two namespaces: rights there, and none in the cluster.
+accepted "uninstall" helm uninstall blockgrid --namespace grid
+accepted "install for two namespaces" helm install blockgrid .. --namespace grid --values values/namespaced.yaml
+operator=system:serviceaccount:grid:bg-operator
+for namespace in team-a team-b; do
+    may $operator "patch backtestjobs" yes $namespace
+    may $operator "update backtestbudgets" yes $namespace --subresource=status
+    may $operator "create events.events.k8s.io" yes $namespace
+done
+may $operator "create jobs.batch" yes team-a
+may $operator "create jobs.batch" no team-b
+may $operator "patch deployments.apps/bg-interactive" yes team-a --subresource=scale
+may $operator "update leases.coordination.k8s.io/bg" yes grid
+may $operator "create backtestbudgets" yes grid
+may $operator "list backtestbudgets" yes grid
+for right in "list backtestjobs" "list backtestbudgets" "create events" "create jobs.batch" "create leases.coordination.k8s.io"; do
+    may $operator "$right" no backtests
+done
+may $operator "get customresourcedefinitions/backtestjobs.grid.blockbuilders.app" no grid
+is "roles in the cluster" "" "$(kubectl get clusterroles,clusterrolebindings,validatingadmissionpolicies --selector app.kubernetes.io/instance=blockgrid --output name)"
+
 echo "server: $passed passed, $failed failed"
 ((failed == 0))
