@@ -202,7 +202,7 @@ impl WhichGrid {
                 if error.is_unavailable() { "; is it running? `blockgrid up` starts one" } else { "" };
             Failure::input("cannot use the grid", "--redis", format!("{error}{remedy}"))
         })?;
-        let identity = GridArgs::identity(&store).await?;
+        let identity = blockgrid_grid::identity(&store).await?;
         queue
             .bind(&identity)
             .await

@@ -8,6 +8,7 @@
 
 pub mod bucket;
 mod id;
+mod identity;
 pub mod outcome;
 pub mod plan;
 mod queue;
@@ -15,6 +16,7 @@ pub mod store;
 pub mod usage;
 
 pub use id::{BadId, JobId, Unit};
+pub use identity::identity;
 pub use outcome::{FailReason, FailedTrial, Outcome};
 pub use plan::{ENGINE, ObjectRef, Plan};
 pub use queue::{

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::decode::FieldError;
 use crate::overrides::Override;
-use crate::spec::{self, DataSpec, JobSpec};
+use crate::spec::{self, ClusterSpec, DataSpec, JobSpec};
 use crate::validate::Job;
 
 /// The longest manifest that is read. A strategy of hundreds of blocks has some 50 KB.
@@ -53,6 +53,14 @@ pub fn of_value(manifest: &Value, reserved: impl Fn(&str) -> bool) -> Result<Job
         }
         _ => Err(Invalid { errors, data }),
     }
+}
+
+/// What a manifest says to a cluster, and nothing else of it: cheap enough to be asked at every look at a job.
+///
+/// # Errors
+/// What is wrong with those fields; the others are not looked at.
+pub fn cluster(manifest: &Value) -> Result<ClusterSpec, Vec<FieldError>> {
+    spec::decode_cluster(manifest)
 }
 
 /// The job of a resolved manifest ([`JobSpec::manifest`]) that was validated before, whatever its length: for whoever runs

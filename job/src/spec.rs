@@ -72,6 +72,19 @@ pub(crate) fn decode(value: &Value) -> (Option<JobSpec>, Vec<FieldError>) {
     (spec, errors.into_vec())
 }
 
+/// Decodes only what a manifest says to a cluster.
+pub(crate) fn decode_cluster(value: &Value) -> Result<ClusterSpec, Vec<FieldError>> {
+    let errors = Errors::default();
+    let spec = value.get("spec").unwrap_or(&Value::Null);
+    let root = Field { path: "spec".to_owned(), value: spec, errors: &errors };
+    let found = match spec {
+        Value::Object(map) => cluster::decode(&Object::new(&root, map)),
+        _ => ClusterSpec::default(),
+    };
+    let errors = errors.into_vec();
+    if errors.is_empty() { Ok(found) } else { Err(errors) }
+}
+
 fn job(root: &Field<'_>) -> Option<JobSpec> {
     match root.value {
         Value::Object(_) => {}

@@ -166,6 +166,9 @@ pub struct JobStatus {
     /// The engine that its plan is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine: Option<String>,
+    /// The image that its own workers run: the one of the operator that planned it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// Its results in the store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub results: Option<ResultsRef>,

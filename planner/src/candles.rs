@@ -72,10 +72,18 @@ const DATA: &str = "spec.data";
 pub fn read(job: &Job, folder: &Path) -> Result<JobCandles, Refusal> {
     let spec = &job.spec().data;
     let mut data = match &spec.source {
-        DataSource::Dataset(name) => from_dataset(job, name, folder)?,
+        DataSource::Dataset(name) => from_dataset(job, name, name, folder)?,
         DataSource::File(path) => from_file(job, path, folder)?,
     };
     checked::judge(spec, &mut data)?;
+    Ok(data)
+}
+
+/// Reads a job's data set from where its name is registered, which whoever wrote the job does not decide: a folder, a URL,
+/// or the sample.
+pub fn read_registered(job: &Job, name: &str, location: &str) -> Result<JobCandles, Refusal> {
+    let mut data = from_dataset(job, name, location, Path::new("/"))?;
+    checked::judge(&job.spec().data, &mut data)?;
     Ok(data)
 }
 
@@ -120,10 +128,10 @@ fn unknown(name: &str, path: &Path, catalogue: &Catalogue) -> String {
     )
 }
 
-fn from_dataset(job: &Job, name: &str, folder: &Path) -> Result<JobCandles, Refusal> {
+fn from_dataset(job: &Job, name: &str, location: &str, folder: &Path) -> Result<JobCandles, Refusal> {
     let spec = &job.spec().data;
     let field = "spec.data.dataset";
-    let dataset = open_dataset(name, folder, field)?;
+    let dataset = open_dataset(location, folder, field)?;
     let interval = spec.interval.ok_or_else(|| {
         Refusal::input("cannot use the data", "spec.data.interval", "is missing: name the candles' length")
     })?;

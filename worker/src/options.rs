@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use blockgrid_grid::store::{Credentials, keys};
-use blockgrid_grid::{Created, JobId, Options, Queue as _, QueueError, RedisQueue, Store, StoreError};
+use blockgrid_grid::store::Credentials;
+use blockgrid_grid::{Options, Queue as _, QueueError, RedisQueue, Store, StoreError};
 use clap::Args;
 
 /// Where the grid is. Passwords may stand in it, so it cannot be printed.
@@ -44,28 +44,6 @@ impl GridArgs {
         queue.is_held().await?;
         Ok(queue)
     }
-
-    /// The identity of a store, made by whoever asks first: shows at once whether the store can be used.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn identity(store: &Store) -> Result<String, StoreError> {
-        let key = keys::identity();
-        match store.get(&key).await {
-            Ok(bytes) => return Ok(text(&bytes)),
-            Err(StoreError::NotFound { .. }) => {}
-            Err(error) => return Err(error),
-        }
-        let ours = JobId::random();
-        match store.create(&key, ours.as_str().to_owned().into()).await? {
-            Created::New | Created::Same => Ok(ours.to_string()),
-            Created::Different { .. } => Ok(text(&store.get(&key).await?)),
-        }
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Bytes as a person writes them: a whole number and K, M, G or T, by 1024.

@@ -222,7 +222,7 @@ async fn connect(cli: &Cli, store: &Store) -> Result<RedisQueue, Unfit> {
     };
     let of_queue = |error: QueueError| sort(error.is_unavailable(), error.to_string());
     let queue = cli.grid.open_queue().await.map_err(of_queue)?;
-    let identity = GridArgs::identity(store).await;
+    let identity = blockgrid_grid::identity(store).await;
     let identity = identity.map_err(|error| sort(error.is_unavailable(), error.to_string()))?;
     queue.bind(&identity).await.map_err(of_queue)?;
     Ok(queue)

@@ -1,0 +1,361 @@
+//! What was decided, done: writes only. Each act tells the world what came of it, so that the same question can be asked
+//! again at once.
+
+use blockgrid_grid::store::{keys, sha256};
+use blockgrid_grid::usage::UnitUsage;
+use blockgrid_grid::{FailReason, JobId, Outcome, Plan, Queue, QueueError, StoreError, Unit};
+use blockgrid_job::status::{Links, Phase};
+use blockgrid_planner::prepare::lane;
+use blockgrid_planner::{CommitError, enqueue};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::batch::v1::Job;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::observe::{self, ObserveError};
+use crate::plan::Act;
+use crate::plan::say::{ending, written};
+use crate::planning::Wanted;
+use crate::pool;
+use crate::resources::{BacktestJob, FINALIZER, MANAGER, TEXT_ANNOTATION, UID_LABEL};
+use crate::treasury::books::Share;
+use crate::treasury::{TreasuryError, Whose};
+use crate::world::{Planning, Pool, Trouble, World};
+
+/// How long links to results work.
+const LINKS: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// Why an act could not be done. It is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The API server.
+    #[error("the API server: {0}")]
+    Api(#[source] Box<kube::Error>),
+    /// The object store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The queue.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// Queueing.
+    #[error("failed to queue it: {0}")]
+    Enqueue(#[from] CommitError),
+    /// The budgets.
+    #[error(transparent)]
+    Treasury(#[from] TreasuryError),
+    /// Looking at it once more.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    /// A pool of this name is somebody else's.
+    #[error("Job {0} exists and is not this job's: remove it")]
+    Foreign(String),
+    /// JSON, which cannot be.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
+impl From<kube::Error> for ApplyError {
+    fn from(error: kube::Error) -> Self {
+        Self::Api(Box::new(error))
+    }
+}
+
+impl ApplyError {
+    /// For metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Api(_) => "api",
+            Self::Store(_) => "store",
+            Self::Queue(_) => "queue",
+            Self::Enqueue(_) => "enqueue",
+            Self::Treasury(_) => "treasury",
+            Self::Observe(_) => "observe",
+            Self::Foreign(_) => "foreign",
+            Self::Json(_) => "json",
+        }
+    }
+}
+
+/// A job that is worked on.
+pub struct Target<'a> {
+    /// The object.
+    pub job: &'a BacktestJob,
+    /// Its uid.
+    pub id: &'a JobId,
+    /// What all reconciles share.
+    pub context: &'a Context,
+}
+
+impl Target<'_> {
+    fn jobs(&self) -> Api<BacktestJob> {
+        Api::namespaced(self.context.client.clone(), &self.namespace())
+    }
+
+    fn pools(&self) -> Api<Job> {
+        Api::namespaced(self.context.client.clone(), &self.context.config.workers.namespace)
+    }
+
+    fn namespace(&self) -> String {
+        self.job.namespace().unwrap_or_default()
+    }
+
+    fn whose(&self, micro_usd: u64) -> Whose {
+        let user = observe::user(self.job, &self.context.config);
+        let share = Share { namespace: self.namespace(), user, micro_usd };
+        Whose { id: self.id.clone(), name: self.job.name_any(), share }
+    }
+
+    /// A patch that touches this very object, and no later one of its name.
+    pub fn patch(&self, mut body: Value) -> Patch<Value> {
+        body["metadata"]["uid"] = json!(self.id);
+        Patch::Merge(body)
+    }
+
+    /// Does one thing, and tells the world.
+    ///
+    /// # Errors
+    /// [`ApplyError`].
+    pub async fn apply(&self, act: &Act, world: &mut World) -> Result<(), ApplyError> {
+        match act {
+            Act::AddFinalizer => {
+                self.finalizers(|known| known.push(FINALIZER.to_owned())).await?;
+                world.has_finalizer = true;
+            }
+            Act::DropFinalizer => {
+                self.finalizers(|known| known.retain(|name| name != FINALIZER)).await?;
+                self.forget();
+                world.has_finalizer = false;
+            }
+            Act::Plan => {
+                let wanted = Wanted {
+                    id: self.id.clone(),
+                    tenant: self.namespace().parse().map_err(ObserveError::from)?,
+                    owner: observe::user(self.job, &self.context.config),
+                    manifest: self.job.manifest(),
+                    text: self.job.annotation(TEXT_ANNOTATION).map(str::to_owned),
+                };
+                self.context.plans.start(wanted);
+                world.planning = Planning::Working;
+            }
+            Act::Reserve { micro_usd } => {
+                match self.context.treasury.reserve(self.whose(*micro_usd)).await? {
+                    Ok(holds) => {
+                        world.status.reserved_micro_usd = Some(holds);
+                        world.held = None;
+                    }
+                    Err(held) => world.held = Some(held),
+                }
+            }
+            Act::Enqueue { in_lane } => {
+                self.enqueue(*in_lane).await?;
+                world.status.start_time.get_or_insert_with(|| written(world.now));
+            }
+            Act::CreatePool { workers } => self.create_pool(*workers, world).await?,
+            Act::ScalePool { workers } => {
+                let is_kueues = self.class().is_some_and(|class| class.kueue_queue.is_some());
+                let mut spec = json!({ "completions": workers, "parallelism": workers });
+                if !is_kueues {
+                    spec["suspend"] = json!(false);
+                }
+                self.patch_pool(spec).await?;
+                if let Some(pool) = &mut world.pool {
+                    pool.wanted = *workers;
+                    pool.is_suspended = false;
+                }
+            }
+            Act::SuspendPool => {
+                self.patch_pool(json!({ "suspend": true })).await?;
+                if let Some(pool) = &mut world.pool {
+                    pool.is_suspended = true;
+                }
+            }
+            Act::DeletePool => {
+                // In the foreground: it is there until its pods are gone, and what they cost is known.
+                let how = DeleteParams {
+                    propagation_policy: Some(PropagationPolicy::Foreground),
+                    ..DeleteParams::default()
+                };
+                match self.pools().delete(&pool::name(self.id.as_str()), &how).await {
+                    Ok(_) => {}
+                    Err(kube::Error::Api(error)) if error.code == 404 => {}
+                    Err(error) => return Err(error.into()),
+                }
+                if let Some(pool) = &mut world.pool {
+                    pool.is_deleted = true;
+                }
+            }
+            Act::Cancel { phase, reason, message } => {
+                self.cancel(*phase, reason, message).await?;
+                world.end = observe::end(self.context, self.id, world.asked.as_ref().ok()).await?;
+            }
+            Act::Settle { micro_usd } => {
+                let ended = world.status.completion_time.as_deref().and_then(|text| text.parse().ok());
+                self.context.treasury.settle(self.whose(*micro_usd), ended.unwrap_or(world.now)).await?;
+                world.status.reserved_micro_usd = None;
+                world.status.spent_micro_usd = Some(*micro_usd);
+            }
+            Act::Sign { request } => world.status.links = Some(self.sign(request, world.now).await?),
+            Act::Delete => {
+                let how = DeleteParams {
+                    preconditions: Some(Preconditions { uid: self.job.uid(), resource_version: None }),
+                    ..DeleteParams::default()
+                };
+                match self.jobs().delete(&self.job.name_any(), &how).await {
+                    Ok(_) => {}
+                    Err(kube::Error::Api(error)) if error.code == 404 || error.code == 409 => {}
+                    Err(error) => return Err(error.into()),
+                }
+                world.is_deleted = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing of the job is remembered.
+    pub fn forget(&self) {
+        self.context.plans.forget(self.id);
+        self.context.treasury.forget(self.id);
+        self.context.forget(self.id);
+    }
+
+    async fn finalizers(&self, change: impl Fn(&mut Vec<String>)) -> Result<(), ApplyError> {
+        let name = self.job.name_any();
+        for _ in 0..5 {
+            let Some(now) = self.jobs().get_metadata_opt(&name).await? else { return Ok(()) };
+            if now.metadata.uid != self.job.metadata.uid {
+                return Ok(());
+            }
+            let mut finalizers = now.metadata.finalizers.clone().unwrap_or_default();
+            change(&mut finalizers);
+            finalizers.dedup();
+            let body = json!({
+                "metadata": { "finalizers": finalizers, "resourceVersion": now.metadata.resource_version },
+            });
+            match self.jobs().patch_metadata(&name, &parameters(), &self.patch(body)).await {
+                Ok(_) => return Ok(()),
+                Err(kube::Error::Api(error)) if error.code == 404 => return Ok(()),
+                // Somebody changed it meanwhile: look again.
+                Err(kube::Error::Api(error)) if error.code == 409 => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(ApplyError::Foreign(format!("{name}: its finalizers change all the time")))
+    }
+
+    async fn enqueue(&self, in_lane: bool) -> Result<(), ApplyError> {
+        let context = self.context;
+        let bytes = context.store.get(&keys::plan(self.id)).await?;
+        context.store.put(&keys::admission(self.id), sha256(&bytes).into()).await?;
+        let plan: Plan = serde_json::from_slice(&bytes)?;
+        let lane = if in_lane { lane(&plan, u64::MAX) } else { None };
+        enqueue(&context.store, &context.queue, self.id, &plan, lane.as_ref()).await?;
+        Ok(())
+    }
+
+    fn class(&self) -> Option<&crate::config::Class> {
+        let name = self.class_name();
+        self.context.config.classes.get(&name)
+    }
+
+    fn class_name(&self) -> String {
+        blockgrid_job::manifest::cluster(&self.job.manifest()).unwrap_or_default().class
+    }
+
+    async fn create_pool(&self, workers: u32, world: &mut World) -> Result<(), ApplyError> {
+        let (Some(class), Ok(asked)) = (self.class(), &world.asked) else { return Ok(()) };
+        let whose = self.whose(0);
+        let owner = pool::Owner {
+            uid: self.id.as_str(),
+            name: &whose.name,
+            namespace: &whose.share.namespace,
+            user: &whose.share.user,
+            class: &self.class_name(),
+            image: world.status.image.as_deref().unwrap_or(&world.image),
+            deadline_seconds: asked.deadline_seconds,
+        };
+        let job = pool::job(&owner, class, &self.context.config, workers)?;
+        let name = pool::name(self.id.as_str());
+        match self
+            .pools()
+            .create(&PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() }, &job)
+            .await
+        {
+            Ok(_) => {}
+            // Harmless only if it is this job's.
+            Err(kube::Error::Api(error)) if error.code == 409 => {
+                let there = self.pools().get(&name).await?;
+                if there.labels().get(UID_LABEL).map(String::as_str) != Some(self.id.as_str()) {
+                    return Err(ApplyError::Foreign(name));
+                }
+            }
+            // Somebody has to change something: said, and tried again.
+            Err(kube::Error::Api(error)) if matches!(error.code, 400 | 403 | 404 | 422) => {
+                let reason = if error.code == 403 { "PoolForbidden" } else { "PoolRefused" };
+                world.pool_refused =
+                    Some(Trouble { reason: reason.to_owned(), message: error.message.clone() });
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        world.pool_refused = None;
+        world.pool = Some(Pool {
+            wanted: workers,
+            is_suspended: class.kueue_queue.is_some(),
+            created: world.now,
+            ..Pool::default()
+        });
+        Ok(())
+    }
+
+    async fn patch_pool(&self, spec: Value) -> Result<(), ApplyError> {
+        let body = json!({ "spec": spec });
+        self.pools().patch(&pool::name(self.id.as_str()), &parameters(), &Patch::Merge(body)).await?;
+        Ok(())
+    }
+
+    /// First the mark, which workers obey; then the end, unless the job has come to one by now.
+    async fn cancel(&self, phase: Phase, reason: &str, message: &str) -> Result<(), ApplyError> {
+        let context = self.context;
+        context.store.put(&keys::cancelled(self.id), Vec::new().into()).await?;
+        let message = ending(phase, reason, message);
+        let outcome = Outcome::Failed { reason: FailReason::Cancelled, message, usage: UnitUsage::default() };
+        let key = keys::outcome(self.id, Unit::Finish);
+        // Whoever was first has ended it.
+        let _ = context.store.create(&key, serde_json::to_vec(&outcome)?.into()).await?;
+        // The store has said it; workers ask there when the queue does not tell.
+        for result in [context.queue.forget(self.id).await, context.queue.announce(self.id).await] {
+            if let Err(error) = result {
+                tracing::warn!(job = %self.id, %error, "the queue was not told of the job's end");
+            }
+        }
+        Ok(())
+    }
+
+    /// Links to everything that `blockgrid results` fetches.
+    async fn sign(&self, request: &str, now: Timestamp) -> Result<Links, ApplyError> {
+        let (store, public) = (&self.context.store, &self.context.public);
+        let mut wanted = vec![("plan.json".to_owned(), keys::plan(self.id))];
+        if let Some(results) = self.job.status.as_ref().and_then(|status| status.results.as_ref()) {
+            wanted.push(("job.json".to_owned(), results.record.clone()));
+        }
+        for entry in store.list(&format!("{}/out", keys::job(self.id))).await? {
+            let name = keys::name(&entry.key).to_owned();
+            if name != "job.json" {
+                wanted.push((name, entry.key));
+            }
+        }
+        let mut links = Links { request: request.to_owned(), ..Links::default() };
+        for (name, key) in wanted {
+            links.files.insert(name, public.signed_get(&key, LINKS).await?);
+        }
+        let until = now.checked_add(SignedDuration::try_from(LINKS).unwrap_or_default()).unwrap_or(now);
+        links.until = written(until);
+        Ok(links)
+    }
+}
+
+fn parameters() -> PatchParams {
+    PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
+}

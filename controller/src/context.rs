@@ -1,0 +1,131 @@
+//! What all reconciles share.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use blockgrid_grid::{JobId, RedisQueue, Store};
+use blockgrid_job::status::Phase;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::{self, ObjectRef};
+use kube::{Client, ResourceExt};
+
+use crate::config::Config;
+use crate::meters::Meters;
+use crate::planning::Plans;
+use crate::resources::BacktestJob;
+use crate::treasury::Treasury;
+use crate::warm::Lane;
+
+/// What all reconciles share.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Where plans, outcomes and results are.
+    pub store: Store,
+    /// The store as users reach it: links are made with it.
+    pub public: Store,
+    /// Where shards queue.
+    pub queue: RedisQueue,
+    /// Plans on their way.
+    pub plans: Arc<Plans>,
+    /// Who asks the budgets.
+    pub treasury: Treasury,
+    /// Pools of workers, as the watch of them knows.
+    pub pools: reflector::Store<Job>,
+    /// Pods of pools, as the watch of them knows.
+    pub pods: reflector::Store<Pod>,
+    /// The interactive lane's workers.
+    pub lane: Arc<Lane>,
+    /// Who tells events.
+    pub recorder: Recorder,
+    /// What it counts.
+    pub meters: Arc<Meters>,
+    /// What is remembered of jobs from one look to the next.
+    pub notes: Mutex<HashMap<JobId, Note>>,
+}
+
+/// What is remembered of a job from one look to the next. Nothing of it decides anything.
+#[derive(Debug, Clone, Default)]
+pub struct Note {
+    object: Option<ObjectRef<BacktestJob>>,
+    told: Option<Instant>,
+    failures: u32,
+    phase: Phase,
+}
+
+/// The longest pause after a look that failed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+impl Context {
+    fn with<T>(&self, id: &JobId, of: impl FnOnce(&mut Note) -> T) -> T {
+        of(self.notes.lock().unwrap_or_else(PoisonError::into_inner).entry(id.clone()).or_default())
+    }
+
+    /// A job was seen.
+    pub fn remember(&self, id: &JobId, job: &BacktestJob) {
+        let object = ObjectRef::new(&job.name_any()).within(&job.namespace().unwrap_or_default());
+        let phase = job.status.as_ref().map_or(Phase::Pending, |status| status.phase);
+        self.with(id, |note| {
+            note.object = Some(object);
+            note.phase = phase;
+        });
+    }
+
+    /// The object of a job that was seen.
+    pub fn object(&self, id: &JobId) -> Option<ObjectRef<BacktestJob>> {
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.get(id).and_then(|note| note.object.clone())
+    }
+
+    /// How long ago a status was written.
+    pub fn told_since(&self, id: &JobId) -> Option<Duration> {
+        self.with(id, |note| note.told.map(|at| at.elapsed()))
+    }
+
+    /// A status was written.
+    pub fn tell(&self, id: &JobId, phase: Phase) {
+        self.with(id, |note| {
+            note.told = Some(Instant::now());
+            note.phase = phase;
+        });
+    }
+
+    /// A look went well.
+    pub fn is_well(&self, id: &JobId) {
+        self.with(id, |note| note.failures = 0);
+    }
+
+    /// A look failed: how long to wait.
+    pub fn is_unwell(&self, id: &JobId) -> Duration {
+        let failures = self.with(id, |note| {
+            note.failures = note.failures.saturating_add(1);
+            note.failures
+        });
+        (Duration::from_millis(250) * 2_u32.saturating_pow(failures.min(16))).min(LONGEST_PAUSE)
+    }
+
+    /// A job is gone.
+    pub fn forget(&self, id: &JobId) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    /// Jobs in each phase.
+    pub fn count(&self) {
+        let mut counts: HashMap<Phase, i64> = HashMap::new();
+        for note in self.notes.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            *counts.entry(note.phase).or_default() += 1;
+        }
+        self.meters.phases(|phase| counts.get(&phase).copied().unwrap_or(0));
+    }
+}
+
+/// Who tells events: the operator.
+pub fn recorder(client: Client, instance: &str) -> Recorder {
+    let controller = crate::resources::MANAGER.to_owned();
+    Recorder::new(client, Reporter { controller, instance: Some(instance.to_owned()) })
+}

@@ -1,0 +1,147 @@
+//! Which replica leads: a Lease of coordination.k8s.io.
+//!
+//! No clock of another machine is believed. A lease has run out when its resource version has not changed for the lease's
+//! duration on our own monotonic clock; comparing its `renewTime` with ours would elect two leaders where clocks differ.
+//! Whoever leads but cannot renew gives up before the others may take over.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::PostParams;
+use kube::{Api, Client};
+
+use crate::config::LeaderElection;
+
+/// A candidate.
+pub struct Candidate {
+    leases: Api<Lease>,
+    settings: LeaderElection,
+    identity: String,
+    /// The resource version that was seen last, and since when.
+    seen: Option<(String, Instant)>,
+}
+
+/// What asking for the lease came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Leads,
+    Follows,
+}
+
+impl Candidate {
+    /// A candidate of this name. `client` should be one of its own: requests of a busy operator must not delay it.
+    pub fn new(client: Client, namespace: &str, settings: LeaderElection, identity: &str) -> Self {
+        let leases = Api::namespaced(client, namespace);
+        Self { leases, settings, identity: identity.to_owned(), seen: None }
+    }
+
+    /// Waits until it leads.
+    pub async fn win(&mut self) {
+        loop {
+            match self.ask().await {
+                Ok(Asked::Leads) => return,
+                Ok(Asked::Follows) => {}
+                Err(error) => tracing::warn!(%error, "the lease cannot be asked for"),
+            }
+            tokio::time::sleep(self.settings.retry_period).await;
+        }
+    }
+
+    /// Leads until it cannot: somebody else does, or it could not renew in time.
+    pub async fn lead(&mut self) {
+        let mut renewed = Instant::now();
+        loop {
+            tokio::time::sleep(self.settings.retry_period).await;
+            let left = self.settings.renew_deadline.saturating_sub(renewed.elapsed());
+            if left.is_zero() {
+                tracing::error!("the lease could not be renewed in time");
+                return;
+            }
+            match tokio::time::timeout(left, self.ask()).await {
+                Ok(Ok(Asked::Leads)) => renewed = Instant::now(),
+                Ok(Ok(Asked::Follows)) => {
+                    tracing::error!("another replica has the lease");
+                    return;
+                }
+                Ok(Err(error)) => tracing::warn!(%error, "the lease could not be renewed yet"),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Gives the lease up, so that another need not wait for it to run out.
+    pub async fn resign(&mut self) {
+        let ours = |lease: &Lease| {
+            lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()) == Some(&self.identity)
+        };
+        let given_up = async {
+            let Some(mut lease) = self.leases.get_opt(&self.settings.lease).await?.filter(ours) else {
+                return Ok(());
+            };
+            let spec = lease.spec.get_or_insert_with(LeaseSpec::default);
+            spec.holder_identity = None;
+            self.leases.replace(&self.settings.lease, &PostParams::default(), &lease).await.map(|_| ())
+        };
+        let given_up: Result<(), kube::Error> = given_up.await;
+        if let Err(error) = given_up {
+            tracing::warn!(%error, "the lease could not be given up: it runs out");
+        }
+    }
+
+    async fn ask(&mut self) -> Result<Asked, kube::Error> {
+        let Some(mut lease) = self.leases.get_opt(&self.settings.lease).await? else {
+            let name = Some(self.settings.lease.clone());
+            let lease =
+                Lease { metadata: ObjectMeta { name, ..ObjectMeta::default() }, spec: Some(self.spec(None)) };
+            return self.written(self.leases.create(&PostParams::default(), &lease).await);
+        };
+        let spec = lease.spec.clone().unwrap_or_default();
+        let holder = spec.holder_identity.as_deref().filter(|holder| !holder.is_empty());
+        let version = lease.metadata.resource_version.clone().unwrap_or_default();
+        if holder.is_some_and(|holder| holder != self.identity) {
+            let since = match &self.seen {
+                Some((seen, since)) if *seen == version => *since,
+                _ => {
+                    let now = Instant::now();
+                    self.seen = Some((version, now));
+                    now
+                }
+            };
+            // As long as the holder was promised, where that is longer than our own setting.
+            let promised = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+            let duration = self.settings.lease_duration.max(Duration::from_secs(promised.unwrap_or(0)));
+            if since.elapsed() < duration {
+                return Ok(Asked::Follows);
+            }
+        }
+        lease.spec = Some(self.spec(Some(&spec)));
+        // With the resource version that was read: of several who take it over one succeeds.
+        self.written(self.leases.replace(&self.settings.lease, &PostParams::default(), &lease).await)
+    }
+
+    fn written(&mut self, result: Result<Lease, kube::Error>) -> Result<Asked, kube::Error> {
+        match result {
+            Ok(_) => Ok(Asked::Leads),
+            Err(kube::Error::Api(error)) if error.code == 409 => Ok(Asked::Follows),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn spec(&self, old: Option<&LeaseSpec>) -> LeaseSpec {
+        let now = MicroTime(Timestamp::now());
+        let same = old.is_some_and(|old| old.holder_identity.as_deref() == Some(&self.identity));
+        let transitions = old.and_then(|old| old.lease_transitions).unwrap_or(0);
+        LeaseSpec {
+            holder_identity: Some(self.identity.clone()),
+            lease_duration_seconds: Some(
+                i32::try_from(self.settings.lease_duration.as_secs().max(1)).unwrap_or(i32::MAX),
+            ),
+            acquire_time: if same { old.and_then(|old| old.acquire_time.clone()) } else { Some(now.clone()) },
+            renew_time: Some(now),
+            lease_transitions: Some(if same || old.is_none() { transitions } else { transitions + 1 }),
+            ..LeaseSpec::default()
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! What the replica that leads does: watches, the money, the lane, and the reconciles.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use blockgrid_grid::{JobId, Queue, RedisQueue, Store};
+use futures::{StreamExt, stream};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::runtime::controller::{Config as Pace, Controller};
+use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::config::Config;
+use crate::context::{Context, recorder};
+use crate::meters::Meters;
+use crate::planning::Plans;
+use crate::reconcile::{failed, reconcile};
+use crate::resources::{BacktestBudget, BacktestJob, UID_LABEL};
+use crate::warm::{Lane, keep};
+use crate::{treasury, warm};
+
+/// Jobs that are looked at at a time.
+const AT_ONCE: u16 = 64;
+
+/// What a replica has before it leads.
+#[derive(Clone)]
+pub struct Means {
+    /// The API server.
+    pub client: Client,
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The store, and as users reach it.
+    pub store: Store,
+    /// The same as users reach it.
+    pub public: Store,
+    /// The queue.
+    pub queue: RedisQueue,
+    /// What it counts.
+    pub meters: Arc<Meters>,
+    /// The namespace that it runs in.
+    pub platform: String,
+    /// Its name.
+    pub identity: String,
+}
+
+/// Why a leader cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum LeadError {
+    /// The budgets.
+    #[error("the budgets: {0}")]
+    Treasury(#[from] treasury::TreasuryError),
+    /// A task ended that should not have.
+    #[error("{0} ended")]
+    Ended(&'static str),
+}
+
+/// Leads until `stop` says so; then what is being done is done to its end.
+///
+/// # Errors
+/// [`LeadError`]: the lease should be given up, and asked for again.
+pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), LeadError> {
+    let Means { client, config, store, public, queue, meters, platform, identity } = means;
+    let (wake, woken) = mpsc::unbounded_channel::<JobId>();
+    let mut tasks: JoinSet<&'static str> = JoinSet::new();
+    let pools_of = Api::<Job>::namespaced(client.clone(), &config.workers.namespace);
+    let pods_of = Api::<Pod>::namespaced(client.clone(), &config.workers.namespace);
+    let of_pool = watcher::Config::default()
+        .labels("app.kubernetes.io/component=pool,app.kubernetes.io/managed-by=blockgrid-operator");
+    let pools = watched(&mut tasks, "the watch of pools", pools_of, of_pool.clone(), wake.clone(), |job| {
+        job.metadata.managed_fields = None;
+        if let Some(spec) = &mut job.spec {
+            spec.template.spec = None;
+        }
+    });
+    let pods = watched(&mut tasks, "the watch of pods", pods_of, of_pool, wake.clone(), |pod| {
+        pod.metadata.managed_fields = None;
+        pod.spec = None;
+    });
+    let budgets_of = if config.namespaces.is_empty() {
+        vec![Api::<BacktestBudget>::all(client.clone())]
+    } else {
+        let mut namespaces = config.namespaces.clone();
+        namespaces.push(platform.clone());
+        namespaces.sort();
+        namespaces.dedup();
+        namespaces.iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect()
+    };
+    let budgets = watched_all(&mut tasks, budgets_of);
+    let (treasury, clerk) = treasury::open(
+        client.clone(),
+        store.clone(),
+        Arc::clone(&config),
+        platform.clone(),
+        budgets,
+        wake.clone(),
+        Arc::clone(&meters),
+    );
+    let lane = Arc::new(warm::Lane::default());
+    let context = Arc::new(Context {
+        client: client.clone(),
+        plans: Plans::new(store.clone(), Arc::clone(&config), wake.clone()),
+        treasury,
+        pools,
+        pods,
+        lane: Arc::clone(&lane),
+        recorder: recorder(client.clone(), &identity),
+        meters: Arc::clone(&meters),
+        notes: std::sync::Mutex::default(),
+        config: Arc::clone(&config),
+        store,
+        public,
+        queue: queue.clone(),
+    });
+    let keeping =
+        keep(client.clone(), queue.clone(), Arc::clone(&config), Arc::clone(&lane) as Arc<Lane>, meters);
+    tasks.spawn(async move {
+        keeping.await;
+        "the keeper of the interactive lane"
+    });
+    let ends = ends(queue, wake);
+    tasks.spawn(async move {
+        ends.await;
+        "the watch of ends"
+    });
+    let counting = Arc::clone(&context);
+    tasks.spawn(async move {
+        loop {
+            counting.count();
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+    });
+    let _ = context.pools.wait_until_ready().await;
+    let _ = context.pods.wait_until_ready().await;
+    let reconciles = reconciles(&context, woken, stop.clone());
+    tokio::pin!(reconciles);
+    let clerk = clerk.run();
+    tokio::pin!(clerk);
+    let mut is_stopping = false;
+    loop {
+        tokio::select! {
+            () = &mut reconciles => return if is_stopping { Ok(()) } else { Err(LeadError::Ended("the reconciles")) },
+            ended = &mut clerk => {
+                ended?;
+                return Err(LeadError::Ended("the treasury"));
+            }
+            ended = tasks.join_next() => {
+                let name = ended.and_then(Result::ok).unwrap_or("a task");
+                return Err(LeadError::Ended(name));
+            }
+            _ = stop.changed(), if !is_stopping => is_stopping = true,
+        }
+    }
+}
+
+/// The reconciles, until `stop` says so.
+async fn reconciles(
+    context: &Arc<Context>,
+    woken: mpsc::UnboundedReceiver<JobId>,
+    stop: watch::Receiver<bool>,
+) {
+    let client = &context.client;
+    let apis: Vec<Api<BacktestJob>> = if context.config.namespaces.is_empty() {
+        vec![Api::all(client.clone())]
+    } else {
+        context.config.namespaces.iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect()
+    };
+    // Each controller hears of every job that is woken; one that has it not in its watch passes over it.
+    let (mut senders, mut runs) = (Vec::new(), Vec::new());
+    for api in apis {
+        let (sender, receiver) = mpsc::unbounded_channel::<ObjectRef<BacktestJob>>();
+        senders.push(sender);
+        let mut stop = stop.clone();
+        let stopped = async move {
+            let _ = stop.wait_for(|&stop| stop).await;
+        };
+        let triggers = stream::unfold(receiver, |mut receiver| async move {
+            receiver.recv().await.map(|object| (object, receiver))
+        });
+        let run = Controller::new(api, watcher::Config::default())
+            .with_config(Pace::default().concurrency(AT_ONCE))
+            .reconcile_on(triggers)
+            .graceful_shutdown_on(stopped)
+            .run(reconcile, failed, Arc::clone(context))
+            .for_each(|result| async {
+                if let Err(error) = result {
+                    tracing::debug!(%error, "reconcile");
+                }
+            });
+        runs.push(run);
+    }
+    let mut woken = woken;
+    let passing = async {
+        while let Some(id) = woken.recv().await {
+            let Some(object) = context.object(&id) else { continue };
+            for sender in &senders {
+                let _ = sender.send(object.clone());
+            }
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        _ = futures::future::join_all(runs) => {}
+        () = passing => {}
+    }
+}
+
+/// Watches objects of jobs, and wakes a job when something of it changes.
+fn watched<K>(
+    tasks: &mut JoinSet<&'static str>,
+    name: &'static str,
+    api: Api<K>,
+    config: watcher::Config,
+    wake: mpsc::UnboundedSender<JobId>,
+    strip: impl Fn(&mut K) + Send + Sync + 'static,
+) -> reflector::Store<K>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let (reader, writer) = reflector::store();
+    let events = watcher(api, config).default_backoff().modify(strip).reflect(writer).touched_objects();
+    tasks.spawn(async move {
+        let mut events = Box::pin(events);
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(object) => {
+                    let id = object.labels().get(UID_LABEL).and_then(|uid| uid.parse().ok());
+                    if let Some(id) = id {
+                        let _ = wake.send(id);
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "{name} failed and begins anew"),
+            }
+        }
+        name
+    });
+    reader
+}
+
+/// Watches budgets of several namespaces into one store.
+fn watched_all(
+    tasks: &mut JoinSet<&'static str>,
+    apis: Vec<Api<BacktestBudget>>,
+) -> Vec<reflector::Store<BacktestBudget>> {
+    let mut stores = Vec::new();
+    for api in apis {
+        let (reader, writer) = reflector::store();
+        let events =
+            watcher(api, watcher::Config::default()).default_backoff().reflect(writer).applied_objects();
+        tasks.spawn(async move {
+            let mut events = Box::pin(events);
+            while let Some(event) = events.next().await {
+                if let Err(error) = event {
+                    tracing::warn!(%error, "the watch of budgets failed and begins anew");
+                }
+            }
+            "the watch of budgets"
+        });
+        stores.push(reader);
+    }
+    stores
+}
+
+/// Wakes jobs as they end, as the queue tells it. What is missed is found by the next look.
+async fn ends(queue: RedisQueue, wake: mpsc::UnboundedSender<JobId>) {
+    let mut after: Option<String> = None;
+    loop {
+        match queue.done_since(after.as_deref(), Duration::from_secs(10)).await {
+            Ok((next, ended)) => {
+                after = Some(next);
+                for id in ended {
+                    let _ = wake.send(id);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the queue cannot be asked for the ends of jobs");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The operator: BacktestJobs on Kubernetes.
+//!
+//! ```text
+//!  watch --> observe (reads) --> validate (pure) --> plan (pure) --> apply (writes) --> status
+//!                                                       ^               |
+//!                                                       +--- until there is nothing to do
+//! ```
+//!
+//! It never simulates. How jobs end is what the store says, never what a Kubernetes Job says; money is held by one task
+//! of the replica that leads.
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+pub mod apply;
+pub mod config;
+pub mod context;
+pub mod election;
+pub mod health;
+pub mod lead;
+pub mod meters;
+pub mod observe;
+pub mod plan;
+pub mod planning;
+pub mod pool;
+pub mod program;
+pub mod reconcile;
+pub mod resources;
+pub mod treasury;
+pub mod validate;
+pub mod warm;
+pub mod world;

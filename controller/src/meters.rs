@@ -1,0 +1,139 @@
+//! What the operator counts, for Prometheus.
+
+use blockgrid_job::status::Phase;
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+/// Counters and gauges, all named `blockgrid_operator_...`.
+pub struct Meters {
+    registry: Registry,
+    reconciles: Histogram,
+    failures: IntCounterVec,
+    jobs: IntGaugeVec,
+    budgets: IntGaugeVec,
+    leader: IntGauge,
+    replicas: IntGauge,
+    queued: IntGaugeVec,
+}
+
+impl Meters {
+    /// All at nothing.
+    ///
+    /// # Errors
+    /// Two of one name, which the tests exclude.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let name = |name: &str| format!("blockgrid_operator_{name}");
+        let gauges = |metric: &str, help: &str, labels: &[&str]| {
+            IntGaugeVec::new(Opts::new(name(metric), help), labels)
+        };
+        let buckets = vec![0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+        let meters = Self {
+            registry: Registry::new(),
+            reconciles: Histogram::with_opts(
+                HistogramOpts::new(
+                    name("reconcile_duration_seconds"),
+                    "Time of a look at a job, what is done for it included.",
+                )
+                .buckets(buckets),
+            )?,
+            failures: IntCounterVec::new(
+                Opts::new(
+                    name("reconcile_failures_total"),
+                    "Looks at a job that failed and are tried again.",
+                ),
+                &["kind"],
+            )?,
+            jobs: gauges("jobs", "BacktestJobs by phase.", &["phase"])?,
+            budgets: gauges(
+                "budget_micro_usd",
+                "Micro-USD of a budget: its limit, spent, and held for jobs.",
+                &["budget", "kind"],
+            )?,
+            leader: IntGauge::new(name("leader"), "Whether this replica leads.")?,
+            replicas: IntGauge::new(
+                name("interactive_replicas"),
+                "Workers of the interactive lane that there should be.",
+            )?,
+            queued: gauges("queue_vcpu_seconds", "Quoted work that waits, by lane.", &["lane"])?,
+        };
+        let registry = &meters.registry;
+        registry.register(Box::new(meters.reconciles.clone()))?;
+        registry.register(Box::new(meters.failures.clone()))?;
+        registry.register(Box::new(meters.jobs.clone()))?;
+        registry.register(Box::new(meters.budgets.clone()))?;
+        registry.register(Box::new(meters.leader.clone()))?;
+        registry.register(Box::new(meters.replicas.clone()))?;
+        registry.register(Box::new(meters.queued.clone()))?;
+        Ok(meters)
+    }
+
+    /// A look at a job took so long.
+    pub fn reconciled(&self, seconds: f64) {
+        self.reconciles.observe(seconds);
+    }
+
+    /// A look at a job failed.
+    pub fn failed(&self, kind: &str) {
+        self.failures.with_label_values(&[kind]).inc();
+    }
+
+    /// How many jobs there are in each phase.
+    pub fn phases(&self, count: impl Fn(Phase) -> i64) {
+        for phase in Phase::ALL {
+            self.jobs.with_label_values(&[phase.id()]).set(count(phase));
+        }
+    }
+
+    /// What a budget holds.
+    pub fn budget(&self, name: &str, limit: u64, spent: u64, reserved: u64) {
+        for (kind, micro_usd) in [("limit", limit), ("spent", spent), ("reserved", reserved)] {
+            let gauge = self.budgets.with_label_values(&[name, kind]);
+            gauge.set(i64::try_from(micro_usd).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Whether this replica leads.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(leads.into());
+    }
+
+    /// How the interactive lane is.
+    pub fn lane(&self, replicas: i32, queued_micros: u64) {
+        self.replicas.set(replicas.into());
+        let seconds = i64::try_from(queued_micros / 1_000_000).unwrap_or(i64::MAX);
+        self.queued.with_label_values(&["interactive"]).set(seconds);
+    }
+
+    /// As Prometheus reads it.
+    pub fn text(&self) -> String {
+        let mut out = Vec::new();
+        // A buffer takes everything.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_told() {
+        let meters = Meters::new().unwrap();
+        meters.reconciled(0.003);
+        meters.failed("store");
+        meters.phases(|phase| i64::from(phase == Phase::Running));
+        meters.budget("blockgrid/grid", 10, 3, 2);
+        let text = meters.text();
+        for line in [
+            "blockgrid_operator_reconcile_duration_seconds_count 1",
+            "blockgrid_operator_reconcile_failures_total{kind=\"store\"} 1",
+            "blockgrid_operator_jobs{phase=\"Running\"} 1",
+            "blockgrid_operator_jobs{phase=\"Failed\"} 0",
+            "blockgrid_operator_budget_micro_usd{budget=\"blockgrid/grid\",kind=\"spent\"} 3",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! What is known of a job, gathered: reads only.
+
+use std::sync::Arc;
+
+use blockgrid_grid::store::keys;
+use blockgrid_grid::{JobId, Outcome, StoreError, Unit};
+use blockgrid_job::status::Phase;
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::context::Context;
+use crate::pool::{MISCONFIGURED, name};
+use crate::resources::{BacktestJob, FINALIZER, LINKS_ANNOTATION, UID_LABEL};
+use crate::validate::validate;
+use crate::world::{Asked, End, Planning, Pool, Trouble, World};
+
+/// Why a job could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// The object has no uid or namespace, which an API server always gives.
+    #[error("the object has no {0}")]
+    Nameless(&'static str),
+    /// A name that cannot be a key.
+    #[error(transparent)]
+    BadId(#[from] blockgrid_grid::BadId),
+    /// The object store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An object of the store that cannot be read.
+    #[error("{key}: {source}")]
+    Garbled {
+        /// Its key.
+        key: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+/// Gathers what is known of a job at one moment.
+///
+/// # Errors
+/// [`ObserveError`].
+pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Result<World, ObserveError> {
+    let id = id(job)?;
+    let namespace = job.namespace().ok_or(ObserveError::Nameless("namespace"))?;
+    let status = job.status.clone().unwrap_or_default();
+    let config = &context.config;
+    let asked = validate(&job.manifest(), &namespace, config);
+    let is_over = status.phase.is_terminal();
+    let planning = if is_over {
+        Planning::Unknown
+    } else {
+        context.plans.state(&id, status.planned_time.is_some()).await?
+    };
+    // The store says how a job ended. Before it was queued there is nothing to ask for.
+    let may_have_ended =
+        status.start_time.is_some() || job.metadata.deletion_timestamp.is_some() || is_cancelled(&asked);
+    let end = match &planning {
+        Planning::Done(_) if may_have_ended => end(context, &id, asked.as_ref().ok()).await?,
+        // What it cost, to settle it.
+        Planning::Unknown if is_over && status.reserved_micro_usd.is_some() => {
+            end(context, &id, asked.as_ref().ok()).await?
+        }
+        _ => None,
+    };
+    let pool = pool(&id, context, now, asked.as_ref().ok());
+    let done = match (&planning, &end, status.phase) {
+        // A lane's job is done before anyone has counted.
+        (Planning::Done(planned), None, Phase::Running | Phase::Finishing)
+            if pool.is_some() || planned.shards > 1 =>
+        {
+            let listed = context.store.list(&keys::outcomes(&id)).await?;
+            Some(listed.iter().filter(|entry| keys::name(&entry.key).starts_with('s')).count() as u64)
+        }
+        _ => None,
+    };
+    Ok(World {
+        now,
+        generation: job.metadata.generation.unwrap_or(0),
+        created: job.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0),
+        is_deleted: job.metadata.deletion_timestamp.is_some(),
+        has_finalizer: job.finalizers().iter().any(|known| known == FINALIZER),
+        held: context.treasury.held(&id),
+        wants_links: job.annotation(LINKS_ANNOTATION).map(str::to_owned),
+        image: config.workers.image.clone(),
+        lane_workers: context.lane.ready(),
+        status,
+        asked,
+        planning,
+        pool_refused: None,
+        end,
+        done,
+        pool,
+    })
+}
+
+fn is_cancelled(asked: &Result<Asked, crate::world::Refused>) -> bool {
+    asked.as_ref().map_or(true, |asked| asked.cancel)
+}
+
+/// The uid of a job, as the grid names it.
+///
+/// # Errors
+/// When it has none.
+pub fn id(job: &BacktestJob) -> Result<JobId, ObserveError> {
+    Ok(job.uid().ok_or(ObserveError::Nameless("uid"))?.parse()?)
+}
+
+/// How a job ended, if it has.
+///
+/// # Errors
+/// [`ObserveError`].
+pub async fn end(context: &Context, id: &JobId, asked: Option<&Asked>) -> Result<Option<End>, ObserveError> {
+    let key = keys::outcome(id, Unit::Finish);
+    let bytes = match context.store.get(&key).await {
+        Ok(bytes) => bytes,
+        Err(StoreError::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let outcome: Outcome =
+        serde_json::from_slice(&bytes).map_err(|source| ObserveError::Garbled { key, source })?;
+    let record = match outcome {
+        Outcome::Done { result, .. } => result,
+        Outcome::Failed { reason, message, .. } => {
+            return Ok(Some(End::Failed { reason: reason.id().to_owned(), message }));
+        }
+    };
+    let bytes = context.store.get_checked(&record.key, &record.sha256).await?;
+    let told: Value = serde_json::from_slice(&bytes)
+        .map_err(|source| ObserveError::Garbled { key: record.key.clone(), source })?;
+    let grid = &told["grid"];
+    let micros = grid["usage"]["cpuMicros"].as_u64().unwrap_or(0);
+    let price = asked.map(|asked| asked.price.clone()).unwrap_or_default();
+    Ok(Some(End::Done {
+        partly: told["state"] == "PartiallySucceeded",
+        micro_usd: price.micro_usd(micros.into()),
+        best: best(&grid["best"]),
+        record: record.key,
+        sha256: record.sha256,
+        location: format!("{}/{}", context.store.location().trim_end_matches('/'), keys::job(id)),
+    }))
+}
+
+/// The best trial in words: `sharpe 1.93`.
+fn best(best: &Value) -> Option<String> {
+    let (metric, value) = (best["metric"].as_str()?, best["value"].as_f64()?);
+    Some(format!("{metric} {}", significant(value)))
+}
+
+/// Four significant digits, as a person compares them.
+fn significant(value: f64) -> String {
+    let digits = if value == 0.0 { 0 } else { (3 - value.abs().log10().floor() as i32).clamp(0, 8) };
+    format!("{value:.*}", usize::try_from(digits).unwrap_or(0))
+}
+
+/// The workers of a job, as the watch knows them, and what keeps them from starting.
+fn pool(id: &JobId, context: &Context, now: Timestamp, asked: Option<&Asked>) -> Option<Pool> {
+    let namespace = &context.config.workers.namespace;
+    let key = ObjectRef::<Job>::new(&name(id.as_str())).within(namespace);
+    let job = context.pools.get(&key)?;
+    if job.labels().get(UID_LABEL).map(String::as_str) != Some(id.as_str()) {
+        // Somebody else's by an unlikely name: never touched.
+        return None;
+    }
+    let mut pool = of_job(&job, now);
+    let ours = |pod: &Arc<Pod>| pod.labels().get(UID_LABEL).map(String::as_str) == Some(id.as_str());
+    let pods: Vec<Arc<Pod>> = context.pods.state().into_iter().filter(ours).collect();
+    of_pods(&mut pool, &pods, now, asked.map_or(1000, |asked| asked.millicpus));
+    Some(pool)
+}
+
+fn of_job(job: &Job, now: Timestamp) -> Pool {
+    let spec = job.spec.clone().unwrap_or_default();
+    let status = job.status.clone().unwrap_or_default();
+    let failed = status.failed_indexes.as_deref().map_or(0, count_indexes);
+    let is_misconfigured = status.conditions.iter().flatten().any(|condition| {
+        condition.type_ == "Failed"
+            && condition.status == "True"
+            && condition.reason.as_deref() == Some("PodFailurePolicy")
+    });
+    Pool {
+        wanted: u32::try_from(spec.parallelism.unwrap_or(0)).unwrap_or(0),
+        is_suspended: spec.suspend.unwrap_or(false),
+        ready: status.ready.unwrap_or(0),
+        active: status.active.unwrap_or(0),
+        failed: i32::try_from(failed).unwrap_or(i32::MAX),
+        created: job.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0),
+        micros: 0,
+        trouble: None,
+        is_deleted: job.metadata.deletion_timestamp.is_some(),
+        is_misconfigured,
+    }
+}
+
+/// How many indexes a list such as `1,3-5` names.
+fn count_indexes(list: &str) -> u64 {
+    let part = |part: &str| match part.split_once('-') {
+        Some((first, last)) => {
+            let (first, last) = (first.parse::<u64>().unwrap_or(0), last.parse::<u64>().unwrap_or(0));
+            last.saturating_sub(first) + 1
+        }
+        None => u64::from(!part.is_empty()),
+    };
+    list.split(',').map(part).sum()
+}
+
+fn of_pods(pool: &mut Pool, pods: &[Arc<Pod>], now: Timestamp, millicpus: u64) {
+    for pod in pods {
+        let Some(status) = &pod.status else { continue };
+        let containers: Vec<_> = status.container_statuses.iter().flatten().collect();
+        let ended = containers.iter().filter_map(|container| container.state.as_ref()?.terminated.as_ref());
+        for ended in ended.clone() {
+            pool.is_misconfigured |= ended.exit_code == MISCONFIGURED;
+        }
+        // From when the node began with it: what the cluster is paid for.
+        if let Some(start) = &status.start_time {
+            let end = ended.filter_map(|ended| ended.finished_at.as_ref()).map(|time| time.0).max();
+            let micros = end.unwrap_or(now).as_microsecond() - start.0.as_microsecond();
+            pool.micros += u64::try_from(micros).unwrap_or(0) / 1000 * millicpus;
+        }
+        if pool.trouble.is_none() {
+            pool.trouble = trouble(pod);
+        }
+    }
+}
+
+/// What keeps a pod from starting, if anything does.
+fn trouble(pod: &Pod) -> Option<Trouble> {
+    let status = pod.status.as_ref()?;
+    let waiting = status.container_statuses.iter().flatten().find_map(|container| {
+        let waiting = container.state.as_ref()?.waiting.as_ref()?;
+        let reason = waiting.reason.clone()?;
+        // Those two are on their way.
+        (!matches!(reason.as_str(), "ContainerCreating" | "PodInitializing"))
+            .then(|| Trouble { reason, message: waiting.message.clone().unwrap_or_default() })
+    });
+    waiting.or_else(|| {
+        let unscheduled = status
+            .conditions
+            .iter()
+            .flatten()
+            .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
+        Some(Trouble {
+            reason: unscheduled.reason.clone().unwrap_or_else(|| "Unschedulable".to_owned()),
+            message: unscheduled.message.clone().unwrap_or_default(),
+        })
+    })
+}
+
+/// Whether a user's label is believed: only where the platform names principals that may set it, which the admission
+/// policy sees to.
+pub fn user(job: &BacktestJob, config: &Config) -> String {
+    let believed = !config.believed_users.is_empty();
+    let label = job.label(crate::resources::USER_LABEL).filter(|_| believed);
+    label.map_or_else(|| job.namespace().unwrap_or_default(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn lists_of_indexes_are_counted() {
+        for (list, count) in [("", 0), ("3", 1), ("1,3-5", 4), ("0-9", 10)] {
+            assert_eq!(count_indexes(list), count, "{list}");
+        }
+    }
+
+    #[test]
+    fn values_have_four_digits() {
+        for (value, text) in [(1.93456, "1.935"), (-0.0123456, "-0.01235"), (12345.6, "12346"), (0.0, "0")] {
+            assert_eq!(significant(value), text);
+        }
+    }
+
+    #[test]
+    fn pods_tell_what_they_cost_and_what_ails_them() {
+        let now: Timestamp = "2026-01-01T00:01:00Z".parse().unwrap();
+        let pods: Vec<Arc<Pod>> = serde_json::from_value::<Vec<Pod>>(json!([
+            { "status": { "startTime": "2026-01-01T00:00:00Z", "containerStatuses": [
+                { "name": "w", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+                  "state": { "terminated": { "exitCode": 143, "finishedAt": "2026-01-01T00:00:30Z" } } }] } },
+            { "status": { "startTime": "2026-01-01T00:00:50Z", "containerStatuses": [
+                { "name": "w", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+                  "state": { "waiting": { "reason": "ErrImagePull", "message": "not found" } } }] } },
+        ]))
+        .unwrap()
+        .into_iter()
+        .map(Arc::new)
+        .collect();
+        let mut pool = Pool::default();
+        of_pods(&mut pool, &pods, now, 2000);
+        assert_eq!(pool.micros, (30 + 10) * 2 * 1_000_000);
+        assert_eq!(pool.trouble.unwrap().reason, "ErrImagePull");
+        assert!(!pool.is_misconfigured);
+    }
+}

@@ -1,0 +1,329 @@
+//! What to do for a job, from what is known of it: pure, and a fixed point. Once what is asked for has been done, the same
+//! question asks for nothing.
+//!
+//! ```text
+//!  Pending -> Planning -> Queued -> Running -> Finishing -> Succeeded | PartiallySucceeded | Failed
+//!                           |          |                    Cancelled | DeadlineExceeded | BudgetExceeded
+//!                           +-- Suspended
+//! ```
+
+pub mod say;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use blockgrid_job::quote::dollars;
+use blockgrid_job::status::{JobStatus, Phase};
+use jiff::Timestamp;
+
+use crate::world::{Asked, End, Held, Planned, Planning, Pool, World};
+
+use say::Say;
+
+/// Seconds until a watchdog that has seen enough has stopped the workers: it looks every ten seconds, and they have their
+/// grace.
+const STOPPING_SECONDS: u64 = 110;
+
+/// Shards that a slot should have of a job, so that starting it was worth while and the last ones end together.
+const SHARDS_A_SLOT: u64 = 2;
+
+/// What is to be done for a job.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Act {
+    /// Keep the job from being deleted before its end is in order.
+    AddFinalizer,
+    /// Let it go.
+    DropFinalizer,
+    /// Read its candles, lay out its shards, commit the plan.
+    Plan,
+    /// Have the budgets hold so many micro-USD for it.
+    Reserve {
+        /// Micro-USD.
+        micro_usd: u64,
+    },
+    /// Queue its shards: in the interactive lane, or for workers of its own.
+    Enqueue {
+        /// Whether in the lane.
+        in_lane: bool,
+    },
+    /// Start workers of its own.
+    CreatePool {
+        /// How many.
+        workers: u32,
+    },
+    /// Change their number, and wake them if they rest.
+    ScalePool {
+        /// How many.
+        workers: u32,
+    },
+    /// Let them rest.
+    SuspendPool,
+    /// Remove them.
+    DeletePool,
+    /// End it without results: its units stop, and this is how it ended.
+    Cancel {
+        /// As what.
+        phase: Phase,
+        /// For programs.
+        reason: &'static str,
+        /// For people.
+        message: String,
+    },
+    /// Give back what budgets hold for it, and write down what it has cost.
+    Settle {
+        /// Micro-USD that it has cost.
+        micro_usd: u64,
+    },
+    /// Make links to its results.
+    Sign {
+        /// The request that they answer.
+        request: String,
+    },
+    /// Delete the object: it has been there long enough.
+    Delete,
+}
+
+/// What to do now, what to say, and when to look again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// To be done in this order; then the same question is asked again.
+    pub acts: Vec<Act>,
+    /// What to say when there is nothing to do.
+    pub status: JobStatus,
+    /// When to look again if nothing happens.
+    pub again: Duration,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Decides.
+pub fn plan(world: &World) -> Decision {
+    if world.is_deleted {
+        return deleted(world);
+    }
+    if world.status.phase.is_terminal() {
+        return afterwards(world);
+    }
+    if !world.has_finalizer {
+        return act(world, [Act::AddFinalizer]);
+    }
+    if let Some(end) = &world.end {
+        return Say::new(world).ended(end);
+    }
+    let asked = match &world.asked {
+        Ok(asked) => asked,
+        Err(refused) => return stop(world, Phase::Failed, refused.reason, &refused.message),
+    };
+    if asked.cancel {
+        return stop(world, Phase::Cancelled, "CancelRequested", "spec.cancel is true");
+    }
+    match &world.planning {
+        Planning::Unknown if asked.suspend => Say::new(world).suspended(),
+        Planning::Unknown => act(world, [Act::Plan]),
+        Planning::Working => Say::new(world).planning(None),
+        Planning::Failing(error) => Say::new(world).planning(Some(error)),
+        Planning::Refused(refused) => stop(world, Phase::Failed, refused.reason, &refused.message),
+        Planning::Done(planned) => planned_job(world, asked, planned),
+    }
+}
+
+/// A job whose plan is committed and that has not ended.
+fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
+    let status = &world.status;
+    let quote = planned.micros.map(|micros| asked.price.micro_usd(micros.into()));
+    if let Some(most) = asked.max_cost
+        && quote.low > most
+    {
+        let message = format!(
+            "it would cost {} to {}, but compute.maxCostUsd is {}: raise it, or try fewer trials",
+            dollars(quote.low),
+            dollars(quote.high),
+            dollars(most)
+        );
+        return stop(world, Phase::Failed, "QuoteAboveMaxCost", &message);
+    }
+    if let Some(start) = time(status.start_time.as_deref())
+        && seconds_since(world.now, start) >= asked.deadline_seconds
+    {
+        let message = format!("it was not done within {} s of its start", asked.deadline_seconds);
+        return stop(world, Phase::DeadlineExceeded, "DeadlineExceeded", &message);
+    }
+    if let (Some(most), Some(pool)) = (asked.max_cost, &world.pool) {
+        let spent = asked.price.micro_usd(pool.micros.into());
+        let burn = u64::try_from(pool.active).unwrap_or(0) * asked.millicpus * 1000 * STOPPING_SECONDS;
+        let ahead = asked.price.micro_usd(burn.into());
+        // What is reached only by stopping was never reached by running.
+        if spent + ahead >= most && spent * 2 >= most {
+            let message = format!(
+                "it has cost {} and its workers cost {} until they stop; compute.maxCostUsd is {}",
+                dollars(spent),
+                dollars(ahead),
+                dollars(most)
+            );
+            return stop(world, Phase::BudgetExceeded, "MaxCostReached", &message);
+        }
+    }
+    let in_lane = planned.is_small && planned.is_ours;
+    let is_queued_in_lane = in_lane && status.start_time.is_some();
+    if asked.suspend && !is_queued_in_lane {
+        return match &world.pool {
+            Some(pool) if !pool.is_suspended => act(world, [Act::SuspendPool]),
+            _ => Say::new(world).suspended(),
+        };
+    }
+    if let Some(held) = &world.held {
+        return match &world.pool {
+            Some(pool) if held.drain && !pool.is_suspended => act(world, [Act::SuspendPool]),
+            Some(_) if !held.drain => running(world, asked, planned),
+            _ => Say::new(world).held(held),
+        };
+    }
+    if status.reserved_micro_usd.is_none() {
+        let micro_usd = asked.max_cost.map_or(quote.high, |most| most.min(quote.high));
+        return act(world, [Act::Reserve { micro_usd }]);
+    }
+    if in_lane {
+        return match status.start_time {
+            None => act(world, [Act::Enqueue { in_lane }]),
+            Some(_) => Say::new(world).running(planned),
+        };
+    }
+    running(world, asked, planned)
+}
+
+/// A job with workers of its own that may run.
+fn running(world: &World, asked: &Asked, planned: &Planned) -> Decision {
+    let Some(pool) = &world.pool else {
+        if let Some(trouble) = &world.pool_refused {
+            let start = time(world.status.start_time.as_deref()).unwrap_or(world.now);
+            if seconds_since(world.now, start) >= asked.start_seconds {
+                let message =
+                    format!("its workers could not be made: {}: {}", trouble.reason, trouble.message);
+                return stop(world, Phase::Failed, "WorkersNotStarted", &message);
+            }
+            return Say::new(world).refused(trouble);
+        }
+        let workers = workers(planned.shards - world.done.unwrap_or(0).min(planned.shards), asked);
+        return act(world, [Act::Enqueue { in_lane: false }, Act::CreatePool { workers }]);
+    };
+    if pool.is_deleted {
+        // It was deleted by somebody else; it is made anew when it is gone.
+        return Say::new(world).running(planned);
+    }
+    if pool.is_misconfigured {
+        let message = "workers exited with code 78: their configuration is bad, or the job is another engine's; see the logs of its pods";
+        return stop(world, Phase::Failed, "WorkersMisconfigured", message);
+    }
+    if pool.failed > 0 && u32::try_from(pool.failed).unwrap_or(0) >= pool.wanted && pool.active == 0 {
+        let message = format!("all {} workers failed again and again: see the logs of its pods", pool.failed);
+        return stop(world, Phase::Failed, "WorkersFailed", &message);
+    }
+    let is_late = seconds_since(world.now, pool.created) >= asked.start_seconds;
+    if is_late && pool.ready == 0 && world.done.unwrap_or(0) == 0 && !pool.is_suspended {
+        let why = pool.trouble.as_ref().map_or_else(
+            || "no pod became ready".to_owned(),
+            |trouble| format!("{}: {}", trouble.reason, trouble.message),
+        );
+        let message = format!("no worker started within {} s: {why}", asked.start_seconds);
+        return stop(world, Phase::Failed, "WorkersNotStarted", &message);
+    }
+    let left = planned.shards - world.done.unwrap_or(0).min(planned.shards);
+    let enough = shrunk(pool, left, asked);
+    if pool.is_suspended || enough < pool.wanted {
+        return act(world, [Act::ScalePool { workers: enough }]);
+    }
+    Say::new(world).running(planned)
+}
+
+/// Workers for so many shards.
+fn workers(shards: u64, asked: &Asked) -> u32 {
+    let slots = u64::from(asked.slots).max(1);
+    let wanted = shards.div_ceil(slots * SHARDS_A_SLOT).max(1);
+    u32::try_from(wanted).unwrap_or(u32::MAX).min(asked.max_workers).max(1)
+}
+
+/// How many workers are enough for what is left: fewer only where half of them have nothing to do, because those that go
+/// may be at work and hand it back.
+fn shrunk(pool: &Pool, left: u64, asked: &Asked) -> u32 {
+    let busy = u32::try_from(left.div_ceil(u64::from(asked.slots).max(1))).unwrap_or(u32::MAX).max(1);
+    let most = pool.wanted.min(asked.max_workers);
+    if busy <= most / 2 { busy } else { most }
+}
+
+/// Ends a job before its time. What runs of it stops, and the store says how it ended.
+fn stop(world: &World, phase: Phase, reason: &'static str, message: &str) -> Decision {
+    if matches!(world.planning, Planning::Done(_)) && world.end.is_none() {
+        return act(world, [Act::Cancel { phase, reason, message: message.to_owned() }]);
+    }
+    Say::new(world).finished(phase, reason, message)
+}
+
+/// A job that has ended: its workers go, its cost is settled, and after a while it goes too.
+fn afterwards(world: &World) -> Decision {
+    if let Some(act_) = clean(world) {
+        return act_;
+    }
+    let answered = world.status.links.as_ref().map(|links| links.request.as_str());
+    if let Some(request) = &world.wants_links
+        && world.status.phase.has_results()
+        && answered != Some(request)
+    {
+        return act(world, [Act::Sign { request: request.clone() }]);
+    }
+    let ttl = world.asked.as_ref().map_or(7 * 86_400, |asked| asked.ttl_seconds);
+    let ended = time(world.status.completion_time.as_deref()).unwrap_or(world.now);
+    let left = ttl - seconds_since(world.now, ended);
+    if left <= 0 {
+        return act(world, [Act::Delete]);
+    }
+    let again = Duration::from_secs(u64::try_from(left).unwrap_or(1).clamp(1, 3600));
+    Decision { acts: Vec::new(), status: world.status.clone(), again }
+}
+
+/// A job that somebody deleted.
+fn deleted(world: &World) -> Decision {
+    if !world.has_finalizer {
+        return Decision { acts: Vec::new(), status: world.status.clone(), again: 60 * SECOND };
+    }
+    if matches!(world.planning, Planning::Done(_)) && world.end.is_none() && !world.status.phase.is_terminal()
+    {
+        let message = "the job was deleted".to_owned();
+        return act(world, [Act::Cancel { phase: Phase::Cancelled, reason: "Deleted", message }]);
+    }
+    clean(world).unwrap_or_else(|| act(world, [Act::DropFinalizer]))
+}
+
+/// Removes the workers of a job; when they are gone, settles what it has cost.
+fn clean(world: &World) -> Option<Decision> {
+    if let Some(pool) = &world.pool {
+        let mut decision = act(world, (!pool.is_deleted).then_some(Act::DeletePool));
+        decision.again = SECOND;
+        return Some(decision);
+    }
+    world.status.reserved_micro_usd?;
+    let billed = match &world.end {
+        Some(End::Done { micro_usd, .. }) => *micro_usd,
+        _ => 0,
+    };
+    let micro_usd = world.status.spent_micro_usd.unwrap_or(0).max(billed);
+    Some(act(world, [Act::Settle { micro_usd }]))
+}
+
+fn act(world: &World, acts: impl IntoIterator<Item = Act>) -> Decision {
+    Decision { acts: acts.into_iter().collect(), status: world.status.clone(), again: 5 * SECOND }
+}
+
+/// What budgets say, for who writes about it.
+pub fn held(reason: &str, message: String, drain: bool) -> Held {
+    Held { reason: reason.to_owned(), message, drain }
+}
+
+/// A time of a status.
+fn time(text: Option<&str>) -> Option<Timestamp> {
+    text?.parse().ok()
+}
+
+fn seconds_since(now: Timestamp, then: Timestamp) -> i64 {
+    now.as_second() - then.as_second()
+}

@@ -1,0 +1,248 @@
+//! What is said about a job: phase, conditions, numbers. Made anew each time from what is known; only times of things that
+//! happened once are kept.
+
+use std::time::Duration;
+
+use blockgrid_job::quote::{dollars, grouped};
+use blockgrid_job::status::{Condition, JobStatus, LaneKind, Phase, QuoteStatus, ResultsRef, ShardCounts};
+use jiff::Timestamp;
+
+use super::{Decision, SECOND};
+use crate::world::{End, Held, Planned, Planning, Trouble, World};
+
+/// The longest message of a condition: Kubernetes takes 32 KiB, and a status has room for three of these.
+const LONGEST: usize = 4000;
+
+/// A status on its way.
+pub(super) struct Say<'a> {
+    world: &'a World,
+    status: JobStatus,
+}
+
+impl<'a> Say<'a> {
+    pub(super) fn new(world: &'a World) -> Self {
+        let mut say = Self { world, status: world.status.clone() };
+        say.status.observed_generation = Some(world.generation);
+        say.numbers();
+        say
+    }
+
+    /// What a plan and workers tell, whatever the phase.
+    fn numbers(&mut self) {
+        let (world, status) = (self.world, &mut self.status);
+        let Planning::Done(planned) = &world.planning else { return };
+        let now = written(world.now);
+        status.planned_time.get_or_insert_with(|| now.clone());
+        status.trials = Some(planned.trials);
+        status.cached_trials = Some(planned.cached);
+        status.engine = Some(planned.engine.clone());
+        if status.image.is_none() && planned.is_ours {
+            status.image = Some(world.image.clone());
+        }
+        let before = status.shards.map_or(0, |shards| shards.done);
+        let done = world.done.unwrap_or(before).max(before).min(planned.shards);
+        status.shards = Some(ShardCounts { total: planned.shards, done });
+        status.progress = Some(format!("{done}/{}", planned.shards));
+        let in_lane = planned.is_small && planned.is_ours && world.pool.is_none();
+        status.lane = Some(if in_lane { LaneKind::Interactive } else { LaneKind::Pool });
+        status.workers = if in_lane { None } else { world.pool.as_ref().map(|pool| pool.ready) };
+        if let Ok(asked) = &world.asked {
+            let quote = planned.micros.map(|micros| asked.price.micro_usd(micros.into()));
+            status.quote = Some(QuoteStatus {
+                vcpu_micros: planned.micros.mid,
+                low_micro_usd: quote.low,
+                mid_micro_usd: quote.mid,
+                high_micro_usd: quote.high,
+            });
+            if let Some(pool) = &world.pool {
+                let spent = asked.price.micro_usd(pool.micros.into());
+                self.spent(spent);
+            }
+        }
+        self.holds("Planned", true, "Planned", "the plan is committed");
+    }
+
+    /// Cost never falls: pods that are gone take what they cost with them.
+    fn spent(&mut self, micro_usd: u64) {
+        let spent = micro_usd.max(self.status.spent_micro_usd.unwrap_or(0));
+        self.status.spent_micro_usd = Some(spent);
+        self.status.cost = Some(dollars(spent));
+    }
+
+    fn holds(&mut self, kind: &str, is: bool, reason: &str, message: &str) {
+        let said = if is { "True" } else { "False" };
+        let message = cut(message);
+        let now = written(self.world.now);
+        let conditions = &mut self.status.conditions;
+        let place = conditions.iter().position(|condition| condition.kind == kind);
+        let since = place.map(|at| &conditions[at]).filter(|known| known.status == said);
+        let condition = Condition {
+            kind: kind.to_owned(),
+            status: said.to_owned(),
+            reason: reason.to_owned(),
+            message,
+            last_transition_time: since.map_or(now, |known| known.last_transition_time.clone()),
+            observed_generation: Some(self.world.generation),
+        };
+        match place {
+            Some(at) => conditions[at] = condition,
+            None => conditions.push(condition),
+        }
+    }
+
+    fn phase(mut self, phase: Phase, message: &str, again: Duration) -> Decision {
+        self.status.phase = phase;
+        self.status.message = Some(first_line(message));
+        if !phase.is_terminal() {
+            self.holds("Finished", false, phase.id(), message);
+        }
+        Decision { acts: Vec::new(), status: self.status, again }
+    }
+
+    pub(super) fn planning(mut self, error: Option<&str>) -> Decision {
+        match error {
+            None => self.phase(Phase::Planning, "its candles are read and its shards laid out", 30 * SECOND),
+            Some(error) => {
+                self.holds("Planned", false, "Retrying", error);
+                self.phase(
+                    Phase::Planning,
+                    &format!("the plan failed and is tried again: {error}"),
+                    10 * SECOND,
+                )
+            }
+        }
+    }
+
+    pub(super) fn suspended(mut self) -> Decision {
+        self.holds("Admitted", false, "Suspended", "spec.suspend is true");
+        self.phase(Phase::Suspended, "spec.suspend is true: set it to false to go on", 300 * SECOND)
+    }
+
+    pub(super) fn held(mut self, held: &Held) -> Decision {
+        self.holds("Admitted", false, &held.reason, &held.message);
+        self.phase(Phase::Queued, &held.message, 60 * SECOND)
+    }
+
+    pub(super) fn running(mut self, planned: &Planned) -> Decision {
+        let now = written(self.world.now);
+        self.status.start_time.get_or_insert(now);
+        self.holds("Admitted", true, "Admitted", "budgets hold what it may cost");
+        let done = self.status.shards.unwrap_or_default().done;
+        let Some(pool) = &self.world.pool else {
+            if self.world.lane_workers == Some(0) {
+                let message = "no worker of the interactive lane is ready";
+                self.holds("WorkersReady", false, "NoWorkers", message);
+                return self.phase(Phase::Running, message, 5 * SECOND);
+            }
+            self.holds("WorkersReady", true, "InteractiveLane", "the workers that small jobs share");
+            return self.phase(Phase::Running, "its shards are in the interactive lane", 5 * SECOND);
+        };
+        let (ready, wanted) = (pool.ready, pool.wanted);
+        match (&pool.trouble, ready) {
+            (Some(trouble), 0) => self.holds("WorkersReady", false, &trouble.reason, &trouble.message),
+            (None, 0) => self.holds("WorkersReady", false, "Starting", "no worker is ready yet"),
+            _ => self.holds("WorkersReady", true, "Ready", "workers compute"),
+        }
+        if done >= planned.shards {
+            return self.phase(Phase::Finishing, "tables and traces are written", 2 * SECOND);
+        }
+        let message = match (&pool.trouble, ready) {
+            (Some(trouble), 0) => format!("no worker could start: {}: {}", trouble.reason, trouble.message),
+            _ => format!("{ready} of {wanted} workers, {} trials", grouped(planned.trials.into())),
+        };
+        self.phase(Phase::Running, &message, 5 * SECOND)
+    }
+
+    /// Its workers could not be made.
+    pub(super) fn refused(mut self, trouble: &Trouble) -> Decision {
+        self.holds("WorkersReady", false, &trouble.reason, &trouble.message);
+        let message = format!("its workers could not be made: {}: {}", trouble.reason, trouble.message);
+        self.phase(Phase::Running, &message, 10 * SECOND)
+    }
+
+    /// The job has ended, as the store says.
+    pub(super) fn ended(mut self, end: &End) -> Decision {
+        match end {
+            End::Done { partly, micro_usd, best, record, sha256, location } => {
+                self.spent(*micro_usd);
+                self.status.best.clone_from(best);
+                self.status.results = Some(ResultsRef {
+                    location: location.clone(),
+                    record: record.clone(),
+                    sha256: sha256.clone(),
+                });
+                if let Some(shards) = &mut self.status.shards {
+                    shards.done = shards.total;
+                    self.status.progress = Some(format!("{0}/{0}", shards.total));
+                }
+                let now = written(self.world.now);
+                self.status.start_time.get_or_insert(now);
+                if *partly {
+                    let message = "some trials failed by themselves and have no metrics: job.json names them";
+                    return self.finished(Phase::PartiallySucceeded, "TrialsFailed", message);
+                }
+                self.finished(Phase::Succeeded, "Succeeded", "the results are there")
+            }
+            End::Failed { reason, message } => {
+                let (phase, reason, message) = told(reason, message);
+                self.finished(phase, &reason, &message)
+            }
+        }
+    }
+
+    /// The last word.
+    pub(super) fn finished(mut self, phase: Phase, reason: &str, message: &str) -> Decision {
+        let now = written(self.world.now);
+        self.status.completion_time.get_or_insert(now);
+        self.status.workers = None;
+        self.holds("Finished", true, reason, message);
+        let has = phase.has_results();
+        self.holds("Succeeded", has, reason, message);
+        self.holds("Failed", !has, reason, message);
+        self.phase(phase, message, SECOND)
+    }
+}
+
+/// How a cancelled job is written down in the store, so that whoever reads it says the same: see [`told`].
+pub fn ending(phase: Phase, reason: &str, message: &str) -> String {
+    format!("{phase}/{reason}: {message}")
+}
+
+/// Phase, reason and message of a job that ended without results.
+fn told(reason: &str, message: &str) -> (Phase, String, String) {
+    if reason == "cancelled" {
+        let parts = message.split_once(": ").and_then(|(head, rest)| {
+            let (phase, reason) = head.split_once('/')?;
+            let phase = Phase::ALL.into_iter().find(|known| known.id() == phase && known.is_terminal())?;
+            Some((phase, reason.to_owned(), rest.to_owned()))
+        });
+        return parts.unwrap_or_else(|| (Phase::Cancelled, "Cancelled".to_owned(), message.to_owned()));
+    }
+    // As conditions write their reasons.
+    let mut letters = reason.chars();
+    let reason = letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect();
+    (Phase::Failed, reason, message.to_owned())
+}
+
+/// A time as statuses have it.
+pub fn written(at: Timestamp) -> String {
+    // Whole seconds, as metav1.Time, and never in the future.
+    Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+fn first_line(text: &str) -> String {
+    const SHOWN: usize = 300;
+    let mut lines = text.lines();
+    let line: String = lines.next().unwrap_or_default().chars().take(SHOWN).collect();
+    match lines.count() {
+        0 => line,
+        more => format!("{line} (and {more} more)"),
+    }
+}

@@ -1,0 +1,239 @@
+//! The workers of one job: an Indexed Job, as Kubernetes has it.
+//!
+//! Indexed with `completions == parallelism`: each index has a stable consumer name, is replaced by itself, and both
+//! numbers may change together. A Job without completions neither replaces pods after the first success nor heeds its
+//! parallelism (kubernetes#43456).
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::batch::v1::Job;
+use serde_json::{Value, json};
+
+use crate::config::{Class, Config};
+use crate::resources::{NAME_LABEL, NAMESPACE_LABEL, UID_LABEL, USER_LABEL};
+
+/// Exit code of a worker whose configuration is bad (`EX_CONFIG` of sysexits.h).
+pub const MISCONFIGURED: i32 = 78;
+
+/// Times that an index may fail by itself before it is given up.
+const BACKOFF: i32 = 5;
+
+/// Seconds that an ended Job stays: its pods' logs with it.
+const TTL_SECONDS: i32 = 3600;
+
+/// Seconds of `terminationGracePeriodSeconds` beyond the worker's own: within the two minutes of a spot notice.
+const GRACE_MORE: u64 = 10;
+
+/// Whose pool it is.
+#[derive(Debug, Clone)]
+pub struct Owner<'a> {
+    /// Uid of the BacktestJob.
+    pub uid: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Who asked.
+    pub user: &'a str,
+    /// Its compute class.
+    pub class: &'a str,
+    /// The image that its plan was made by.
+    pub image: &'a str,
+    /// Seconds that it may take.
+    pub deadline_seconds: i64,
+}
+
+/// The name of a job's pool. It carries the whole uid, so that a job made anew under one name has a pool of its own.
+pub fn name(uid: &str) -> String {
+    format!("bt-{uid}")
+}
+
+/// The pool of a job.
+///
+/// # Errors
+/// When the configuration holds what Kubernetes does not take, which says where.
+pub fn job(
+    owner: &Owner<'_>,
+    class: &Class,
+    config: &Config,
+    workers: u32,
+) -> Result<Job, serde_json::Error> {
+    let platform = &config.workers;
+    let labels = labels(owner);
+    let mut pod_labels = platform.pod_labels.clone();
+    pod_labels.extend(labels.clone());
+    let mut annotations = platform.pod_annotations.clone();
+    // A worker that is moved hands back what it has; while the job runs nobody needs to move it.
+    annotations.insert("karpenter.sh/do-not-disrupt".to_owned(), "true".to_owned());
+    annotations.insert("cluster-autoscaler.kubernetes.io/safe-to-evict".to_owned(), "false".to_owned());
+    let mut job_labels = labels;
+    if let Some(queue) = &class.kueue_queue {
+        job_labels.insert("kueue.x-k8s.io/queue-name".to_owned(), queue.clone());
+    }
+    serde_json::from_value(json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": { "name": name(owner.uid), "namespace": platform.namespace, "labels": job_labels },
+        "spec": {
+            "completionMode": "Indexed",
+            "completions": workers,
+            "parallelism": workers,
+            "suspend": class.kueue_queue.is_some(),
+            "backoffLimitPerIndex": BACKOFF,
+            "podFailurePolicy": { "rules": [
+                // First: a pod that is evicted exits with a code too.
+                { "action": "Ignore", "onPodConditions": [{ "type": "DisruptionTarget", "status": "True" }] },
+                { "action": "FailJob", "onExitCodes": { "operator": "In", "values": [MISCONFIGURED] } },
+            ] },
+            "podReplacementPolicy": "Failed",
+            // The operator keeps the deadline; this is for when there is none. It starts anew whenever the Job is resumed.
+            "activeDeadlineSeconds": owner.deadline_seconds.saturating_add(owner.deadline_seconds / 2).max(600),
+            "ttlSecondsAfterFinished": TTL_SECONDS,
+            "template": {
+                "metadata": { "labels": pod_labels, "annotations": annotations },
+                "spec": pod(owner, class, config),
+            },
+        },
+    }))
+}
+
+fn labels(owner: &Owner<'_>) -> BTreeMap<String, String> {
+    let label =
+        |text: &str| text.chars().take(63).collect::<String>().trim_end_matches(['-', '.', '_']).to_owned();
+    [
+        ("app.kubernetes.io/name", "blockgrid".to_owned()),
+        ("app.kubernetes.io/component", "pool".to_owned()),
+        ("app.kubernetes.io/managed-by", "blockgrid-operator".to_owned()),
+        (UID_LABEL, owner.uid.to_owned()),
+        (NAME_LABEL, label(owner.name)),
+        (NAMESPACE_LABEL, owner.namespace.to_owned()),
+        (USER_LABEL, label(owner.user)),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value))
+    .collect()
+}
+
+fn pod(owner: &Owner<'_>, class: &Class, config: &Config) -> Value {
+    let platform = &config.workers;
+    let grace = platform.grace.as_secs();
+    let mut args = vec![
+        "--job".to_owned(),
+        owner.uid.to_owned(),
+        "--class".to_owned(),
+        owner.class.to_owned(),
+        "--slots".to_owned(),
+        class.slots.to_string(),
+        "--grace".to_owned(),
+        format!("{grace}s"),
+        "--http".to_owned(),
+        "0.0.0.0:9100".to_owned(),
+        "--cache".to_owned(),
+        "/cache".to_owned(),
+    ];
+    args.extend(platform.args.iter().cloned());
+    let resources = json!({ "cpu": class.cpu, "memory": class.memory });
+    json!({
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": grace + GRACE_MORE,
+        "serviceAccountName": platform.service_account,
+        "automountServiceAccountToken": false,
+        "enableServiceLinks": false,
+        "imagePullSecrets": platform.image_pull_secrets,
+        "nodeSelector": class.node_selector,
+        "tolerations": class.tolerations,
+        "priorityClassName": class.priority_class_name,
+        "securityContext": {
+            "runAsNonRoot": true,
+            "runAsUser": 65532,
+            "runAsGroup": 65532,
+            "fsGroup": 65532,
+            "seccompProfile": { "type": "RuntimeDefault" },
+        },
+        "containers": [{
+            "name": "worker",
+            "image": owner.image,
+            "imagePullPolicy": platform.image_pull_policy,
+            "command": ["/blockgrid-worker"],
+            "args": args,
+            "envFrom": platform.env_from,
+            "env": platform.env,
+            "ports": [{ "name": "http", "containerPort": 9100 }],
+            "readinessProbe": { "httpGet": { "path": "/readyz", "port": "http" }, "periodSeconds": 5 },
+            "livenessProbe": {
+                "httpGet": { "path": "/livez", "port": "http" },
+                "periodSeconds": 20,
+                "failureThreshold": 6,
+            },
+            "resources": { "requests": resources, "limits": resources },
+            "securityContext": {
+                "allowPrivilegeEscalation": false,
+                "readOnlyRootFilesystem": true,
+                "capabilities": { "drop": ["ALL"] },
+            },
+            "volumeMounts": [
+                { "name": "tmp", "mountPath": "/tmp" },
+                { "name": "cache", "mountPath": "/cache" },
+            ],
+        }],
+        "volumes": [
+            { "name": "tmp", "emptyDir": {} },
+            { "name": "cache", "emptyDir": { "sizeLimit": "12Gi" } },
+        ],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn built(class: &str) -> Value {
+        let text = format!(
+            "
+workers: {{namespace: platform, image: 'grid:1', serviceAccount: worker, envFrom: [{{secretRef: {{name: s3}}}}], args: [--idle, 5s]}}
+classes: {{standard: {{cpu: '2', memory: 4Gi, slots: 2, microUsdPerVcpuHour: 36000{class}}}}}
+"
+        );
+        let config = Config::of_text(&text).unwrap();
+        let owner = Owner {
+            uid: "0b0c0d0e-1111-2222-3333-444455556666",
+            name: "sma",
+            namespace: "team-a",
+            user: "ann",
+            class: "standard",
+            image: "grid:1",
+            deadline_seconds: 7200,
+        };
+        serde_json::to_value(job(&owner, &config.classes["standard"], &config, 4).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_pool_is_an_indexed_job_of_the_platform() {
+        let job = built("");
+        assert_eq!(job["metadata"]["namespace"], "platform");
+        assert_eq!(job["metadata"].get("ownerReferences"), None, "no owner crosses namespaces");
+        let spec = &job["spec"];
+        assert_eq!((&spec["completionMode"], &spec["suspend"]), (&json!("Indexed"), &json!(false)));
+        assert_eq!((&spec["completions"], &spec["parallelism"]), (&json!(4), &json!(4)));
+        assert_eq!(spec["podFailurePolicy"]["rules"][0]["action"], "Ignore");
+        assert_eq!(spec["podFailurePolicy"]["rules"][1]["onExitCodes"]["values"], json!([78]));
+        assert_eq!(spec["activeDeadlineSeconds"], 10_800);
+        let pod = &spec["template"]["spec"];
+        assert_eq!(
+            (&pod["restartPolicy"], &pod["terminationGracePeriodSeconds"]),
+            (&json!("Never"), &json!(100))
+        );
+        let args = pod["containers"][0]["args"].as_array().unwrap();
+        assert!(args.ends_with(&[json!("--idle"), json!("5s")]));
+        assert_eq!(args[..2], [json!("--job"), json!("0b0c0d0e-1111-2222-3333-444455556666")]);
+        let labels = &spec["template"]["metadata"]["labels"];
+        assert_eq!((&labels[USER_LABEL], &labels[NAMESPACE_LABEL]), (&json!("ann"), &json!("team-a")));
+    }
+
+    #[test]
+    fn kueue_starts_what_waits_in_its_queue() {
+        let job = built(", kueueQueue: batch");
+        assert_eq!(job["spec"]["suspend"], true);
+        assert_eq!(job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"], "batch");
+    }
+}

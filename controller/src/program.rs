@@ -1,0 +1,193 @@
+//! The operator's program.
+//!
+//! Exit codes: 0 told to stop, 78 bad configuration, 1 it cannot go on.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use blockgrid_grid::{JobId, Options, Queue as _, RedisQueue, Store, StoreError};
+use clap::Parser;
+use kube::Client;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::Config;
+use crate::election::Candidate;
+use crate::health::{self, Health};
+use crate::lead::{Means, lead};
+use crate::meters::Meters;
+
+/// Bad configuration, as `sysexits.h` has it.
+const CONFIG: u8 = 78;
+
+/// How long what is being done may take after SIGTERM or the loss of the lease.
+const DRAIN: Duration = Duration::from_secs(20);
+
+const HELP: &str = "\
+Logs are lines of JSON on standard error; RUST_LOG=debug or blockgrid_controller=debug tells more.
+Keys of the store are those of AWS_ACCESS_KEY_ID and its like.";
+
+/// Runs BacktestJobs on Kubernetes: plans them, asks their budgets, starts workers, and says how far they are.
+#[derive(Parser)]
+#[command(name = "blockgrid-controller", version, max_term_width = 100, after_help = HELP)]
+struct Cli {
+    /// The configuration, as the chart writes it.
+    #[arg(long, value_name = "FILE", env = "BLOCKGRID_CONFIG")]
+    config: PathBuf,
+    /// The object store: s3://BUCKET/PREFIX.
+    #[arg(long, value_name = "URL", env = "BLOCKGRID_STORE")]
+    store: String,
+    /// The S3 server where it is not AWS.
+    #[arg(long, value_name = "URL", env = "BLOCKGRID_S3_ENDPOINT")]
+    s3_endpoint: Option<String>,
+    /// The queue: redis://HOST:PORT or rediss://USER:PASSWORD@HOST:PORT.
+    #[arg(long, value_name = "URL", env = "BLOCKGRID_REDIS", hide_env_values = true)]
+    redis: String,
+    /// The namespace that it runs in, whose budgets limit the whole grid [default: the one of its kubeconfig].
+    #[arg(long, value_name = "NAME", env = "POD_NAMESPACE")]
+    namespace: Option<String>,
+    /// Its name among the replicas [default: a random one].
+    #[arg(long, value_name = "NAME", env = "POD_NAME")]
+    name: Option<String>,
+    /// Serve /livez, /readyz and /metrics here.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9100")]
+    http: SocketAddr,
+}
+
+/// Runs the operator's program with these arguments, the program's name first.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { CONFIG } else { 0 });
+        }
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Several libraries speak TLS here: one provider for all.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => {
+            tracing::error!(%error, "no threads");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> ExitCode {
+    let bad = |message: String| {
+        tracing::error!(message, "bad configuration");
+        ExitCode::from(CONFIG)
+    };
+    let config = match Config::read(&cli.config) {
+        Ok(config) => Arc::new(config),
+        Err(error) => return bad(error.to_string()),
+    };
+    let open =
+        |endpoint: Option<String>| Store::open(&cli.store, &Options { endpoint, ..Options::default() });
+    let store = match open(cli.s3_endpoint.clone()) {
+        Ok(store) => store,
+        Err(error) => return bad(format!("--store: {error}")),
+    };
+    let public = match open(config.public_s3_endpoint.clone().or_else(|| cli.s3_endpoint.clone())) {
+        Ok(store) => store,
+        Err(error) => return bad(format!("publicS3Endpoint: {error}")),
+    };
+    let (client, leases) = match (Client::try_default().await, Client::try_default().await) {
+        (Ok(client), Ok(leases)) => (client, leases),
+        (Err(error), _) | (_, Err(error)) => return bad(format!("no API server: {error}")),
+    };
+    let Ok(meters) = Meters::new() else { return bad("meters of one name".to_owned()) };
+    let (meters, health) = (Arc::new(meters), Arc::new(Health::default()));
+    match health::serve(Arc::clone(&health), Arc::clone(&meters), cli.http).await {
+        Ok(address) => tracing::info!(%address, "serving /livez, /readyz, /metrics"),
+        Err(error) => return bad(format!("--http {}: {error}", cli.http)),
+    }
+    let (stop, stopped) = watch::channel(false);
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let (Ok(mut terminate), Ok(mut interrupt)) = signals else { return bad("no signals".to_owned()) };
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        let _ = stop.send(true);
+    });
+    let Some(queue) = connect(&cli.redis, &store, stopped.clone()).await else { return ExitCode::SUCCESS };
+    let platform = cli.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
+    let identity = cli.name.clone().unwrap_or_else(|| JobId::random().to_string());
+    let candidate = Candidate::new(leases, &platform, config.leader_election.clone(), &identity);
+    let means = Means { client, config, store, public, queue, meters, platform, identity };
+    health.set_ready();
+    campaign(means, candidate, stopped).await
+}
+
+/// Leads whenever it may, until it is told to stop.
+async fn campaign(means: Means, mut candidate: Candidate, mut stopped: watch::Receiver<bool>) -> ExitCode {
+    loop {
+        tokio::select! {
+            () = candidate.win() => {}
+            _ = stopped.wait_for(|&stop| stop) => return ExitCode::SUCCESS,
+        }
+        tracing::info!(identity = %means.identity, "leads");
+        means.meters.leads(true);
+        let (end, ended) = watch::channel(false);
+        let leading = lead(means.clone(), ended);
+        tokio::pin!(leading);
+        let told = tokio::select! {
+            result = &mut leading => {
+                if let Err(error) = result {
+                    tracing::error!(%error, "cannot lead; asks for the lease again");
+                }
+                false
+            }
+            // Whoever has lost the lease does nothing more: another may be at it already.
+            () = candidate.lead() => false,
+            _ = stopped.wait_for(|&stop| stop) => {
+                let _ = end.send(true);
+                tokio::select! {
+                    _ = tokio::time::timeout(DRAIN, &mut leading) => {}
+                    () = candidate.lead() => {}
+                }
+                true
+            }
+        };
+        means.meters.leads(false);
+        candidate.resign().await;
+        if told {
+            tracing::info!("stopped");
+            return ExitCode::SUCCESS;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// The queue, known to be that of the store; `None` when told to stop before it was there.
+async fn connect(redis: &str, store: &Store, mut stopped: watch::Receiver<bool>) -> Option<RedisQueue> {
+    loop {
+        let connected = async {
+            let queue = RedisQueue::connect(redis, None).await.map_err(|error| error.to_string())?;
+            queue.is_held().await.map_err(|error| error.to_string())?;
+            let identity =
+                blockgrid_grid::identity(store).await.map_err(|error: StoreError| error.to_string())?;
+            queue.bind(&identity).await.map_err(|error| error.to_string())?;
+            Ok::<_, String>(queue)
+        };
+        let connected = tokio::select! {
+            connected = connected => connected,
+            _ = stopped.wait_for(|&stop| stop) => return None,
+        };
+        match connected {
+            Ok(queue) => return Some(queue),
+            Err(error) => tracing::warn!(error, "waiting for store and queue"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            _ = stopped.wait_for(|&stop| stop) => return None,
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! One look at a job, and what follows: observe, plan, apply, until there is nothing to do; then it is said.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use blockgrid_job::status::{JobStatus, LaneKind, MAX_STATUS_BYTES};
+use jiff::Timestamp;
+use kube::api::PatchParams;
+use kube::runtime::controller::Action;
+use kube::runtime::events::{Event, EventType};
+use kube::{Api, Resource, ResourceExt};
+use serde_json::{Map, Value, json};
+
+use crate::apply::{ApplyError, Target};
+use crate::context::Context;
+use crate::observe::{self, observe};
+use crate::plan::plan;
+use crate::resources::{BacktestJob, MANAGER};
+
+/// Rounds of deciding and doing in one look: the longest way has nine.
+const ROUNDS: usize = 16;
+
+/// Progress is told this often, in the interactive lane and otherwise.
+const TELL_SMALL: Duration = Duration::from_secs(1);
+const TELL: Duration = Duration::from_secs(5);
+
+/// The longest note of an event.
+const NOTE: usize = 1000;
+
+/// Looks at a job, does what is to be done, and says how it is.
+///
+/// # Errors
+/// [`ApplyError`]: it is tried again after a pause that grows.
+pub async fn reconcile(job: Arc<BacktestJob>, context: Arc<Context>) -> Result<Action, ApplyError> {
+    let started = Instant::now();
+    let result = look(&job, &context).await;
+    context.meters.reconciled(started.elapsed().as_secs_f64());
+    result
+}
+
+async fn look(job: &BacktestJob, context: &Context) -> Result<Action, ApplyError> {
+    let id = observe::id(job)?;
+    context.remember(&id, job);
+    let target = Target { job, id: &id, context };
+    let mut world = observe(job, context, Timestamp::now()).await?;
+    let mut decision = plan(&world);
+    for _ in 0..ROUNDS {
+        if decision.acts.is_empty() {
+            break;
+        }
+        for act in &decision.acts {
+            tracing::debug!(job = %id, ?act, "acts");
+            target.apply(act, &mut world).await?;
+        }
+        let waits = world.pool.as_ref().is_some_and(|pool| pool.is_deleted);
+        decision = plan(&world);
+        if waits && decision.acts.is_empty() {
+            break;
+        }
+    }
+    if world.is_deleted && !world.has_finalizer {
+        target.forget();
+        return Ok(Action::await_change());
+    }
+    let again =
+        write(&target, &decision.status).await?.map_or(decision.again, |soon| soon.min(decision.again));
+    context.is_well(&id);
+    Ok(Action::requeue(again))
+}
+
+/// What to do about a job whose look failed: again, after a pause that doubles.
+pub fn failed(job: Arc<BacktestJob>, error: &ApplyError, context: Arc<Context>) -> Action {
+    context.meters.failed(error.kind());
+    let pause = observe::id(&job).map_or(Duration::from_secs(60), |id| context.is_unwell(&id));
+    tracing::warn!(
+        namespace = job.namespace().unwrap_or_default(),
+        job = job.name_any(),
+        %error,
+        again_seconds = pause.as_secs_f64(),
+        "a look at the job failed"
+    );
+    Action::requeue(pause)
+}
+
+/// Says how a job is, if that is not what was said before. Where only progress has changed and was told a moment ago, it
+/// is left for later: when.
+async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duration>, ApplyError> {
+    let before = target.job.status.clone().unwrap_or_default();
+    let Some(patch) = difference(&before, status)? else { return Ok(None) };
+    let news = before.phase != status.phase
+        || target.job.status.is_none()
+        || before.conditions.iter().map(said).ne(status.conditions.iter().map(said))
+        || before.links != status.links;
+    if !news {
+        let pause = if status.lane == Some(LaneKind::Interactive) { TELL_SMALL } else { TELL };
+        if let Some(left) = target.context.told_since(target.id).and_then(|since| pause.checked_sub(since)) {
+            return Ok(Some(left));
+        }
+    }
+    let jobs: Api<BacktestJob> =
+        Api::namespaced(target.context.client.clone(), &target.job.namespace().unwrap_or_default());
+    let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    let body = target.patch(json!({ "status": patch }));
+    match jobs.patch_status(&target.job.name_any(), &parameters, &body).await {
+        Ok(_) => {}
+        // It is gone, or another has its name.
+        Err(kube::Error::Api(error)) if error.code == 404 || error.code == 409 => return Ok(None),
+        Err(error) => return Err(error.into()),
+    }
+    target.context.tell(target.id, status.phase);
+    if before.phase != status.phase || target.job.status.is_none() {
+        event(target, status).await;
+    }
+    Ok(None)
+}
+
+fn said(condition: &blockgrid_job::status::Condition) -> (&str, &str, &str) {
+    (&condition.kind, &condition.status, &condition.reason)
+}
+
+/// What a status has that another had not, as a merge patch. What budgets hold is theirs to say.
+fn difference(before: &JobStatus, after: &JobStatus) -> Result<Option<Value>, serde_json::Error> {
+    let fields = |status: &JobStatus| -> Result<Map<String, Value>, serde_json::Error> {
+        match serde_json::to_value(status)? {
+            Value::Object(fields) => Ok(fields),
+            _ => Ok(Map::new()),
+        }
+    };
+    let (before, mut after) = (fields(before)?, fields(after)?);
+    if serde_json::to_vec(&after)?.len() > MAX_STATUS_BYTES {
+        // Links are the longest thing, and can be asked for again.
+        after.remove("links");
+    }
+    let mut patch = Map::new();
+    for (key, value) in &after {
+        match (before.get(key), value) {
+            (Some(known), value) if known == value => {}
+            // A merge patch would keep what is not named.
+            (Some(Value::Object(known)), Value::Object(value)) => {
+                let gone = known.keys().filter(|key| !value.contains_key(*key));
+                let mut merged: Map<String, Value> = gone.map(|key| (key.clone(), Value::Null)).collect();
+                for (inner, value) in value {
+                    merged.insert(inner.clone(), replaced(known.get(inner), value));
+                }
+                patch.insert(key.clone(), Value::Object(merged));
+            }
+            (_, value) => {
+                patch.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    for key in before.keys().filter(|key| !after.contains_key(*key)) {
+        patch.insert(key.clone(), Value::Null);
+    }
+    patch.remove("reservedMicroUsd");
+    Ok((!patch.is_empty()).then_some(Value::Object(patch)))
+}
+
+/// A value that takes the place of another, whatever that has besides.
+fn replaced(before: Option<&Value>, after: &Value) -> Value {
+    match (before, after) {
+        (Some(Value::Object(before)), Value::Object(after)) => {
+            let gone = before.keys().filter(|key| !after.contains_key(*key));
+            let gone = gone.map(|key| (key.clone(), Value::Null));
+            Value::Object(gone.chain(after.clone()).collect())
+        }
+        _ => after.clone(),
+    }
+}
+
+/// Tells people who watch events. One that cannot be told is lost, and nothing else.
+async fn event(target: &Target<'_>, status: &JobStatus) {
+    let finished = status.condition("Finished");
+    let reason = finished.map_or_else(|| status.phase.id().to_owned(), |condition| condition.reason.clone());
+    let note = finished.map_or_else(String::new, |condition| condition.message.clone());
+    let is_bad = status.phase.is_terminal() && !status.phase.has_results();
+    let event = Event {
+        type_: if is_bad { EventType::Warning } else { EventType::Normal },
+        reason: if reason.is_empty() { status.phase.id().to_owned() } else { reason },
+        note: Some(note.chars().take(NOTE).collect()),
+        action: status.phase.id().to_owned(),
+        secondary: None,
+    };
+    if let Err(error) = target.context.recorder.publish(&event, &target.job.object_ref(&())).await {
+        tracing::warn!(job = %target.id, %error, "the event could not be told");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use blockgrid_job::status::{Links, Phase};
+
+    use super::*;
+
+    /// As an API server merges.
+    fn merge(target: &mut Value, patch: &Value) {
+        let Value::Object(patch) = patch else {
+            *target = patch.clone();
+            return;
+        };
+        if !target.is_object() {
+            *target = json!({});
+        }
+        for (key, value) in patch {
+            if value.is_null() {
+                target.as_object_mut().unwrap().remove(key);
+            } else {
+                merge(&mut target[key], value);
+            }
+        }
+    }
+
+    #[test]
+    fn a_patch_makes_one_status_of_another_and_leaves_the_budgets_word() {
+        let links = |files: &[&str]| Links {
+            files: files.iter().map(|file| ((*file).to_owned(), "x".to_owned())).collect(),
+            ..Links::default()
+        };
+        let before = JobStatus {
+            phase: Phase::Running,
+            message: Some("a".to_owned()),
+            reserved_micro_usd: Some(5),
+            links: Some(links(&["a", "b"])),
+            ..JobStatus::default()
+        };
+        let after =
+            JobStatus { phase: Phase::Failed, links: Some(links(&["b", "c"])), ..JobStatus::default() };
+        let patch = difference(&before, &after).unwrap().unwrap();
+        let mut merged = serde_json::to_value(&before).unwrap();
+        merge(&mut merged, &patch);
+        let merged: JobStatus = serde_json::from_value(merged).unwrap();
+        assert_eq!(merged, JobStatus { reserved_micro_usd: Some(5), ..after.clone() });
+        assert_eq!(difference(&after, &after).unwrap(), None);
+    }
+}

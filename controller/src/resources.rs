@@ -1,0 +1,172 @@
+//! The kinds of blockgrid as the API server has them, and the names of labels, annotations and finalizers.
+
+use std::borrow::Cow;
+
+use blockgrid_job::JobStatus;
+use blockgrid_job::budget::BudgetStatus;
+use blockgrid_job::spec::{API_VERSION, KIND};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
+use kube::core::TypeMeta;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, json};
+
+/// The API group.
+pub const GROUP: &str = "grid.blockbuilders.app";
+/// Its version.
+pub const VERSION: &str = "v1alpha1";
+
+/// Holds a job back from being deleted until its workers are gone and its cost is settled.
+pub const FINALIZER: &str = "grid.blockbuilders.app/job";
+/// Label of a user, believed only when a principal that the platform names has set it; on pods, for cost tools.
+pub const USER_LABEL: &str = "grid.blockbuilders.app/user";
+/// Label of what belongs to a job: its uid.
+pub const UID_LABEL: &str = "grid.blockbuilders.app/job-uid";
+/// Label of what belongs to a job: its name.
+pub const NAME_LABEL: &str = "grid.blockbuilders.app/job-name";
+/// Label of what belongs to a job: its namespace.
+pub const NAMESPACE_LABEL: &str = "grid.blockbuilders.app/job-namespace";
+/// Annotation by which links to results are asked for: any text, new for each request.
+pub const LINKS_ANNOTATION: &str = "grid.blockbuilders.app/links";
+/// Annotation with the manifest as its author wrote it, comments and all, for the report.
+pub const TEXT_ANNOTATION: &str = "grid.blockbuilders.app/manifest";
+/// The field manager of what the operator writes.
+pub const MANAGER: &str = "blockgrid-operator";
+
+/// A `BacktestJob`. Its spec stays a tree of values: what is in it is checked by the code that checks it on a laptop.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BacktestJob {
+    /// `apiVersion` and `kind`; lists leave them out.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub types: Option<TypeMeta>,
+    /// Name, namespace, uid.
+    pub metadata: ObjectMeta,
+    /// What is asked.
+    #[serde(default)]
+    pub spec: Value,
+    /// What the operator says. One that cannot be read, as an older version may have left it, counts as none: it is
+    /// made again from what is known, and no watch stops for it.
+    #[serde(default, deserialize_with = "readable", skip_serializing_if = "Option::is_none")]
+    pub status: Option<JobStatus>,
+}
+
+fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<JobStatus>, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(deserializer)?).ok())
+}
+
+impl BacktestJob {
+    /// As a manifest, for the code that reads those.
+    pub fn manifest(&self) -> Value {
+        json!({
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": { "name": self.metadata.name },
+            "spec": self.spec,
+        })
+    }
+
+    /// The value of an annotation.
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        self.metadata.annotations.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// The value of a label.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.metadata.labels.as_ref()?.get(name).map(String::as_str)
+    }
+}
+
+impl Resource for BacktestJob {
+    type DynamicType = ();
+    type Scope = NamespaceResourceScope;
+
+    fn kind(_: &()) -> Cow<'_, str> {
+        KIND.into()
+    }
+
+    fn group(_: &()) -> Cow<'_, str> {
+        GROUP.into()
+    }
+
+    fn version(_: &()) -> Cow<'_, str> {
+        VERSION.into()
+    }
+
+    fn plural(_: &()) -> Cow<'_, str> {
+        "backtestjobs".into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+/// A `BacktestBudget`: in the platform's namespace it limits the whole grid, elsewhere its namespace.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BacktestBudget {
+    /// `apiVersion` and `kind`; lists leave them out.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub types: Option<TypeMeta>,
+    /// Name, namespace, generation.
+    pub metadata: ObjectMeta,
+    /// The limits; one that cannot be read is told in a condition, and holds every job back.
+    #[serde(default)]
+    pub spec: Value,
+    /// What the operator says.
+    #[serde(default, deserialize_with = "readable_budget", skip_serializing_if = "Option::is_none")]
+    pub status: Option<BudgetStatus>,
+}
+
+fn readable_budget<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BudgetStatus>, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(deserializer)?).ok())
+}
+
+impl Resource for BacktestBudget {
+    type DynamicType = ();
+    type Scope = NamespaceResourceScope;
+
+    fn kind(_: &()) -> Cow<'_, str> {
+        "BacktestBudget".into()
+    }
+
+    fn group(_: &()) -> Cow<'_, str> {
+        GROUP.into()
+    }
+
+    fn version(_: &()) -> Cow<'_, str> {
+        VERSION.into()
+    }
+
+    fn plural(_: &()) -> Cow<'_, str> {
+        "backtestbudgets".into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_that_cannot_be_read_is_none() {
+        let job = |status: Value| {
+            let object = json!({ "metadata": { "name": "a" }, "spec": {}, "status": status });
+            serde_json::from_value::<BacktestJob>(object).unwrap()
+        };
+        assert_eq!(job(json!({ "phase": "Sideways" })).status, None);
+        assert!(job(json!({ "phase": "Running" })).status.is_some());
+        assert_eq!(job(Value::Null).status, None);
+    }
+}

@@ -1,0 +1,300 @@
+//! The books of a month: what jobs have cost, what is held for those that run, and whether one more fits. Pure; money is
+//! whole micro-USD.
+
+use std::collections::BTreeMap;
+
+use blockgrid_grid::JobId;
+use blockgrid_job::budget::{BudgetSpec, BudgetStatus, HardAction, MAX_USERS, UserSpend};
+use blockgrid_job::quote::dollars;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::world::Held;
+
+/// A budget's namespace and name.
+pub type Key = (String, String);
+
+/// A budget.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Budget {
+    /// The namespace whose jobs it limits; `None` for all.
+    pub scope: Option<String>,
+    /// What it says.
+    pub spec: BudgetSpec,
+}
+
+/// What is held for a job, or was spent on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// The job's namespace.
+    pub namespace: String,
+    /// Who asked for it.
+    pub user: String,
+    /// Micro-USD.
+    pub micro_usd: u64,
+}
+
+/// The books.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Books {
+    /// The month, `2026-01`.
+    pub month: String,
+    /// Budgets.
+    pub budgets: BTreeMap<Key, Budget>,
+    /// What is held, by job.
+    pub reserved: BTreeMap<JobId, Share>,
+    /// What was spent this month, by namespace and user.
+    pub spent: BTreeMap<(String, String), u64>,
+}
+
+impl Books {
+    /// The budgets that a namespace's jobs count for: its own first, then the whole grid's, as they are raised.
+    pub fn of_namespace(&self, namespace: &str) -> Vec<&Key> {
+        let mut keys: Vec<(&Key, bool)> = self
+            .budgets
+            .iter()
+            .filter(|(_, budget)| budget.scope.as_deref().is_none_or(|scope| scope == namespace))
+            .map(|(key, budget)| (key, budget.scope.is_none()))
+            .collect();
+        keys.sort_by_key(|&(key, is_whole)| (is_whole, key));
+        keys.into_iter().map(|(key, _)| key).collect()
+    }
+
+    /// Whether a job may have what it asks for. One that holds something already is asked for no more.
+    ///
+    /// # Errors
+    /// Which budget does not let it, with the numbers.
+    pub fn may(&self, job: &JobId, share: &Share) -> Result<(), Held> {
+        if self.reserved.contains_key(job) {
+            return Ok(());
+        }
+        for key in self.of_namespace(&share.namespace) {
+            let budget = &self.budgets[key];
+            let name = format!("{}/{}", key.0, key.1);
+            let sums = self.sums(budget);
+            fits(&name, "", budget.spec.monthly_micro_usd, sums, share.micro_usd)?;
+            if let Some(limit) = budget.spec.per_user_micro_usd {
+                let sums = self.sums_of(budget, &share.user);
+                fits(&name, &format!(" for user {}", share.user), limit, sums, share.micro_usd)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Why a job that runs should stop: a budget whose limit is spent, and which says so.
+    pub fn drained(&self, namespace: &str) -> Option<Held> {
+        self.of_namespace(namespace).into_iter().find_map(|key| {
+            let spec = &self.budgets[key].spec;
+            let (spent, _) = self.sums(&self.budgets[key]);
+            let is = spec.hard_action == HardAction::Drain && spent >= spec.monthly_micro_usd;
+            is.then(|| Held {
+                reason: "BudgetSpent".to_owned(),
+                message: format!(
+                    "budget {}/{} is spent: {} of {} this month; its hardAction is Drain",
+                    key.0,
+                    key.1,
+                    dollars(spent),
+                    dollars(spec.monthly_micro_usd)
+                ),
+                drain: true,
+            })
+        })
+    }
+
+    /// Spent and reserved of a budget.
+    pub fn sums(&self, budget: &Budget) -> (u64, u64) {
+        self.sum(budget, None)
+    }
+
+    fn sums_of(&self, budget: &Budget, user: &str) -> (u64, u64) {
+        self.sum(budget, Some(user))
+    }
+
+    fn sum(&self, budget: &Budget, only: Option<&str>) -> (u64, u64) {
+        let counts = |namespace: &str, user: &str| {
+            budget.scope.as_deref().is_none_or(|scope| scope == namespace)
+                && only.is_none_or(|only| only == user)
+        };
+        let spent =
+            self.spent.iter().filter(|((namespace, user), _)| counts(namespace, user)).map(|(_, usd)| usd);
+        let held = self.reserved.values().filter(|share| counts(&share.namespace, &share.user));
+        (spent.sum(), held.map(|share| share.micro_usd).sum())
+    }
+
+    /// Gives back what a job holds and counts what it has cost.
+    pub fn settle(&mut self, job: &JobId, share: Share) {
+        self.reserved.remove(job);
+        *self.spent.entry((share.namespace, share.user)).or_default() += share.micro_usd;
+    }
+
+    /// What there is to say about a budget.
+    pub fn status(&self, budget: &Budget, now: Timestamp) -> BudgetStatus {
+        let (spent, reserved) = self.sums(budget);
+        let mut users: BTreeMap<String, UserSpend> = BTreeMap::new();
+        let counts = |namespace: &str| budget.scope.as_deref().is_none_or(|scope| scope == namespace);
+        for ((_, user), usd) in self.spent.iter().filter(|((namespace, _), _)| counts(namespace)) {
+            users.entry(user.clone()).or_default().spent_micro_usd += usd;
+        }
+        let mut jobs = 0;
+        for share in self.reserved.values().filter(|share| counts(&share.namespace)) {
+            users.entry(share.user.clone()).or_default().reserved_micro_usd += share.micro_usd;
+            jobs += 1;
+        }
+        if users.len() > MAX_USERS {
+            // Those that take most are the ones to know.
+            let mut ranked: Vec<_> = users.into_iter().collect();
+            ranked.sort_by_key(|(name, spend)| {
+                (std::cmp::Reverse(spend.spent_micro_usd + spend.reserved_micro_usd), name.clone())
+            });
+            ranked.truncate(MAX_USERS);
+            users = ranked.into_iter().collect();
+        }
+        let (gone, whole) = hours(now);
+        let burn = (u128::from(spent) * 3600 / u128::from(gone.max(1))).min(u64::MAX.into());
+        let left = u128::from(whole.saturating_sub(gone));
+        let projected = (u128::from(spent) + burn * left / 3600).min(u64::MAX.into());
+        BudgetStatus {
+            month: Some(self.month.clone()),
+            limit_micro_usd: budget.spec.monthly_micro_usd,
+            spent_micro_usd: spent,
+            reserved_micro_usd: reserved,
+            burn_micro_usd_per_hour: u64::try_from(burn).unwrap_or(u64::MAX),
+            projected_micro_usd: u64::try_from(projected).unwrap_or(u64::MAX),
+            jobs,
+            users,
+            ..BudgetStatus::default()
+        }
+        .in_words()
+    }
+}
+
+fn fits(name: &str, whose: &str, limit: u64, (spent, reserved): (u64, u64), more: u64) -> Result<(), Held> {
+    if spent.saturating_add(reserved).saturating_add(more) <= limit {
+        return Ok(());
+    }
+    let message = format!(
+        "budget {name}{whose} has {} left of {} this month ({} spent, {} held for other jobs), and the job may cost {}: it waits for jobs to end, for a higher limit, or for the next month",
+        dollars(limit.saturating_sub(spent).saturating_sub(reserved)),
+        dollars(limit),
+        dollars(spent),
+        dollars(reserved),
+        dollars(more)
+    );
+    let reason = if whose.is_empty() { "WaitingForBudget" } else { "WaitingForUserBudget" };
+    Err(Held { reason: reason.to_owned(), message, drain: false })
+}
+
+/// The month of an instant, in UTC.
+pub fn month(now: Timestamp) -> String {
+    now.to_zoned(TimeZone::UTC).strftime("%Y-%m").to_string()
+}
+
+/// Seconds of the month that are gone, and that it has.
+fn hours(now: Timestamp) -> (u64, u64) {
+    let day = now.to_zoned(TimeZone::UTC);
+    let whole = u64::from(day.days_in_month().unsigned_abs()) * 86_400;
+    let first = day.first_of_month().and_then(|first| first.start_of_day());
+    let gone = first.map_or(0, |first| now.as_second() - first.timestamp().as_second());
+    (u64::try_from(gone).unwrap_or(0), whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn spec(monthly: u64, per_user: Option<u64>) -> BudgetSpec {
+        BudgetSpec {
+            monthly_micro_usd: monthly,
+            per_user_micro_usd: per_user,
+            soft_percent: vec![50, 80, 95],
+            hard_action: HardAction::Drain,
+        }
+    }
+
+    fn books(whole: u64, team: Option<u64>, per_user: Option<u64>) -> Books {
+        let mut books = Books { month: "2026-01".to_owned(), ..Books::default() };
+        let key = |namespace: &str| (namespace.to_owned(), "budget".to_owned());
+        books.budgets.insert(key("blockgrid"), Budget { scope: None, spec: spec(whole, per_user) });
+        if let Some(team) = team {
+            let scope = Some("team-a".to_owned());
+            books.budgets.insert(key("team-a"), Budget { scope, spec: spec(team, None) });
+        }
+        books
+    }
+
+    fn share(namespace: &str, user: &str, micro_usd: u64) -> Share {
+        Share { namespace: namespace.to_owned(), user: user.to_owned(), micro_usd }
+    }
+
+    fn id(name: &str) -> JobId {
+        name.parse().unwrap()
+    }
+
+    #[test]
+    fn each_budget_has_its_say_the_namespaces_first() {
+        let mut books = books(1000, Some(300), Some(200));
+        assert_eq!(books.may(&id("a"), &share("team-a", "ann", 200)), Ok(()));
+        books.reserved.insert(id("a"), share("team-a", "ann", 200));
+        assert_eq!(books.may(&id("a"), &share("team-a", "ann", 999)), Ok(()), "it holds its share already");
+        let team = books.may(&id("b"), &share("team-a", "bob", 101)).unwrap_err();
+        assert!(
+            team.reason == "WaitingForBudget" && team.message.starts_with("budget team-a/budget has"),
+            "{team:?}"
+        );
+        let user = books.may(&id("b"), &share("team-b", "ann", 1)).unwrap_err();
+        assert!(user.reason == "WaitingForUserBudget" && user.message.contains("for user ann"), "{user:?}");
+        books.settle(&id("a"), share("team-a", "ann", 150));
+        assert_eq!(books.may(&id("b"), &share("team-a", "bob", 150)), Ok(()));
+        assert!(books.may(&id("b"), &share("team-a", "bob", 151)).is_err());
+        assert_eq!(books.drained("team-a"), None);
+        books.settle(&id("c"), share("team-a", "bob", 150));
+        assert!(books.drained("team-a").unwrap().drain);
+        assert_eq!(books.drained("team-b"), None);
+    }
+
+    #[test]
+    fn the_month_is_told_and_projected() {
+        let mut books = books(1_000_000_000, None, None);
+        books.settle(&id("a"), share("team-a", "ann", 10_000_000));
+        books.reserved.insert(id("b"), share("team-b", "bob", 7));
+        let now: Timestamp = "2026-01-11T00:00:00Z".parse().unwrap();
+        let status = books.status(&books.budgets.values().next().unwrap().clone(), now);
+        // A third of 31 days less a bit: ten of them.
+        assert_eq!(status.projected_micro_usd, 10_000_000 + 41_666 * 21 * 24);
+        assert_eq!((status.spent_micro_usd, status.reserved_micro_usd, status.jobs), (10_000_000, 7, 1));
+        assert_eq!(status.users["bob"].reserved_micro_usd, 7);
+        assert_eq!(month(now), "2026-01");
+    }
+
+    proptest! {
+        /// Whatever jobs come and go, what is spent and held never passes a limit while none costs more than was held.
+        #[test]
+        fn no_limit_is_passed(
+            steps in prop::collection::vec((0usize..30, 1u64..400, 0u64..=100), 1..200),
+            whole in 500u64..2000, team in 100u64..900, user in 50u64..500,
+        ) {
+            let mut books = books(whole, Some(team), Some(user));
+            for (nth, micro_usd, percent) in steps {
+                let (job, namespace, user) = (id(&format!("j{nth}")), ["team-a", "team-b"][nth % 2], ["ann", "bob", "cy"][nth % 3]);
+                if let Some(held) = books.reserved.get(&job).cloned() {
+                    let cost = held.micro_usd * percent / 100;
+                    books.settle(&job, Share { micro_usd: cost, ..held });
+                } else if books.may(&job, &share(namespace, user, micro_usd)).is_ok() {
+                    books.reserved.insert(job, share(namespace, user, micro_usd));
+                }
+                for budget in books.budgets.values() {
+                    let (spent, held) = books.sums(budget);
+                    prop_assert!(spent + held <= budget.spec.monthly_micro_usd);
+                    if let Some(limit) = budget.spec.per_user_micro_usd {
+                        for user in ["ann", "bob", "cy"] {
+                            let (spent, held) = books.sums_of(budget, user);
+                            prop_assert!(spent + held <= limit);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What a job asks of the cluster, judged by its spec and the configuration alone. What is in the strategy, the grid and
+//! the candles is judged when the job is planned, by the same code as on a laptop.
+
+use blockgrid_job::FieldError;
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::world::{Asked, Refused};
+
+/// The reason of jobs whose spec is no good.
+pub const INVALID: &str = "InvalidSpec";
+
+/// Judges a manifest.
+///
+/// # Errors
+/// Why the job does not run: with the fields and what to do about them.
+pub fn validate(manifest: &Value, namespace: &str, config: &Config) -> Result<Asked, Refused> {
+    let cluster = blockgrid_job::manifest::cluster(manifest).map_err(|errors| invalid(&errors))?;
+    let Some(class) = config.classes.get(&cluster.class) else {
+        let known: Vec<&str> = config.classes.keys().map(String::as_str).collect();
+        let message = format!(
+            "is `{}`, which is no compute class here: the platform has {}",
+            cluster.class,
+            known.join(", ")
+        );
+        return Err(invalid(&[FieldError::new("spec.compute.class", message)]));
+    };
+    if let Some(file) = manifest.pointer("/spec/data/file").filter(|file| !file.is_null()) {
+        let message = format!(
+            "is {file}, but a cluster opens registered data sets only: have it registered and name it as spec.data.dataset"
+        );
+        return Err(invalid(&[FieldError::new("spec.data.file", message)]));
+    }
+    if let Some(name) = manifest.pointer("/spec/data/dataset").and_then(Value::as_str) {
+        config.dataset(name, namespace).map_err(|message| Refused {
+            reason: "UnknownDataset",
+            message: format!("spec.data.dataset: {message}"),
+        })?;
+    }
+    let seconds = |time: std::time::Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    let or = |asked: Option<u64>, else_: i64| asked.map_or(else_, |s| i64::try_from(s).unwrap_or(i64::MAX));
+    Ok(Asked {
+        suspend: cluster.suspend,
+        cancel: cluster.cancel,
+        ttl_seconds: or(cluster.ttl_seconds, seconds(config.jobs.ttl)),
+        deadline_seconds: or(cluster.deadline_seconds, seconds(config.jobs.deadline)),
+        start_seconds: seconds(config.workers.start_deadline),
+        max_workers: cluster.max_workers.unwrap_or(u32::MAX).min(config.jobs.max_workers),
+        slots: class.slots,
+        // Checked when the configuration was read.
+        millicpus: (class.vcpus().unwrap_or(1.0) * 1e3).round() as u64,
+        price: class.price(&cluster.class),
+        max_cost: cluster.max_cost_micro_usd,
+    })
+}
+
+/// Bad fields, as `blockgrid validate` tells them.
+pub fn invalid(errors: &[FieldError]) -> Refused {
+    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    Refused { reason: INVALID, message: lines.join("\n") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn config() -> Config {
+        Config::of_text(
+            "
+workers: {namespace: blockgrid, image: blockgrid:1}
+classes:
+  standard: {cpu: '2', memory: 4Gi, slots: 2, microUsdPerVcpuHour: 36000}
+  spot: {cpu: 500m, memory: 1Gi, slots: 1, microUsdPerVcpuHour: 12000}
+datasets: {sample: {location: sample}, own: {location: /data, namespaces: [team-a]}}
+jobs: {maxWorkers: 8}
+",
+        )
+        .unwrap()
+    }
+
+    fn manifest(data: Value, compute: Value) -> Value {
+        json!({ "spec": { "data": data, "compute": compute } })
+    }
+
+    #[test]
+    fn the_platforms_limits_hold() {
+        let asked = |compute| validate(&manifest(json!({ "dataset": "sample" }), compute), "t", &config());
+        let plain = asked(Value::Null).unwrap();
+        assert_eq!((plain.max_workers, plain.slots, plain.millicpus), (8, 2, 2000));
+        assert_eq!((plain.ttl_seconds, plain.deadline_seconds), (7 * 86_400, 86_400));
+        let spot =
+            asked(json!({ "class": "spot", "maxWorkers": 100, "maxCostUsd": 5, "deadline": "2h" })).unwrap();
+        assert_eq!((spot.max_workers, spot.millicpus, spot.max_cost), (8, 500, Some(5_000_000)));
+        assert_eq!((spot.deadline_seconds, spot.price.micro_usd_a_vcpu_hour), (7200, 12_000));
+    }
+
+    #[test]
+    fn refusals_name_field_value_and_remedy() {
+        let refused = |data, compute| validate(&manifest(data, compute), "team-b", &config()).unwrap_err();
+        let sample = json!({ "dataset": "sample" });
+        let class = refused(sample.clone(), json!({ "class": "gpu" }));
+        assert_eq!(class.reason, INVALID);
+        assert!(
+            class.message.contains("spec.compute.class: is `gpu`")
+                && class.message.contains("spot, standard")
+        );
+        let file = refused(json!({ "file": "a.csv" }), Value::Null);
+        assert!(
+            file.message
+                .starts_with("spec.data.file: is \"a.csv\", but a cluster opens registered data sets")
+        );
+        let foreign = refused(json!({ "dataset": "own" }), Value::Null);
+        assert_eq!(foreign.reason, "UnknownDataset");
+        let workers = refused(sample, json!({ "maxWorkers": 0 }));
+        assert!(workers.message.contains("spec.compute.maxWorkers"), "{}", workers.message);
+    }
+}

@@ -1,0 +1,111 @@
+//! The warm workers of the interactive lane: as many as what waits needs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+use blockgrid_grid::{ENGINE, Lane as LaneName, Queue, RedisQueue, Stream};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::json;
+
+use crate::config::{Config, Interactive};
+use crate::meters::Meters;
+use crate::resources::MANAGER;
+
+/// How often the lane is looked at.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Seconds in which what waits should be done.
+const SOON: u64 = 2;
+
+/// Looks with too many workers before some go: starting one takes longer than keeping it.
+const PATIENCE: u32 = 24;
+
+/// What is known of the lane's workers.
+#[derive(Debug)]
+pub struct Lane {
+    ready: AtomicI32,
+}
+
+const UNKNOWN: i32 = -1;
+
+impl Default for Lane {
+    fn default() -> Self {
+        Self { ready: AtomicI32::new(UNKNOWN) }
+    }
+}
+
+impl Lane {
+    /// Workers that are ready; `None` before anyone has looked, and where there is no lane.
+    pub fn ready(&self) -> Option<i32> {
+        Some(self.ready.load(Ordering::Relaxed)).filter(|&ready| ready != UNKNOWN)
+    }
+}
+
+/// How many workers so much waiting work needs.
+pub fn wanted(queued_micros: u64, lane: &Interactive) -> i32 {
+    let a_worker = u64::from(lane.slots.max(1)) * SOON * 1_000_000;
+    let wanted = i32::try_from(queued_micros.div_ceil(a_worker)).unwrap_or(i32::MAX);
+    wanted.clamp(lane.min_replicas, lane.max_replicas)
+}
+
+/// Keeps the lane's Deployment as large as it should be, until it is dropped.
+pub async fn keep(
+    client: Client,
+    queue: RedisQueue,
+    config: Arc<Config>,
+    lane: Arc<Lane>,
+    meters: Arc<Meters>,
+) {
+    if !config.interactive.enabled {
+        return std::future::pending().await;
+    }
+    let deployments: Api<Deployment> = Api::namespaced(client, &config.workers.namespace);
+    let name = &config.interactive.deployment;
+    let stream = Stream::Lane(LaneName::interactive(ENGINE));
+    let mut too_many = 0;
+    loop {
+        // A lane that nobody opened yet has nothing waiting.
+        let micros = queue.depth(&stream).await.map_or(0, |depth| depth.queued_micros);
+        let wanted = wanted(micros, &config.interactive);
+        match deployments.get(name).await {
+            Ok(deployment) => {
+                let status = deployment.status.unwrap_or_default();
+                lane.ready.store(status.ready_replicas.unwrap_or(0), Ordering::Relaxed);
+                let has = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1);
+                too_many = if has > wanted { too_many + 1 } else { 0 };
+                if has < wanted || too_many >= PATIENCE {
+                    too_many = 0;
+                    let body = json!({ "spec": { "replicas": wanted } });
+                    let parameters =
+                        PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+                    match deployments.patch_scale(name, &parameters, &Patch::Merge(body)).await {
+                        Ok(_) => tracing::info!(from = has, to = wanted, "the interactive lane is scaled"),
+                        Err(error) => tracing::warn!(%error, "the interactive lane could not be scaled"),
+                    }
+                }
+                meters.lane(wanted, micros);
+            }
+            Err(error) => {
+                lane.ready.store(0, Ordering::Relaxed);
+                tracing::warn!(%error, deployment = %name, "the workers of the interactive lane are not there");
+            }
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_as_many_as_the_work_needs_within_limits() {
+        let lane = Interactive { slots: 2, min_replicas: 1, max_replicas: 5, ..Interactive::default() };
+        for (seconds, workers) in [(0, 1), (4, 1), (5, 2), (12, 3), (1000, 5)] {
+            assert_eq!(wanted(seconds * 1_000_000, &lane), workers, "{seconds}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What the operator knows of one job at one moment. Decisions follow from it alone.
+
+use blockgrid_job::quote::{Estimate, Price};
+use blockgrid_job::status::JobStatus;
+use jiff::Timestamp;
+
+/// One job at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct World {
+    /// When.
+    pub now: Timestamp,
+    /// The generation of its spec.
+    pub generation: i64,
+    /// When it was created.
+    pub created: Timestamp,
+    /// Whether somebody deleted it; it stays until the finalizer goes.
+    pub is_deleted: bool,
+    /// Whether it has the finalizer.
+    pub has_finalizer: bool,
+    /// What the operator has said about it so far.
+    pub status: JobStatus,
+    /// What it asks of the cluster, or why it may not.
+    pub asked: Result<Asked, Refused>,
+    /// How far its plan is.
+    pub planning: Planning,
+    /// How it ended, by the store.
+    pub end: Option<End>,
+    /// Shards that are done, by the store, where they were counted.
+    pub done: Option<u64>,
+    /// Its own workers.
+    pub pool: Option<Pool>,
+    /// Why its workers could not be made, a moment ago.
+    pub pool_refused: Option<Trouble>,
+    /// Why no budget lets it run.
+    pub held: Option<Held>,
+    /// Links to results that somebody wants: the text of the request.
+    pub wants_links: Option<String>,
+    /// The image of this operator's workers.
+    pub image: String,
+    /// Ready workers of the interactive lane; `None` where nobody has looked.
+    pub lane_workers: Option<i32>,
+}
+
+/// What a job asks of the cluster, with the platform's limits and defaults.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// Whether it should rest.
+    pub suspend: bool,
+    /// Whether it should end.
+    pub cancel: bool,
+    /// Seconds that it stays after its end.
+    pub ttl_seconds: i64,
+    /// Seconds that it may take from when it first ran.
+    pub deadline_seconds: i64,
+    /// Seconds that its workers may take to start.
+    pub start_seconds: i64,
+    /// The most workers.
+    pub max_workers: u32,
+    /// Units that a worker of its class computes at a time.
+    pub slots: u32,
+    /// Thousandths of a vCPU that a worker of its class has.
+    pub millicpus: u64,
+    /// What its class costs.
+    pub price: Price,
+    /// The most that it may cost, in micro-USD.
+    pub max_cost: Option<u64>,
+}
+
+/// Why a job does not run, ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// For programs.
+    pub reason: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+/// How far the plan of a job is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Planning {
+    /// Nobody has begun.
+    Unknown,
+    /// It is being made.
+    Working,
+    /// It cannot be made.
+    Refused(Refused),
+    /// It could not be made yet, which is not the job's fault; it is tried again.
+    Failing(String),
+    /// It is committed.
+    Done(Planned),
+}
+
+/// What there is to know of a committed plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// Shards.
+    pub shards: u64,
+    /// Trials, those that exist included.
+    pub trials: u64,
+    /// Trials that an earlier job has computed.
+    pub cached: u64,
+    /// What it takes, in vCPU-microseconds.
+    pub micros: Estimate<u64>,
+    /// Whether it is small enough for the interactive lane.
+    pub is_small: bool,
+    /// The engine that it is for.
+    pub engine: String,
+    /// Whether that is this operator's.
+    pub is_ours: bool,
+}
+
+/// How a job ended, by the outcome of its finish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// There are results.
+    Done {
+        /// Whether some trials failed by themselves.
+        partly: bool,
+        /// Micro-USD by the record: CPU time at the price of its class.
+        micro_usd: u64,
+        /// The best trial, in words.
+        best: Option<String>,
+        /// Key of the record in the store.
+        record: String,
+        /// SHA-256 of the record.
+        sha256: String,
+        /// Where all of it is.
+        location: String,
+    },
+    /// There are none.
+    Failed {
+        /// For programs.
+        reason: String,
+        /// For people.
+        message: String,
+    },
+}
+
+/// The workers that a job has for itself: an Indexed Job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pool {
+    /// How many there should be.
+    pub wanted: u32,
+    /// Whether it rests.
+    pub is_suspended: bool,
+    /// Workers that are ready.
+    pub ready: i32,
+    /// Pods that run or are about to.
+    pub active: i32,
+    /// Indexes that have failed for good.
+    pub failed: i32,
+    /// When it was made.
+    pub created: Timestamp,
+    /// vCPU-microseconds of its pods, from start to end or now.
+    pub micros: u64,
+    /// What keeps its pods from starting.
+    pub trouble: Option<Trouble>,
+    /// Whether it is being deleted.
+    pub is_deleted: bool,
+    /// Whether workers refused their configuration.
+    pub is_misconfigured: bool,
+}
+
+/// What keeps pods from starting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// For programs: `ErrImagePull`, `CreateContainerConfigError`, `Unschedulable`, `Forbidden`.
+    pub reason: String,
+    /// For people.
+    pub message: String,
+}
+
+/// Why no budget lets a job run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// For programs.
+    pub reason: String,
+    /// For people, with the numbers.
+    pub message: String,
+    /// Whether workers that run should stop too.
+    pub drain: bool,
+}
