@@ -170,11 +170,23 @@ fn bad(location: &str, problem: impl fmt::Display) -> StoreError {
 
 /// Takes `s3://bucket/prefix` apart and makes its client, which tries everything once: retrying is ours.
 pub(crate) fn s3_access(location: &str, options: &Options) -> Result<S3Access, StoreError> {
+    s3_access_of(AmazonS3Builder::from_env(), location, options)
+}
+
+/// [`s3_access`] in an environment.
+fn s3_access_of(
+    environment: AmazonS3Builder,
+    location: &str,
+    options: &Options,
+) -> Result<S3Access, StoreError> {
     let (bucket, prefix) = s3_location(location)?;
+    // The options of the client, which are set as a whole, replace this one.
+    let http = environment.get_config_value(&AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp));
+    let http = options.allow_http || http.as_deref() == Some("true");
     let client = ClientOptions::new()
         .with_timeout(options.request_timeout)
         .with_connect_timeout(options.request_timeout.min(Duration::from_secs(5)));
-    let mut builder = AmazonS3Builder::from_env()
+    let mut builder = environment
         .with_client_options(client)
         .with_http_connector(Connector::default())
         .with_conditional_put(S3ConditionalPut::ETagMatch)
@@ -194,8 +206,6 @@ pub(crate) fn s3_access(location: &str, options: &Options) -> Result<S3Access, S
     let given = options.endpoint.clone();
     let given = given.or_else(|| said(AmazonS3ConfigKey::S3Endpoint));
     let given = given.or_else(|| said(AmazonS3ConfigKey::Endpoint));
-    let http = options.allow_http
-        || said(AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp)).as_deref() == Some("true");
     let endpoint = given.map(|text| s3_endpoint(location, &text, http)).transpose()?;
     if let Some((scheme, host)) = &endpoint {
         // With the bucket in the host's name, object_store wants it to be there already.
@@ -302,6 +312,10 @@ mod tests {
         let far = "http://minio.storage:9000";
         assert!(problem("s3://bucket", &with(far, false)).contains("AWS_ALLOW_HTTP"));
         assert!(Store::open("s3://bucket", &with(far, true)).is_ok());
+        // AWS_ALLOW_HTTP=true, as the environment is read.
+        let allows = AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp);
+        let environment = AmazonS3Builder::new().with_config(allows, "true");
+        assert!(s3_access_of(environment, "s3://bucket", &with(far, false)).is_ok());
         for endpoint in ["minio:9000", "ftp://x", "http://", "https://x/bucket"] {
             assert!(
                 problem("s3://bucket", &with(endpoint, true)).contains("no URL of a server"),
