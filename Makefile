@@ -2,13 +2,14 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test lint fmt docs deny fuzz generated write-generated bench bench-grid bench-indicators bench-sweeps chaos sample parity charts write-charts
+.PHONY: help setup run check test lint fmt docs deny fuzz generated write-generated bench bench-grid bench-indicators bench-sweeps chaos sample parity charts write-charts image cluster cluster-down cluster-check
 
 CARGO ?= cargo
 JOB ?= examples/sma-crossover.yaml
 FUZZ_SECONDS ?=
 CRDS := backtestjobs backtestbudgets
 CHAOS_SEEDS ?= 10
+IMAGE ?= $(or $(CARGO_TARGET_DIR),target)/image/blockgrid.tar
 # Written by `make parity` alone; nothing of the build needs Python.
 VENV ?= target/venv
 
@@ -31,6 +32,20 @@ test: ## Run all tests.
 chaos: ## Repeat the tests of the grid under faults with seeds of their own and long outages: make chaos CHAOS_SEEDS=10.
 	@for seed in $$(seq 1 $(CHAOS_SEEDS)); do echo "==> seed $$seed"; \
 	BLOCKGRID_CHAOS_SEED=$$seed BLOCKGRID_CHAOS_LONG=1 $(CARGO) test -p blockgrid --test grid; done
+
+image: ## Write the image of the programs that run in pods, without Docker: localhost/blockgrid:dev in target/image/blockgrid.tar.
+	@bash dev/cluster/image.sh $(IMAGE)
+
+cluster: ## A Kubernetes of two nodes on this machine, Redis and S3 beside it (root on Linux); with KUBECONFIG set, that one is used and nothing started.
+	@own=$$(bash dev/cluster/cluster.sh kubeconfig); \
+	if [[ $${KUBECONFIG:-$$own} != "$$own" ]]; then echo "KUBECONFIG is set, so nothing is started: $$KUBECONFIG"; \
+	else $(MAKE) --no-print-directory image && bash dev/cluster/cluster.sh up --nodes 2 --image $(IMAGE); fi
+
+cluster-down: ## End the cluster of `make cluster`, and leave nothing of it.
+	@bash dev/cluster/cluster.sh down --purge
+
+cluster-check: ## Run the image in pods of a cluster of its own, and see that nothing is left of it.
+	@bash dev/cluster/check.sh
 
 lint: ## Clippy over everything; a warning is an error.
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
