@@ -2,6 +2,7 @@
 # Installs what `make check` needs and this machine lacks. As root on Debian it does so itself; elsewhere it says what
 # is missing. Only missing make, cc or cargo is an error: what needs the rest is skipped.
 set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 note() { echo "setup: $*"; }
 
@@ -51,17 +52,20 @@ if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null 
     install chromium
 fi
 
+# A service that a package has started is not wanted: tests start servers of their own. Only of what was missing until now,
+# so that a service that runs is not somebody's.
+stop_service() {
+    if [[ -d /run/systemd/system ]]; then
+        systemctl disable --quiet --now "$1" || note "the service $1 could not be stopped" >&2
+    elif [[ -x /etc/init.d/$1 ]]; then
+        "/etc/init.d/$1" stop >/dev/null 2>&1 || true
+    fi
+}
+
 # The tests of the grid start servers of their own, and are skipped without them: Redis (or Valkey), and versitygw for S3.
 if ! command -v redis-server >/dev/null && ! command -v valkey-server >/dev/null; then
     install redis-server
-    if command -v redis-server >/dev/null; then
-        # It was missing until now, so a service that runs is the one that the package has started.
-        if [[ -d /run/systemd/system ]]; then
-            systemctl disable --quiet --now redis-server || note "the service redis-server could not be stopped" >&2
-        elif [[ -x /etc/init.d/redis-server ]]; then
-            /etc/init.d/redis-server stop >/dev/null 2>&1 || true
-        fi
-    fi
+    ! command -v redis-server >/dev/null || stop_service redis-server
 fi
 go=$(command -v go || true)
 [[ -n $go || ! -x /usr/local/go/bin/go ]] || go=/usr/local/go/bin/go
@@ -98,5 +102,38 @@ if ! command -v promtool >/dev/null && [[ ! -x $programs/promtool ]] && command 
             dpkg-deb -x prometheus_*.deb . && mkdir -p "$programs" && cp usr/bin/promtool "$programs"
     ) || note "it could not be had; going on without promtool: $(tail -n 3 <<<"$said")" >&2
     rm -rf "$folder"
+fi
+
+# A Kubernetes of this machine (dev/cluster), without which its tests are skipped: what its nodes run, then its own programs.
+packages=()
+needs() { # needs PROGRAM [PACKAGE]: where root finds it, also if that is not on the path
+    PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null || packages+=("${2:-$1}")
+}
+needs runc
+needs iptables
+needs nft nftables
+needs ip iproute2
+needs conntrack
+needs ethtool
+needs socat
+needs ipset
+needs ebtables
+needs modprobe kmod
+needs jq
+needs pkill procps
+needs python3
+needs openssl
+needs curl
+[[ -x /usr/lib/cni/bridge ]] || packages+=(containernetworking-plugins)
+[[ -e /etc/ssl/certs/ca-certificates.crt ]] || packages+=(ca-certificates)
+if ! command -v containerd >/dev/null; then
+    install containerd "${packages[@]}"
+    ! command -v containerd >/dev/null || stop_service containerd
+elif ((${#packages[@]})); then
+    install "${packages[@]}"
+fi
+bash dev/cluster/build.sh find >/dev/null || note "building Kubernetes, once: 6 to 8 minutes"
+if ! said=$(bash dev/cluster/build.sh 2>&1 </dev/null); then
+    note "Kubernetes could not be built; going on without: $(tail -n 3 <<<"$said")" >&2
 fi
 note "ready: $(cargo --version)"
