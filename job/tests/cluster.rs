@@ -73,3 +73,14 @@ fn the_resolved_manifest_knows_nothing_of_a_cluster() {
     assert_eq!(job.spec().manifest(), plain.spec().manifest());
     assert_eq!(plain.spec().cluster, ClusterSpec::default());
 }
+
+#[test]
+fn a_field_without_a_value_is_one_that_is_not_there() {
+    // A server drops it: the job must be the same on a laptop, which sees it.
+    let fees = |fees: Value| {
+        let fees = with_spec(&json!({"execution": {"fees": fees}}));
+        of_value(&fees, |_| false).unwrap().spec().execution.clone()
+    };
+    assert_eq!(fees(json!({"takerBps": 7, "makerBps": null})), fees(json!({"takerBps": 7})));
+    assert_eq!(fees(json!({"takerBps": 7})).fees.maker_bps, 7.0);
+}

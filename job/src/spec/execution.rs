@@ -65,8 +65,8 @@ fn fees(field: &Field<'_>) -> Option<Fees> {
     let taker_bps = cost(&object, "takerBps", bps, 10_000.0);
     let fees = Fees {
         taker_bps,
-        // A venue that names one fee charges it for both.
-        maker_bps: if object.map.contains_key("makerBps") {
+        // A venue that names one fee charges it for both; a field without a value names none.
+        maker_bps: if object.get("makerBps").is_some() {
             cost(&object, "makerBps", bps, 10_000.0)
         } else {
             taker_bps
