@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 
 use blockgrid_job::crd::{DIGEST_ANNOTATION, Kind, digest};
 use blockgrid_job::{BudgetSpec, of_value, read};
-use manifests::full;
+use manifests::{full, mutate, pointers, replacement};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use server::{admit, fields};
 
@@ -241,4 +242,23 @@ fn definitions_are_small_and_say_their_digest() {
         assert!(digest(kind).len() == 64 && text.contains("\n  annotations:\n"));
     }
     assert_ne!(digest(Kind::BacktestJob), digest(Kind::BacktestBudget));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_the_decoder_takes_a_server_takes_too(
+        index in any::<prop::sample::Index>(), with in prop::option::weighted(0.8, replacement())
+    ) {
+        let mut manifest = full();
+        let all = pointers(&manifest);
+        mutate(&mut manifest, &all[index.index(all.len())], with);
+        if let Ok(job) = of_value(&manifest, |_| false) {
+            let stored = admit(&schema(), &manifest);
+            prop_assert!(stored.is_ok(), "{:?}: {}", stored, manifest);
+            let stored = of_value(&stored.unwrap(), |_| false).unwrap();
+            prop_assert_eq!(stored.spec(), job.spec());
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Manifests that tests share.
 #![allow(dead_code, reason = "not every test uses all of them")]
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// A valid manifest that uses as many fields as can stand together.
@@ -65,4 +66,92 @@ pub(crate) fn examples() -> Vec<(String, Value)> {
     found.sort_by(|(a, _): &(String, Value), (b, _)| a.cmp(b));
     assert!(found.len() >= 5, "{}", found.len());
     found
+}
+
+/// Paths of every value in a tree, as JSON pointers.
+pub(crate) fn pointers(value: &Value) -> Vec<String> {
+    let mut found = vec![String::new()];
+    let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
+    match value {
+        Value::Object(map) => {
+            for (key, inner) in map {
+                found.extend(pointers(inner).into_iter().map(|p| format!("/{}{p}", escaped(key))));
+            }
+        }
+        Value::Array(items) => {
+            for (i, inner) in items.iter().enumerate() {
+                found.extend(pointers(inner).into_iter().map(|p| format!("/{i}{p}")));
+            }
+        }
+        _ => {}
+    }
+    found
+}
+
+/// What may stand in a field instead: other types, values at the edges, words that other fields know.
+pub(crate) fn replacement() -> impl Strategy<Value = Value> {
+    let words = vec![
+        "",
+        " ",
+        "close",
+        "close >",
+        "1h",
+        "2024-01-01",
+        "sample",
+        "allIn",
+        "vectorbt",
+        "UTC",
+        "fast",
+        "x[",
+        "((((",
+        "é✓",
+        "sma(close, 1e9)",
+        "tf(\"1d\", close)",
+        "close[999999999]",
+        "9999-12-31",
+        "-1",
+        "1e400",
+        "sharpe",
+        "mon",
+        "24:00",
+    ];
+    let numbers =
+        vec![0.0, -0.0, -1.0, 0.5, 1.0, 2.5, 1e-300, 1e18, 1e300, -1e300, f64::MAX, f64::MIN_POSITIVE];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        prop::sample::select(numbers).prop_map(Value::from),
+        prop::sample::select(words).prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        let known = prop::sample::select(vec!["from", "to", "step", "percent", "atr", "type"])
+            .prop_map(str::to_owned);
+        let key = prop_oneof!["[a-zA-Z]{1,8}", known];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(key, inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+/// Removes the value at `pointer`, or puts another in its place.
+pub(crate) fn mutate(manifest: &mut Value, pointer: &str, with: Option<Value>) {
+    let Some(value) = with else {
+        let Some((parent, key)) = pointer.rsplit_once('/') else { return };
+        match manifest.pointer_mut(parent) {
+            Some(Value::Object(map)) => {
+                map.remove(&key.replace("~1", "/").replace("~0", "~"));
+            }
+            Some(Value::Array(items)) => {
+                items.remove(key.parse().unwrap());
+            }
+            _ => {}
+        }
+        return;
+    };
+    *manifest.pointer_mut(pointer).unwrap() = value;
 }
