@@ -86,7 +86,8 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         is_deleted: job.metadata.deletion_timestamp.is_some(),
         has_finalizer: job.finalizers().iter().any(|known| known == FINALIZER),
         held: context.treasury.held(&id),
-        wants_links: job.annotation(LINKS_ANNOTATION).map(str::to_owned),
+        // A longer one has no place in the answer.
+        wants_links: job.annotation(LINKS_ANNOTATION).filter(|text| text.len() <= 256).map(str::to_owned),
         image: config.workers.image.clone(),
         lane_workers: context.lane.ready(),
         status,

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use super::{Decision, SECOND};
 use crate::world::{End, Held, Planned, Planning, Trouble, World};
 
-/// The longest message of a condition: Kubernetes takes 32 KiB, and a status has room for three of these.
-const LONGEST: usize = 4000;
+/// Bytes of the longest message of a condition: how a job ended is said by three of them, in a status of 16 KiB.
+const LONGEST: usize = 2500;
 
 /// A status on its way.
 pub(super) struct Say<'a> {
@@ -231,10 +231,11 @@ pub fn written(at: Timestamp) -> String {
 }
 
 fn cut(text: &str) -> String {
-    match text.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
+    if text.len() <= LONGEST {
+        return text.to_owned();
     }
+    let end = (0..=LONGEST).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+    format!("{}…", &text[..end])
 }
 
 fn first_line(text: &str) -> String {

@@ -54,6 +54,13 @@ pub(super) fn status() -> Schema {
         .field("startTime", Schema::time("When it was first let run."))
         .field("completionTime", Schema::time("When it ended."))
         .field("engine", Schema::text(128, "The engine that its plan is for."))
+        .field(
+            "image",
+            Schema::text(
+                1024,
+                "The image that its own workers run: the one of the operator that planned it.",
+            ),
+        )
         .field("results", results)
         .field("links", links)
         .field(
