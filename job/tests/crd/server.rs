@@ -1,5 +1,5 @@
 //! What an API server does with an object: nulls dropped, defaults filled in, then checked against the structural schema
-//! with strict field validation. Rules in CEL are not evaluated; a real server does that (docs/manifest.md).
+//! with strict field validation. Rules in CEL are not evaluated; a real server does that in `cli/tests/crds.rs`.
 
 use regex::Regex;
 use serde_json::{Map, Value};
