@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use blockgrid_grid::{JobId, Queue, RedisQueue, Store};
+use blockgrid_grid::{JobId, Options, Queue, RedisQueue, Store};
 use futures::{StreamExt, stream};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -34,10 +34,12 @@ pub struct Means {
     pub client: Client,
     /// The configuration.
     pub config: Arc<Config>,
-    /// The store, and as users reach it.
+    /// The store.
     pub store: Store,
     /// The same as users reach it.
     pub public: Store,
+    /// How data sets in S3 are reached.
+    pub s3: Options,
     /// The queue.
     pub queue: RedisQueue,
     /// What it counts.
@@ -64,7 +66,7 @@ pub enum LeadError {
 /// # Errors
 /// [`LeadError`]: the lease should be given up, and asked for again.
 pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), LeadError> {
-    let Means { client, config, store, public, queue, meters, platform, identity } = means;
+    let Means { client, config, store, public, s3, queue, meters, platform, identity } = means;
     let (wake, woken) = mpsc::unbounded_channel::<JobId>();
     let mut tasks: JoinSet<&'static str> = JoinSet::new();
     let pools_of = Api::<Job>::namespaced(client.clone(), &config.workers.namespace);
@@ -103,7 +105,7 @@ pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), L
     let lane = Arc::new(warm::Lane::default());
     let context = Arc::new(Context {
         client: client.clone(),
-        plans: Plans::new(store.clone(), Arc::clone(&config), wake.clone()),
+        plans: Plans::new(store.clone(), s3, Arc::clone(&config), wake.clone()),
         treasury,
         pools,
         pods,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use blockgrid_grid::store::keys;
-use blockgrid_grid::{ENGINE, JobId, Plan, Store, StoreError, Tenant};
+use blockgrid_grid::{ENGINE, JobId, Options, Plan, Store, StoreError, Tenant};
 use blockgrid_planner::candles::{self, JobCandles};
 use blockgrid_planner::prepare::estimate;
 use blockgrid_planner::{CommitError, Refusal, Request, prepare};
@@ -35,6 +35,8 @@ pub struct Wanted {
 /// Makes plans.
 pub struct Plans {
     store: Store,
+    /// How data sets in S3 are reached.
+    s3: Options,
     config: Arc<Config>,
     known: Mutex<HashMap<JobId, Planning>>,
     places: Arc<Semaphore>,
@@ -43,9 +45,14 @@ pub struct Plans {
 
 impl Plans {
     /// `made` hears of each plan that is done, or cannot be.
-    pub fn new(store: Store, config: Arc<Config>, made: mpsc::UnboundedSender<JobId>) -> Arc<Self> {
+    pub fn new(
+        store: Store,
+        s3: Options,
+        config: Arc<Config>,
+        made: mpsc::UnboundedSender<JobId>,
+    ) -> Arc<Self> {
         let places = Arc::new(Semaphore::new(config.jobs.planned_at_once));
-        Arc::new(Self { store, config, known: Mutex::default(), places, made })
+        Arc::new(Self { store, s3, config, known: Mutex::default(), places, made })
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Planning>> {
@@ -123,7 +130,7 @@ impl Plans {
 
     async fn make(&self, wanted: Wanted) -> Planning {
         let namespace = wanted.tenant.to_string();
-        let (job, data) = match read(&wanted.manifest, &namespace, &self.config) {
+        let (job, data) = match read(&wanted.manifest, &namespace, &self.config, &self.s3) {
             Ok(read) => read,
             Err(state) => return state,
         };
@@ -163,6 +170,7 @@ fn read(
     manifest: &Value,
     namespace: &str,
     config: &Config,
+    s3: &Options,
 ) -> Result<(blockgrid_job::Job, JobCandles), Planning> {
     let refused = |errors: &[_]| Planning::Refused(invalid(errors));
     let job =
@@ -186,12 +194,12 @@ fn read(
             message: format!("spec.data.dataset: {message}"),
         })
     })?;
-    candles::read_registered(&job, &name, &entry.location).map(|data| (job, data)).map_err(
-        |error| match error {
+    candles::read_registered(&job, &name, &entry.location, s3).map(|data| (job, data)).map_err(|error| {
+        match error {
             Refusal::Input { errors, .. } => refused(&errors),
             Refusal::Data(error) => Planning::Failing(format!("failed to read candles: {error}")),
-        },
-    )
+        }
+    })
 }
 
 /// A resolved manifest as text, for the report of a job whose author's text is not known.

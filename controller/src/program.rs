@@ -28,6 +28,9 @@ const CONFIG: u8 = 78;
 /// How long what is being done may take after SIGTERM or the loss of the lease.
 const DRAIN: Duration = Duration::from_secs(20);
 
+/// How long reading candles may try before the plan is put off.
+const CANDLES_PATIENCE: Duration = Duration::from_secs(30);
+
 const HELP: &str = "\
 Logs are lines of JSON on standard error; RUST_LOG=debug or blockgrid_controller=debug tells more.
 Keys of the store are those of AWS_ACCESS_KEY_ID and its like.";
@@ -121,7 +124,8 @@ async fn run(cli: Cli) -> ExitCode {
     let platform = cli.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
     let identity = cli.name.clone().unwrap_or_else(|| JobId::random().to_string());
     let candidate = Candidate::new(leases, &platform, config.leader_election.clone(), &identity);
-    let means = Means { client, config, store, public, queue, meters, platform, identity };
+    let s3 = Options { endpoint: cli.s3_endpoint.clone(), patience: CANDLES_PATIENCE, ..Options::default() };
+    let means = Means { client, config, store, public, s3, queue, meters, platform, identity };
     health.set_ready();
     campaign(means, candidate, stopped).await
 }

@@ -23,7 +23,7 @@ pub(crate) use error::innermost;
 pub(crate) use http::Answer;
 pub use keys::Tenant;
 pub use meter::{Meter, Usage};
-pub use open::{Credentials, Options};
+pub use open::{Credentials, Options, s3_objects};
 pub(crate) use open::{S3Access, s3_access};
 pub use read::Entry;
 pub use write::Written;

@@ -15,6 +15,8 @@ use blockgrid_engine::expr::nearest;
 use blockgrid_engine::interval::short_instant;
 use blockgrid_engine::sim::SymbolRules;
 use blockgrid_engine::{Candles, Interval};
+use blockgrid_grid::Options;
+use blockgrid_grid::store::s3_objects;
 use blockgrid_job::{DataSource, DataSpec, FieldError, Job, Survey, SymbolSpec};
 use rayon::prelude::*;
 
@@ -67,22 +69,38 @@ pub struct JobCandles {
 }
 
 const DATA: &str = "spec.data";
+const DATASET: &str = "spec.data.dataset";
 
 /// Reads what the job runs on.
 pub fn read(job: &Job, folder: &Path) -> Result<JobCandles, Refusal> {
     let spec = &job.spec().data;
     let mut data = match &spec.source {
-        DataSource::Dataset(name) => from_dataset(job, name, name, folder)?,
+        DataSource::Dataset(name) => from_dataset(job, name, open_dataset(name, folder, DATASET)?)?,
         DataSource::File(path) => from_file(job, path, folder)?,
     };
     checked::judge(spec, &mut data)?;
     Ok(data)
 }
 
-/// Reads a job's data set from where its name is registered, which whoever wrote the job does not decide: a folder, a URL,
-/// or the sample.
-pub fn read_registered(job: &Job, name: &str, location: &str) -> Result<JobCandles, Refusal> {
-    let mut data = from_dataset(job, name, location, Path::new("/"))?;
+/// Reads a job's data set from where its name is registered, which whoever wrote the job does not decide: the sample, a
+/// folder, or `s3://BUCKET/PREFIX`, reached as `options` say.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn read_registered(
+    job: &Job,
+    name: &str,
+    location: &str,
+    options: &Options,
+) -> Result<JobCandles, Refusal> {
+    let dataset = if location.starts_with("s3://") {
+        let (objects, prefix) = s3_objects(location, options)
+            .map_err(|error| Refusal::input("cannot use the data", DATASET, error.to_string()))?;
+        Dataset::from_store(objects, prefix, location).map_err(|error| Refusal::data(DATASET, error))?
+    } else {
+        open_dataset(location, Path::new("/"), DATASET)?
+    };
+    let mut data = from_dataset(job, name, dataset)?;
     checked::judge(&job.spec().data, &mut data)?;
     Ok(data)
 }
@@ -128,10 +146,9 @@ fn unknown(name: &str, path: &Path, catalogue: &Catalogue) -> String {
     )
 }
 
-fn from_dataset(job: &Job, name: &str, location: &str, folder: &Path) -> Result<JobCandles, Refusal> {
+fn from_dataset(job: &Job, name: &str, dataset: Dataset) -> Result<JobCandles, Refusal> {
     let spec = &job.spec().data;
-    let field = "spec.data.dataset";
-    let dataset = open_dataset(location, folder, field)?;
+    let field = DATASET;
     let interval = spec.interval.ok_or_else(|| {
         Refusal::input("cannot use the data", "spec.data.interval", "is missing: name the candles' length")
     })?;

@@ -8,7 +8,7 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsCredent
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{ClientConfigKey, ClientOptions, RetryConfig, StaticCredentialProvider};
+use object_store::{ClientConfigKey, ClientOptions, ObjectStore, RetryConfig, StaticCredentialProvider};
 
 use super::http::Connector;
 use super::retry::Retry;
@@ -168,9 +168,21 @@ fn bad(location: &str, problem: impl fmt::Display) -> StoreError {
     StoreError::BadLocation { location: location.to_owned(), problem: problem.to_string() }
 }
 
+/// What lies under `s3://bucket/prefix`, as object_store has it: for readers of what is not the grid's own, such as data
+/// sets. Its client tries again by itself, for as long as `options` are patient.
+///
+/// # Errors
+/// [`StoreError::BadLocation`].
+pub fn s3_objects(location: &str, options: &Options) -> Result<(Arc<dyn ObjectStore>, Path), StoreError> {
+    let retry = RetryConfig { retry_timeout: options.patience, ..RetryConfig::default() };
+    let S3Access { prefix, s3, .. } = s3_access_of(AmazonS3Builder::from_env(), location, options, retry)?;
+    Ok((Arc::new(s3), prefix))
+}
+
 /// Takes `s3://bucket/prefix` apart and makes its client, which tries everything once: retrying is ours.
 pub(crate) fn s3_access(location: &str, options: &Options) -> Result<S3Access, StoreError> {
-    s3_access_of(AmazonS3Builder::from_env(), location, options)
+    let once = RetryConfig { max_retries: 0, ..RetryConfig::default() };
+    s3_access_of(AmazonS3Builder::from_env(), location, options, once)
 }
 
 /// [`s3_access`] in an environment.
@@ -178,6 +190,7 @@ fn s3_access_of(
     environment: AmazonS3Builder,
     location: &str,
     options: &Options,
+    retry: RetryConfig,
 ) -> Result<S3Access, StoreError> {
     let (bucket, prefix) = s3_location(location)?;
     // The options of the client, which are set as a whole, replace this one.
@@ -190,7 +203,7 @@ fn s3_access_of(
         .with_client_options(client)
         .with_http_connector(Connector::default())
         .with_conditional_put(S3ConditionalPut::ETagMatch)
-        .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
+        .with_retry(retry)
         .with_virtual_hosted_style_request(!options.path_style)
         .with_bucket_name(&bucket);
     if let Some(region) = &options.region {
@@ -315,7 +328,7 @@ mod tests {
         // AWS_ALLOW_HTTP=true, as the environment is read.
         let allows = AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp);
         let environment = AmazonS3Builder::new().with_config(allows, "true");
-        assert!(s3_access_of(environment, "s3://bucket", &with(far, false)).is_ok());
+        assert!(s3_access_of(environment, "s3://bucket", &with(far, false), RetryConfig::default()).is_ok());
         for endpoint in ["minio:9000", "ftp://x", "http://", "https://x/bucket"] {
             assert!(
                 problem("s3://bucket", &with(endpoint, true)).contains("no URL of a server"),

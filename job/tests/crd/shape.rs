@@ -113,6 +113,7 @@ fn a_full_status_is_what_the_schema_has() {
         start_time: time(),
         completion_time: time(),
         engine: some("3f2a"),
+        image: some("registry.example.com/grid:1"),
         results: Some(ResultsRef {
             location: "s3://grid/jobs/1".to_owned(),
             record: "jobs/1/out/job.json".to_owned(),
