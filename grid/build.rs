@@ -10,8 +10,14 @@ use sha2::{Digest, Sha256};
 const SOURCES: [&str; 4] = ["engine/src", "job/src", "results/src", "worker/src/compute.rs"];
 
 /// Of these, what no result depends on: what a cluster is told about a job, and what it costs.
-const NOT_SOURCES: [&str; 6] =
-    ["job/src/budget", "job/src/crd", "job/src/quote", "job/src/spec/cluster", "job/src/status", "results/src/report"];
+const NOT_SOURCES: [&str; 6] = [
+    "job/src/budget",
+    "job/src/crd",
+    "job/src/quote",
+    "job/src/spec/cluster",
+    "job/src/status",
+    "results/src/report",
+];
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -187,6 +187,29 @@ impl Class {
         })
     }
 
+    /// Bytes of memory of a worker.
+    ///
+    /// # Errors
+    /// When `memory` is no quantity.
+    pub fn memory_bytes(&self) -> Result<u64, String> {
+        let units = [
+            ("Ki", 1_u64 << 10),
+            ("Mi", 1 << 20),
+            ("Gi", 1 << 30),
+            ("Ti", 1 << 40),
+            ("k", 1_000),
+            ("M", 1_000_000),
+            ("G", 1_000_000_000),
+        ];
+        let found = units.iter().find_map(|(unit, bytes)| Some((self.memory.strip_suffix(unit)?, *bytes)));
+        let (digits, unit) = found.unwrap_or((&self.memory, 1));
+        let bytes = digits.parse::<f64>().ok().map(|number| number * unit as f64);
+        bytes
+            .filter(|bytes| (67_108_864.0..=1e14).contains(bytes))
+            .map(|bytes| bytes as u64)
+            .ok_or_else(|| format!("memory is `{}`, but must be 64Mi or more, such as 4Gi", self.memory))
+    }
+
     /// Its price.
     pub fn price(&self, name: &str) -> Price {
         Price { name: name.to_owned(), micro_usd_a_vcpu_hour: self.micro_usd_per_vcpu_hour }
@@ -318,6 +341,7 @@ impl Config {
         }
         for (name, class) in &self.classes {
             class.vcpus().map_err(|error| format!("classes.{name}.{error}"))?;
+            class.memory_bytes().map_err(|error| format!("classes.{name}.{error}"))?;
             if class.slots == 0 {
                 return Err(format!("classes.{name}.slots is 0, but must be 1 or more"));
             }
@@ -393,6 +417,7 @@ datasets: {sample: {location: sample}, own: {location: /data, namespaces: [team-
             ("standard:", "other:", "classes.standard is missing"),
             ("cpu: '2'", "cpu: two", "classes.standard.cpu is `two`"),
             ("slots: 2", "slots: 0", "classes.standard.slots is 0"),
+            ("memory: 4Gi", "memory: 4GiB", "classes.standard.memory is `4GiB`"),
             ("workers: {", "workers: {color: red, ", "color"),
             ("classes:", "jobs: {ttl: 7}\nclasses:", "must be a time"),
             ("classes:", "leaderElection: {retryPeriod: 20s}\nclasses:", "leaderElection"),

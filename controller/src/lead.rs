@@ -22,7 +22,7 @@ use crate::planning::Plans;
 use crate::reconcile::{failed, reconcile};
 use crate::resources::{BacktestBudget, BacktestJob, UID_LABEL};
 use crate::warm::{Lane, keep};
-use crate::{treasury, warm};
+use crate::{crds, treasury, warm};
 
 /// Jobs that are looked at at a time.
 const AT_ONCE: u16 = 64;
@@ -67,6 +67,15 @@ pub enum LeadError {
 /// [`LeadError`]: the lease should be given up, and asked for again.
 pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), LeadError> {
     let Means { client, config, store, public, s3, queue, meters, platform, identity } = means;
+    match crds::look(&client).await {
+        Ok(outdated) => {
+            for outdated in outdated.into_iter().flatten() {
+                meters.outdated();
+                tracing::error!("{outdated}");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "the CustomResourceDefinitions cannot be looked at"),
+    }
     let (wake, woken) = mpsc::unbounded_channel::<JobId>();
     let mut tasks: JoinSet<&'static str> = JoinSet::new();
     let pools_of = Api::<Job>::namespaced(client.clone(), &config.workers.namespace);

@@ -15,6 +15,7 @@ pub struct Meters {
     leader: IntGauge,
     replicas: IntGauge,
     queued: IntGaugeVec,
+    outdated: IntGauge,
 }
 
 impl Meters {
@@ -55,6 +56,10 @@ impl Meters {
                 name("interactive_replicas"),
                 "Workers of the interactive lane that there should be.",
             )?,
+            outdated: IntGauge::new(
+                name("outdated_crds"),
+                "CustomResourceDefinitions that are missing or of another version, as the leader found them.",
+            )?,
             queued: gauges("queue_vcpu_seconds", "Quoted work that waits, by lane.", &["lane"])?,
         };
         let registry = &meters.registry;
@@ -65,6 +70,7 @@ impl Meters {
         registry.register(Box::new(meters.leader.clone()))?;
         registry.register(Box::new(meters.replicas.clone()))?;
         registry.register(Box::new(meters.queued.clone()))?;
+        registry.register(Box::new(meters.outdated.clone()))?;
         Ok(meters)
     }
 
@@ -103,6 +109,11 @@ impl Meters {
         self.replicas.set(replicas.into());
         let seconds = i64::try_from(queued_micros / 1_000_000).unwrap_or(i64::MAX);
         self.queued.with_label_values(&["interactive"]).set(seconds);
+    }
+
+    /// A CustomResourceDefinition is not this program's.
+    pub fn outdated(&self) {
+        self.outdated.inc();
     }
 
     /// As Prometheus reads it.

@@ -117,6 +117,8 @@ fn labels(owner: &Owner<'_>) -> BTreeMap<String, String> {
 fn pod(owner: &Owner<'_>, class: &Class, config: &Config) -> Value {
     let platform = &config.workers;
     let grace = platform.grace.as_secs();
+    // Checked when the configuration was read.
+    let memory = class.memory_bytes().unwrap_or(1 << 30);
     let mut args = vec![
         "--job".to_owned(),
         owner.uid.to_owned(),
@@ -130,6 +132,11 @@ fn pod(owner: &Owner<'_>, class: &Class, config: &Config) -> Value {
         "0.0.0.0:9100".to_owned(),
         "--cache".to_owned(),
         "/cache".to_owned(),
+        // What is left is for the program itself, for results on their way, and for what the kernel counts besides.
+        "--memory".to_owned(),
+        (memory / 2).to_string(),
+        "--candle-memory".to_owned(),
+        (memory / 5).to_string(),
     ];
     args.extend(platform.args.iter().cloned());
     let resources = json!({ "cpu": class.cpu, "memory": class.memory });
@@ -159,6 +166,12 @@ fn pod(owner: &Owner<'_>, class: &Class, config: &Config) -> Value {
             "envFrom": platform.env_from,
             "env": platform.env,
             "ports": [{ "name": "http", "containerPort": 9100 }],
+            // It listens once it has reached store and queue, for which it waits.
+            "startupProbe": {
+                "httpGet": { "path": "/livez", "port": "http" },
+                "periodSeconds": 1,
+                "failureThreshold": 300,
+            },
             "readinessProbe": { "httpGet": { "path": "/readyz", "port": "http" }, "periodSeconds": 5 },
             "livenessProbe": {
                 "httpGet": { "path": "/livez", "port": "http" },
