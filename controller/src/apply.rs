@@ -22,7 +22,7 @@ use crate::pool;
 use crate::resources::{BacktestJob, FINALIZER, MANAGER, TEXT_ANNOTATION, UID_LABEL};
 use crate::treasury::books::Share;
 use crate::treasury::{TreasuryError, Whose};
-use crate::world::{Planning, Pool, Trouble, World};
+use crate::world::{PlannerPod, Planning, Pool, Trouble, World};
 
 /// How long links to results work.
 const LINKS: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -139,6 +139,13 @@ impl Target<'_> {
                 self.context.plans.start(wanted);
                 world.planning = Planning::Working;
             }
+            Act::CreatePlanner => self.create_planner(world).await?,
+            Act::DeletePlanner => {
+                self.delete(&pool::planner_name(self.id.as_str()), PropagationPolicy::Background).await?;
+                if let Some(planner) = &mut world.planner {
+                    planner.is_deleted = true;
+                }
+            }
             Act::Reserve { micro_usd } => {
                 match self.context.treasury.reserve(self.whose(*micro_usd)).await? {
                     Ok(holds) => {
@@ -173,15 +180,7 @@ impl Target<'_> {
             }
             Act::DeletePool => {
                 // In the foreground: it is there until its pods are gone, and what they cost is known.
-                let how = DeleteParams {
-                    propagation_policy: Some(PropagationPolicy::Foreground),
-                    ..DeleteParams::default()
-                };
-                match self.pools().delete(&pool::name(self.id.as_str()), &how).await {
-                    Ok(_) => {}
-                    Err(kube::Error::Api(error)) if error.code == 404 => {}
-                    Err(error) => return Err(error.into()),
-                }
+                self.delete(&pool::name(self.id.as_str()), PropagationPolicy::Foreground).await?;
                 if let Some(pool) = &mut world.pool {
                     pool.is_deleted = true;
                 }
@@ -264,40 +263,14 @@ impl Target<'_> {
     }
 
     async fn create_pool(&self, workers: u32, world: &mut World) -> Result<(), ApplyError> {
-        let (Some(class), Ok(asked)) = (self.class(), &world.asked) else { return Ok(()) };
+        let Some(class) = self.class() else { return Ok(()) };
         let whose = self.whose(0);
-        let owner = pool::Owner {
-            uid: self.id.as_str(),
-            name: &whose.name,
-            namespace: &whose.share.namespace,
-            user: &whose.share.user,
-            class: &self.class_name(),
-            image: world.status.image.as_deref().unwrap_or(&world.image),
-            deadline_seconds: asked.deadline_seconds,
-        };
+        let class_name = self.class_name();
+        let owner = self.owner(&whose, &class_name, world);
         let job = pool::job(&owner, class, &self.context.config, workers)?;
-        let name = pool::name(self.id.as_str());
-        match self
-            .pools()
-            .create(&PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() }, &job)
-            .await
-        {
-            Ok(_) => {}
-            // Harmless only if it is this job's.
-            Err(kube::Error::Api(error)) if error.code == 409 => {
-                let there = self.pools().get(&name).await?;
-                if there.labels().get(UID_LABEL).map(String::as_str) != Some(self.id.as_str()) {
-                    return Err(ApplyError::Foreign(name));
-                }
-            }
-            // Somebody has to change something: said, and tried again.
-            Err(kube::Error::Api(error)) if matches!(error.code, 400 | 403 | 404 | 422) => {
-                let reason = if error.code == 403 { "PoolForbidden" } else { "PoolRefused" };
-                world.pool_refused =
-                    Some(Trouble { reason: reason.to_owned(), message: error.message.clone() });
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
+        if let Some(refused) = self.create(&pool::name(self.id.as_str()), &job).await? {
+            world.pool_refused = Some(refused);
+            return Ok(());
         }
         world.pool_refused = None;
         world.pool = Some(Pool {
@@ -307,6 +280,60 @@ impl Target<'_> {
             ..Pool::default()
         });
         Ok(())
+    }
+
+    async fn create_planner(&self, world: &mut World) -> Result<(), ApplyError> {
+        let Some(class) = self.class() else { return Ok(()) };
+        let whose = self.whose(0);
+        let class_name = self.class_name();
+        let owner = self.owner(&whose, &class_name, world);
+        let job = pool::planner(&owner, class, &self.context.config)?;
+        let refused = self.create(&pool::planner_name(self.id.as_str()), &job).await?;
+        let failed = refused.map(|trouble| format!("{}: {}", trouble.reason, trouble.message));
+        world.planner = Some(PlannerPod { failed, is_deleted: false });
+        Ok(())
+    }
+
+    fn owner<'a>(&'a self, whose: &'a Whose, class: &'a str, world: &'a World) -> pool::Owner<'a> {
+        pool::Owner {
+            uid: self.id.as_str(),
+            name: &whose.name,
+            namespace: &whose.share.namespace,
+            user: &whose.share.user,
+            class,
+            image: world.status.image.as_deref().unwrap_or(&world.image),
+            deadline_seconds: world.asked.as_ref().map_or(86_400, |asked| asked.deadline_seconds),
+        }
+    }
+
+    /// Creates a Job of this BacktestJob. What somebody has to change before it can be is told, not failed.
+    async fn create(&self, name: &str, job: &Job) -> Result<Option<Trouble>, ApplyError> {
+        let parameters = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        match self.pools().create(&parameters, job).await {
+            Ok(_) => Ok(None),
+            // Harmless only if it is this job's.
+            Err(kube::Error::Api(error)) if error.code == 409 => {
+                let there = self.pools().get(name).await?;
+                if there.labels().get(UID_LABEL).map(String::as_str) == Some(self.id.as_str()) {
+                    return Ok(None);
+                }
+                Err(ApplyError::Foreign(name.to_owned()))
+            }
+            Err(kube::Error::Api(error)) if matches!(error.code, 400 | 403 | 404 | 422) => {
+                let reason = if error.code == 403 { "PoolForbidden" } else { "PoolRefused" };
+                Ok(Some(Trouble { reason: reason.to_owned(), message: error.message.clone() }))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn delete(&self, name: &str, how: PropagationPolicy) -> Result<(), ApplyError> {
+        let how = DeleteParams { propagation_policy: Some(how), ..DeleteParams::default() };
+        match self.pools().delete(name, &how).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(error)) if error.code == 404 => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn patch_pool(&self, spec: Value) -> Result<(), ApplyError> {

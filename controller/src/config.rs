@@ -241,6 +241,25 @@ pub struct Jobs {
     pub max_workers: u32,
     /// Jobs that are planned at a time.
     pub planned_at_once: usize,
+    /// Up to which size the operator plans a job itself; larger ones are planned by a pod.
+    pub planned_here: PlannedHere,
+}
+
+/// How large a job is that the operator plans itself.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PlannedHere {
+    /// Parameter sets of the full grid.
+    pub parameter_sets: u64,
+    /// Candles of its symbols.
+    pub candles: u64,
+}
+
+impl Default for PlannedHere {
+    /// A second of planning or so, and some 100 MB.
+    fn default() -> Self {
+        Self { parameter_sets: 50_000, candles: 1_000_000 }
+    }
 }
 
 impl Default for Jobs {
@@ -250,6 +269,7 @@ impl Default for Jobs {
             deadline: Duration::from_secs(86_400),
             max_workers: 64,
             planned_at_once: 2,
+            planned_here: PlannedHere::default(),
         }
     }
 }

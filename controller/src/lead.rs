@@ -80,8 +80,7 @@ pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), L
     let mut tasks: JoinSet<&'static str> = JoinSet::new();
     let pools_of = Api::<Job>::namespaced(client.clone(), &config.workers.namespace);
     let pods_of = Api::<Pod>::namespaced(client.clone(), &config.workers.namespace);
-    let of_pool = watcher::Config::default()
-        .labels("app.kubernetes.io/component=pool,app.kubernetes.io/managed-by=blockgrid-operator");
+    let of_pool = watcher::Config::default().labels("app.kubernetes.io/managed-by=blockgrid-operator");
     let pools = watched(&mut tasks, "the watch of pools", pools_of, of_pool.clone(), wake.clone(), |job| {
         job.metadata.managed_fields = None;
         if let Some(spec) = &mut job.spec {

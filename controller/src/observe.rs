@@ -14,10 +14,10 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::context::Context;
-use crate::pool::{MISCONFIGURED, name};
+use crate::pool::{MISCONFIGURED, PLANNER, ROLE_LABEL, name, planner_name};
 use crate::resources::{BacktestJob, FINALIZER, LINKS_ANNOTATION, UID_LABEL};
 use crate::validate::validate;
-use crate::world::{Asked, End, Planning, Pool, Trouble, World};
+use crate::world::{Asked, End, PlannerPod, Planning, Pool, Trouble, World};
 
 /// Why a job could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +69,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         _ => None,
     };
     let pool = pool(&id, context, now, asked.as_ref().ok());
+    let planner = planner(&id, context);
     let done = match (&planning, &end, status.phase) {
         // A lane's job is done before anyone has counted.
         (Planning::Done(planned), None, Phase::Running | Phase::Finishing)
@@ -96,6 +97,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         pool_refused: None,
         end,
         done,
+        planner,
         pool,
     })
 }
@@ -159,17 +161,34 @@ fn significant(value: f64) -> String {
     format!("{value:.*}", usize::try_from(digits).unwrap_or(0))
 }
 
+/// The pod that plans a job, as the watch knows it.
+fn planner(id: &JobId, context: &Context) -> Option<PlannerPod> {
+    let job = of_job_named(&planner_name(id.as_str()), id, context)?;
+    let conditions = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let failed =
+        conditions.into_iter().find(|condition| condition.type_ == "Failed" && condition.status == "True");
+    let failed = failed.map(|condition| {
+        let why = condition.message.clone().or_else(|| condition.reason.clone()).unwrap_or_default();
+        format!("the pod that plans it failed: {why}; see the logs of Job {}", planner_name(id.as_str()))
+    });
+    Some(PlannerPod { failed, is_deleted: job.metadata.deletion_timestamp.is_some() })
+}
+
+/// A Job of this BacktestJob. One of another by an unlikely name is never touched.
+fn of_job_named(name: &str, id: &JobId, context: &Context) -> Option<Arc<Job>> {
+    let key = ObjectRef::<Job>::new(name).within(&context.config.workers.namespace);
+    let job = context.pools.get(&key)?;
+    (job.labels().get(UID_LABEL).map(String::as_str) == Some(id.as_str())).then_some(job)
+}
+
 /// The workers of a job, as the watch knows them, and what keeps them from starting.
 fn pool(id: &JobId, context: &Context, now: Timestamp, asked: Option<&Asked>) -> Option<Pool> {
-    let namespace = &context.config.workers.namespace;
-    let key = ObjectRef::<Job>::new(&name(id.as_str())).within(namespace);
-    let job = context.pools.get(&key)?;
-    if job.labels().get(UID_LABEL).map(String::as_str) != Some(id.as_str()) {
-        // Somebody else's by an unlikely name: never touched.
-        return None;
-    }
+    let job = of_job_named(&name(id.as_str()), id, context)?;
     let mut pool = of_job(&job, now);
-    let ours = |pod: &Arc<Pod>| pod.labels().get(UID_LABEL).map(String::as_str) == Some(id.as_str());
+    let ours = |pod: &Arc<Pod>| {
+        let label = |name: &str| pod.labels().get(name).map(String::as_str);
+        label(UID_LABEL) == Some(id.as_str()) && label(ROLE_LABEL) != Some(PLANNER)
+    };
     let pods: Vec<Arc<Pod>> = context.pods.state().into_iter().filter(ours).collect();
     of_pods(&mut pool, &pods, now, asked.map_or(1000, |asked| asked.millicpus));
     Some(pool)

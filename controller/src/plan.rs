@@ -17,7 +17,7 @@ use blockgrid_job::quote::dollars;
 use blockgrid_job::status::{JobStatus, Phase};
 use jiff::Timestamp;
 
-use crate::world::{Asked, End, Held, Planned, Planning, Pool, World};
+use crate::world::{Asked, End, Held, Planned, PlannerPod, Planning, Pool, World};
 
 use say::Say;
 
@@ -37,6 +37,10 @@ pub enum Act {
     DropFinalizer,
     /// Read its candles, lay out its shards, commit the plan.
     Plan,
+    /// Start a pod that makes the plan.
+    CreatePlanner,
+    /// Remove it.
+    DeletePlanner,
     /// Have the budgets hold so many micro-USD for it.
     Reserve {
         /// Micro-USD.
@@ -66,7 +70,7 @@ pub enum Act {
         /// As what.
         phase: Phase,
         /// For programs.
-        reason: &'static str,
+        reason: String,
         /// For people.
         message: String,
     },
@@ -113,7 +117,7 @@ pub fn plan(world: &World) -> Decision {
     }
     let asked = match &world.asked {
         Ok(asked) => asked,
-        Err(refused) => return stop(world, Phase::Failed, refused.reason, &refused.message),
+        Err(refused) => return stop(world, Phase::Failed, &refused.reason, &refused.message),
     };
     if asked.cancel {
         return stop(world, Phase::Cancelled, "CancelRequested", "spec.cancel is true");
@@ -122,8 +126,13 @@ pub fn plan(world: &World) -> Decision {
         Planning::Unknown if asked.suspend => Say::new(world).suspended(),
         Planning::Unknown => act(world, [Act::Plan]),
         Planning::Working => Say::new(world).planning(None),
+        Planning::Outside => match &world.planner {
+            None => act(world, [Act::CreatePlanner]),
+            Some(PlannerPod { failed: Some(why), .. }) => stop(world, Phase::Failed, "PlannerFailed", why),
+            Some(_) => Say::new(world).planned_outside(),
+        },
         Planning::Failing(error) => Say::new(world).planning(Some(error)),
-        Planning::Refused(refused) => stop(world, Phase::Failed, refused.reason, &refused.message),
+        Planning::Refused(refused) => stop(world, Phase::Failed, &refused.reason, &refused.message),
         Planning::Done(planned) => planned_job(world, asked, planned),
     }
 }
@@ -252,9 +261,9 @@ fn shrunk(pool: &Pool, left: u64, asked: &Asked) -> u32 {
 }
 
 /// Ends a job before its time. What runs of it stops, and the store says how it ended.
-fn stop(world: &World, phase: Phase, reason: &'static str, message: &str) -> Decision {
+fn stop(world: &World, phase: Phase, reason: &str, message: &str) -> Decision {
     if matches!(world.planning, Planning::Done(_)) && world.end.is_none() {
-        return act(world, [Act::Cancel { phase, reason, message: message.to_owned() }]);
+        return act(world, [Act::Cancel { phase, reason: reason.to_owned(), message: message.to_owned() }]);
     }
     Say::new(world).finished(phase, reason, message)
 }
@@ -289,13 +298,16 @@ fn deleted(world: &World) -> Decision {
     if matches!(world.planning, Planning::Done(_)) && world.end.is_none() && !world.status.phase.is_terminal()
     {
         let message = "the job was deleted".to_owned();
-        return act(world, [Act::Cancel { phase: Phase::Cancelled, reason: "Deleted", message }]);
+        return act(world, [Act::Cancel { phase: Phase::Cancelled, reason: "Deleted".to_owned(), message }]);
     }
     clean(world).unwrap_or_else(|| act(world, [Act::DropFinalizer]))
 }
 
 /// Removes the workers of a job; when they are gone, settles what it has cost.
 fn clean(world: &World) -> Option<Decision> {
+    if world.planner.as_ref().is_some_and(|planner| !planner.is_deleted) {
+        return Some(act(world, [Act::DeletePlanner]));
+    }
     if let Some(pool) = &world.pool {
         let mut decision = act(world, (!pool.is_deleted).then_some(Act::DeletePool));
         decision.again = SECOND;

@@ -1,21 +1,26 @@
 //! Plans are made beside the reconciles, a few at a time: candles are read, shards laid out, the plan committed. What is
 //! known of them is remembered for as long as their jobs live.
 
+pub mod make;
+pub mod outside;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{ENGINE, JobId, Options, Plan, Store, StoreError, Tenant};
-use blockgrid_planner::candles::{self, JobCandles};
 use blockgrid_planner::prepare::estimate;
-use blockgrid_planner::{CommitError, Refusal, Request, prepare};
-use blockgrid_results::{Objective, is_reserved};
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::config::Config;
-use crate::validate::invalid;
 use crate::world::{Planned, Planning, Refused};
+
+use make::{Made, Order, is_large, make};
+
+/// The pause before a plan that failed is tried again.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// Whose plan is to be made.
 #[derive(Debug, Clone)]
@@ -38,7 +43,7 @@ pub struct Plans {
     /// How data sets in S3 are reached.
     s3: Options,
     config: Arc<Config>,
-    known: Mutex<HashMap<JobId, Planning>>,
+    known: Mutex<HashMap<JobId, (Planning, Instant)>>,
     places: Arc<Semaphore>,
     made: mpsc::UnboundedSender<JobId>,
 }
@@ -55,7 +60,7 @@ impl Plans {
         Arc::new(Self { store, s3, config, known: Mutex::default(), places, made })
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Planning>> {
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, (Planning, Instant)>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -64,28 +69,47 @@ impl Plans {
     /// # Errors
     /// [`StoreError`] when it cannot be read.
     pub async fn state(&self, id: &JobId, was_planned: bool) -> Result<Planning, StoreError> {
-        if let Some(known) = self.known().get(id) {
-            return Ok(known.clone());
+        let known = self.known().get(id).cloned();
+        match known {
+            // It is time to try again.
+            Some((Planning::Failing(_), since)) if since.elapsed() >= PAUSE => return Ok(Planning::Unknown),
+            Some((Planning::Outside, _)) => {
+                if let Some(refused) = outside::refusal(&self.store, id).await? {
+                    self.know(id, Planning::Refused(refused.clone()));
+                    return Ok(Planning::Refused(refused));
+                }
+                return Ok(self.committed(id).await?.unwrap_or(Planning::Outside));
+            }
+            Some((known, _)) => return Ok(known),
+            None if !was_planned => return Ok(Planning::Unknown),
+            None => {}
         }
-        if !was_planned {
-            return Ok(Planning::Unknown);
-        }
+        Ok(self.committed(id).await?.unwrap_or_else(|| {
+            let message = "its plan is not in the store any more: somebody removed it".to_owned();
+            Planning::Refused(Refused { reason: "PlanGone".into(), message })
+        }))
+    }
+
+    /// What the store has of a plan.
+    async fn committed(&self, id: &JobId) -> Result<Option<Planning>, StoreError> {
         let bytes = match self.store.get(&keys::plan(id)).await {
             Ok(bytes) => bytes,
-            Err(StoreError::NotFound { .. }) => {
-                let message = "its plan is not in the store any more: somebody removed it".to_owned();
-                return Ok(Planning::Refused(Refused { reason: "PlanGone", message }));
-            }
+            Err(StoreError::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
         let state = match serde_json::from_slice::<Plan>(&bytes) {
             Ok(plan) => Planning::Done(self.planned(&plan)),
-            Err(error) => {
-                Planning::Refused(Refused { reason: "BadPlan", message: format!("plan.json: {error}") })
-            }
+            Err(error) => Planning::Refused(Refused {
+                reason: "BadPlan".into(),
+                message: format!("plan.json: {error}"),
+            }),
         };
-        self.known().insert(id.clone(), state.clone());
-        Ok(state)
+        self.know(id, state.clone());
+        Ok(Some(state))
+    }
+
+    fn know(&self, id: &JobId, state: Planning) {
+        self.known().insert(id.clone(), (state, Instant::now()));
     }
 
     /// Forgets a job.
@@ -95,13 +119,13 @@ impl Plans {
 
     /// Begins to plan a job, unless somebody does.
     pub fn start(self: &Arc<Self>, wanted: Wanted) {
-        match self.known().entry(wanted.id.clone()) {
-            std::collections::hash_map::Entry::Occupied(known)
-                if !matches!(known.get(), Planning::Failing(_)) =>
-            {
-                return;
+        {
+            let mut known = self.known();
+            match known.get(&wanted.id) {
+                None | Some((Planning::Failing(_), _)) => {}
+                Some(_) => return,
             }
-            entry => *entry.or_insert(Planning::Working) = Planning::Working,
+            known.insert(wanted.id.clone(), (Planning::Working, Instant::now()));
         }
         let plans = Arc::clone(self);
         tokio::spawn(async move {
@@ -111,44 +135,41 @@ impl Plans {
             let (making, on) = (Arc::clone(&plans), tokio::runtime::Handle::current());
             let made = tokio::task::spawn_blocking(move || {
                 let _place = place;
-                on.block_on(making.make(wanted))
+                making.here_or_outside(wanted, &on)
             });
             let state = made.await.unwrap_or_else(|panic| {
                 let message = format!("planning it panicked: {panic}");
-                Planning::Refused(Refused { reason: "PlanningPanicked", message })
+                Planning::Refused(Refused { reason: "PlanningPanicked".into(), message })
             });
             if let Planning::Failing(error) = &state {
                 tracing::warn!(job = %id, error, "the plan failed and is tried again");
             }
             // A job that was deleted meanwhile has been forgotten, and stays so.
             if let Some(known) = plans.known().get_mut(&id) {
-                *known = state;
+                *known = (state, Instant::now());
             }
             let _ = plans.made.send(id);
         });
     }
 
-    async fn make(&self, wanted: Wanted) -> Planning {
-        let namespace = wanted.tenant.to_string();
-        let (job, data) = match read(&wanted.manifest, &namespace, &self.config, &self.s3) {
-            Ok(read) => read,
-            Err(state) => return state,
+    /// Makes the plan, or leaves it to a pod of its own: one that takes long, and memory, must not take them from all others.
+    fn here_or_outside(&self, wanted: Wanted, on: &tokio::runtime::Handle) -> Planning {
+        let id = wanted.id.clone();
+        let order = match Order::new(wanted, &self.config) {
+            Ok(order) => order,
+            Err(refused) => return Planning::Refused(refused),
         };
-        let text = wanted.text.unwrap_or_else(|| shown(&job.spec().manifest()));
-        let request = Request {
-            tenant: wanted.tenant,
-            owner: wanted.owner,
-            text,
-            shard_seconds: None,
-            reuse: true,
-            interactive_micros: self.config.interactive.most_micros(),
-        };
-        match prepare(&self.store, &wanted.id, &job, &data, request).await {
-            Ok(prepared) => Planning::Done(self.planned(&prepared.plan)),
-            Err(error @ (CommitError::Store(_) | CommitError::Queue(_))) => {
-                Planning::Failing(error.to_string())
-            }
-            Err(error) => Planning::Refused(Refused { reason: "PlanFailed", message: error.to_string() }),
+        let small = self.config.jobs.planned_here;
+        if is_large(&order, &self.s3, small) {
+            return match on.block_on(outside::put(&self.store, &id, &order)) {
+                Ok(()) => Planning::Outside,
+                Err(error) => Planning::Failing(error.to_string()),
+            };
+        }
+        match on.block_on(make(&self.store, &self.s3, &id, order)) {
+            Made::Plan(plan) => Planning::Done(self.planned(&plan)),
+            Made::Refused(refused) => Planning::Refused(refused),
+            Made::Failing(error) => Planning::Failing(error),
         }
     }
 
@@ -163,46 +184,4 @@ impl Plans {
             is_ours: plan.engine == ENGINE,
         }
     }
-}
-
-/// Validates a job and reads its candles.
-fn read(
-    manifest: &Value,
-    namespace: &str,
-    config: &Config,
-    s3: &Options,
-) -> Result<(blockgrid_job::Job, JobCandles), Planning> {
-    let refused = |errors: &[_]| Planning::Refused(invalid(errors));
-    let job =
-        blockgrid_job::manifest::of_value(manifest, is_reserved).map_err(|found| refused(&found.errors))?;
-    Objective::of(&job.spec().sweep.objective).map_err(|error| {
-        refused(&[blockgrid_job::FieldError::new("spec.sweep.objective", error.to_string())])
-    })?;
-    let name = match &job.spec().data.source {
-        blockgrid_job::DataSource::Dataset(name) => name.clone(),
-        // Refused before.
-        blockgrid_job::DataSource::File(file) => {
-            return Err(refused(&[blockgrid_job::FieldError::new(
-                "spec.data.file",
-                format!("`{file}` is a file"),
-            )]));
-        }
-    };
-    let entry = config.dataset(&name, namespace).map_err(|message| {
-        Planning::Refused(Refused {
-            reason: "UnknownDataset",
-            message: format!("spec.data.dataset: {message}"),
-        })
-    })?;
-    candles::read_registered(&job, &name, &entry.location, s3).map(|data| (job, data)).map_err(|error| {
-        match error {
-            Refusal::Input { errors, .. } => refused(&errors),
-            Refusal::Data(error) => Planning::Failing(format!("failed to read candles: {error}")),
-        }
-    })
-}
-
-/// A resolved manifest as text, for the report of a job whose author's text is not known.
-fn shown(manifest: &Value) -> String {
-    serde_json::to_string_pretty(manifest).unwrap_or_default()
 }

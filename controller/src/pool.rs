@@ -24,6 +24,14 @@ const TTL_SECONDS: i32 = 3600;
 /// Seconds of `terminationGracePeriodSeconds` beyond the worker's own: within the two minutes of a spot notice.
 const GRACE_MORE: u64 = 10;
 
+/// Label that tells pods of one job apart by what they do.
+pub const ROLE_LABEL: &str = "grid.blockbuilders.app/role";
+/// Its value on pods that plan.
+pub const PLANNER: &str = "planner";
+
+/// Seconds that planning may take.
+const PLANNER_SECONDS: i64 = 1800;
+
 /// Whose pool it is.
 #[derive(Debug, Clone)]
 pub struct Owner<'a> {
@@ -46,6 +54,45 @@ pub struct Owner<'a> {
 /// The name of a job's pool. It carries the whole uid, so that a job made anew under one name has a pool of its own.
 pub fn name(uid: &str) -> String {
     format!("bt-{uid}")
+}
+
+/// The name of the Job that plans a large job.
+pub fn planner_name(uid: &str) -> String {
+    format!("bt-{uid}-plan")
+}
+
+/// The Job that plans a large job: one pod, tried a few times.
+///
+/// # Errors
+/// As [`job`].
+pub fn planner(owner: &Owner<'_>, class: &Class, config: &Config) -> Result<Job, serde_json::Error> {
+    let mut labels = labels(owner);
+    labels.insert(ROLE_LABEL.to_owned(), PLANNER.to_owned());
+    let mut pod_labels = config.workers.pod_labels.clone();
+    pod_labels.extend(labels.clone());
+    let mut spec = pod(owner, class, config);
+    spec["containers"][0]["name"] = json!("planner");
+    spec["containers"][0]["command"] = json!(["/blockgrid-controller", "plan"]);
+    spec["containers"][0]["args"] = json!(["--job", owner.uid]);
+    if let Some(container) = spec["containers"][0].as_object_mut() {
+        for probe in ["startupProbe", "readinessProbe", "livenessProbe", "ports"] {
+            container.remove(probe);
+        }
+    }
+    serde_json::from_value(json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": { "name": planner_name(owner.uid), "namespace": config.workers.namespace, "labels": labels },
+        "spec": {
+            "backoffLimit": 3,
+            "activeDeadlineSeconds": PLANNER_SECONDS,
+            "ttlSecondsAfterFinished": 300,
+            "template": {
+                "metadata": { "labels": pod_labels, "annotations": config.workers.pod_annotations },
+                "spec": spec,
+            },
+        },
+    }))
 }
 
 /// The pool of a job.
@@ -241,6 +288,33 @@ classes: {{standard: {{cpu: '2', memory: 4Gi, slots: 2, microUsdPerVcpuHour: 360
         assert_eq!(args[..2], [json!("--job"), json!("0b0c0d0e-1111-2222-3333-444455556666")]);
         let labels = &spec["template"]["metadata"]["labels"];
         assert_eq!((&labels[USER_LABEL], &labels[NAMESPACE_LABEL]), (&json!("ann"), &json!("team-a")));
+    }
+
+    #[test]
+    fn a_planner_is_one_pod_without_probes() {
+        let config = Config::of_text(
+            "
+workers: {namespace: platform, image: 'grid:1'}
+classes: {standard: {cpu: '2', memory: 4Gi, slots: 2, microUsdPerVcpuHour: 36000}}
+",
+        )
+        .unwrap();
+        let owner = Owner {
+            uid: "0b0c",
+            name: "sma",
+            namespace: "team-a",
+            user: "ann",
+            class: "standard",
+            image: "grid:1",
+            deadline_seconds: 7200,
+        };
+        let job =
+            serde_json::to_value(planner(&owner, &config.classes["standard"], &config).unwrap()).unwrap();
+        assert_eq!(job["metadata"]["name"], "bt-0b0c-plan");
+        assert_eq!(job["spec"]["template"]["metadata"]["labels"][ROLE_LABEL], PLANNER);
+        let container = &job["spec"]["template"]["spec"]["containers"][0];
+        assert_eq!(container["command"], json!(["/blockgrid-controller", "plan"]));
+        assert_eq!((container["args"][1].as_str(), container.get("readinessProbe")), (Some("0b0c"), None));
     }
 
     #[test]

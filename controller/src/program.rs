@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blockgrid_grid::{JobId, Options, Queue as _, RedisQueue, Store, StoreError};
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -21,6 +21,7 @@ use crate::election::Candidate;
 use crate::health::{self, Health};
 use crate::lead::{Means, lead};
 use crate::meters::Meters;
+use crate::planning::outside::work;
 
 /// Bad configuration, as `sysexits.h` has it.
 const CONFIG: u8 = 78;
@@ -38,16 +39,58 @@ Keys of the store are those of AWS_ACCESS_KEY_ID and its like.";
 /// Runs BacktestJobs on Kubernetes: plans them, asks their budgets, starts workers, and says how far they are.
 #[derive(Parser)]
 #[command(name = "blockgrid-controller", version, max_term_width = 100, after_help = HELP)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Cli {
-    /// The configuration, as the chart writes it.
-    #[arg(long, value_name = "FILE", env = "BLOCKGRID_CONFIG")]
-    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    operator: Option<Operator>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make the plan of one job that the operator has left in the store, and end.
+    Plan(PlanArgs),
+}
+
+#[derive(Args)]
+struct PlanArgs {
+    /// Uid of the job.
+    #[arg(long, value_name = "UID")]
+    job: JobId,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[derive(Args)]
+struct StoreArgs {
     /// The object store: s3://BUCKET/PREFIX.
     #[arg(long, value_name = "URL", env = "BLOCKGRID_STORE")]
     store: String,
     /// The S3 server where it is not AWS.
     #[arg(long, value_name = "URL", env = "BLOCKGRID_S3_ENDPOINT")]
     s3_endpoint: Option<String>,
+}
+
+impl StoreArgs {
+    fn open(&self, endpoint: Option<&String>) -> Result<Store, StoreError> {
+        let endpoint = endpoint.or(self.s3_endpoint.as_ref()).cloned();
+        Store::open(&self.store, &Options { endpoint, ..Options::default() })
+    }
+
+    /// How data sets in S3 are reached.
+    fn candles(&self) -> Options {
+        Options { endpoint: self.s3_endpoint.clone(), patience: CANDLES_PATIENCE, ..Options::default() }
+    }
+}
+
+#[derive(Args)]
+struct Operator {
+    /// The configuration, as the chart writes it.
+    #[arg(long, value_name = "FILE", env = "BLOCKGRID_CONFIG")]
+    config: PathBuf,
+    #[command(flatten)]
+    store: StoreArgs,
     /// The queue: redis://HOST:PORT or rediss://USER:PASSWORD@HOST:PORT.
     #[arg(long, value_name = "URL", env = "BLOCKGRID_REDIS", hide_env_values = true)]
     redis: String,
@@ -76,7 +119,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Several libraries speak TLS here: one provider for all.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(run(cli)),
+        Ok(runtime) => match (cli.command, cli.operator) {
+            (Some(Command::Plan(args)), _) => runtime.block_on(plan(&args)),
+            (None, Some(operator)) => runtime.block_on(run(operator)),
+            // clap asks for one of them.
+            (None, None) => ExitCode::from(CONFIG),
+        },
         Err(error) => {
             tracing::error!(%error, "no threads");
             ExitCode::FAILURE
@@ -84,7 +132,27 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> ExitCode {
+/// Makes one plan.
+async fn plan(args: &PlanArgs) -> ExitCode {
+    let store = match args.store.open(None) {
+        Ok(store) => store,
+        Err(error) => {
+            tracing::error!(%error, "bad configuration");
+            return ExitCode::from(CONFIG);
+        }
+    };
+    let (options, id, on) = (args.store.candles(), args.job.clone(), tokio::runtime::Handle::current());
+    let worked = tokio::task::spawn_blocking(move || on.block_on(work(&store, &options, &id))).await;
+    match worked.unwrap_or_else(|panic| Err(panic.to_string())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error, "no plan yet");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Operator) -> ExitCode {
     let bad = |message: String| {
         tracing::error!(message, "bad configuration");
         ExitCode::from(CONFIG)
@@ -93,13 +161,11 @@ async fn run(cli: Cli) -> ExitCode {
         Ok(config) => Arc::new(config),
         Err(error) => return bad(error.to_string()),
     };
-    let open =
-        |endpoint: Option<String>| Store::open(&cli.store, &Options { endpoint, ..Options::default() });
-    let store = match open(cli.s3_endpoint.clone()) {
+    let store = match cli.store.open(None) {
         Ok(store) => store,
         Err(error) => return bad(format!("--store: {error}")),
     };
-    let public = match open(config.public_s3_endpoint.clone().or_else(|| cli.s3_endpoint.clone())) {
+    let public = match cli.store.open(config.public_s3_endpoint.as_ref()) {
         Ok(store) => store,
         Err(error) => return bad(format!("publicS3Endpoint: {error}")),
     };
@@ -124,7 +190,7 @@ async fn run(cli: Cli) -> ExitCode {
     let platform = cli.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
     let identity = cli.name.clone().unwrap_or_else(|| JobId::random().to_string());
     let candidate = Candidate::new(leases, &platform, config.leader_election.clone(), &identity);
-    let s3 = Options { endpoint: cli.s3_endpoint.clone(), patience: CANDLES_PATIENCE, ..Options::default() };
+    let s3 = cli.store.candles();
     let means = Means { client, config, store, public, s3, queue, meters, platform, identity };
     health.set_ready();
     campaign(means, candidate, stopped).await

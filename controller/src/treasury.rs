@@ -83,11 +83,14 @@ enum Request {
     Settle { whose: Whose, at: Timestamp, reply: oneshot::Sender<Result<(), TreasuryError>> },
 }
 
+/// Jobs that wait for money: since which turn, why, and for how much.
+type Waiting = BTreeMap<JobId, (u64, Held, Share)>;
+
 /// Who asks the budgets; clones ask the same ones.
 #[derive(Clone)]
 pub struct Treasury {
     requests: mpsc::Sender<Request>,
-    waiting: Arc<Mutex<BTreeMap<JobId, (u64, Held, Share)>>>,
+    waiting: Arc<Mutex<Waiting>>,
 }
 
 /// One settled job.
@@ -144,7 +147,7 @@ pub struct Clerk {
     platform: String,
     watched: Vec<reflector::Store<BacktestBudget>>,
     requests: mpsc::Receiver<Request>,
-    waiting: Arc<Mutex<BTreeMap<JobId, (u64, Held, Share)>>>,
+    waiting: Arc<Mutex<Waiting>>,
     /// Hears of jobs that need not wait any more.
     wake: mpsc::UnboundedSender<JobId>,
     meters: Arc<Meters>,

@@ -33,7 +33,7 @@ pub fn validate(manifest: &Value, namespace: &str, config: &Config) -> Result<As
     }
     if let Some(name) = manifest.pointer("/spec/data/dataset").and_then(Value::as_str) {
         config.dataset(name, namespace).map_err(|message| Refused {
-            reason: "UnknownDataset",
+            reason: "UnknownDataset".into(),
             message: format!("spec.data.dataset: {message}"),
         })?;
     }
@@ -57,7 +57,7 @@ pub fn validate(manifest: &Value, namespace: &str, config: &Config) -> Result<As
 /// Bad fields, as `blockgrid validate` tells them.
 pub fn invalid(errors: &[FieldError]) -> Refused {
     let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    Refused { reason: INVALID, message: lines.join("\n") }
+    Refused { reason: INVALID.into(), message: lines.join("\n") }
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! What the operator knows of one job at one moment. Decisions follow from it alone.
 
+use std::borrow::Cow;
+
 use blockgrid_job::quote::{Estimate, Price};
 use blockgrid_job::status::JobStatus;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// One job at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +30,8 @@ pub struct World {
     pub end: Option<End>,
     /// Shards that are done, by the store, where they were counted.
     pub done: Option<u64>,
+    /// The pod that makes its plan.
+    pub planner: Option<PlannerPod>,
     /// Its own workers.
     pub pool: Option<Pool>,
     /// Why its workers could not be made, a moment ago.
@@ -67,10 +72,10 @@ pub struct Asked {
 }
 
 /// Why a job does not run, ever.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     /// For programs.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// For people.
     pub message: String,
 }
@@ -82,12 +87,23 @@ pub enum Planning {
     Unknown,
     /// It is being made.
     Working,
+    /// A pod of its own makes it.
+    Outside,
     /// It cannot be made.
     Refused(Refused),
     /// It could not be made yet, which is not the job's fault; it is tried again.
     Failing(String),
     /// It is committed.
     Done(Planned),
+}
+
+/// The pod that makes the plan of a large job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PlannerPod {
+    /// Why it has given up.
+    pub failed: Option<String>,
+    /// Whether it is being deleted.
+    pub is_deleted: bool,
 }
 
 /// What there is to know of a committed plan.

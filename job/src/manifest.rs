@@ -55,6 +55,11 @@ pub fn of_value(manifest: &Value, reserved: impl Fn(&str) -> bool) -> Result<Job
     }
 }
 
+/// The decoded manifest, if it can be decoded; nothing of it is checked.
+pub fn spec(manifest: &Value) -> Option<JobSpec> {
+    spec::decode(manifest).0
+}
+
 /// What a manifest says to a cluster, and nothing else of it: cheap enough to be asked at every look at a job.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use blockgrid_datasets::catalogue::SAMPLE;
 use blockgrid_datasets::quality::Report;
-use blockgrid_datasets::{Catalogue, Dataset, digest, read_file, sample};
+use blockgrid_datasets::{Catalogue, Dataset, FileEntry, digest, read_file, sample};
 use blockgrid_engine::expr::nearest;
 use blockgrid_engine::interval::short_instant;
 use blockgrid_engine::sim::SymbolRules;
@@ -93,16 +93,43 @@ pub fn read_registered(
     location: &str,
     options: &Options,
 ) -> Result<JobCandles, Refusal> {
-    let dataset = if location.starts_with("s3://") {
-        let (objects, prefix) = s3_objects(location, options)
-            .map_err(|error| Refusal::input("cannot use the data", DATASET, error.to_string()))?;
-        Dataset::from_store(objects, prefix, location).map_err(|error| Refusal::data(DATASET, error))?
-    } else {
-        open_dataset(location, Path::new("/"), DATASET)?
-    };
-    let mut data = from_dataset(job, name, dataset)?;
+    let mut data = from_dataset(job, name, open_registered(location, options)?)?;
     checked::judge(&job.spec().data, &mut data)?;
     Ok(data)
+}
+
+/// Candles of a registered data set that a job would read, at most: by its manifest, without reading any.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn rows(spec: &DataSpec, location: &str, options: &Options) -> Result<u64, Refusal> {
+    let dataset = open_registered(location, options)?;
+    let Some(interval) = spec.interval else { return Ok(0) };
+    let names: Vec<String> = match spec.symbols.as_slice() {
+        [] => dataset.symbols(interval),
+        some => some.iter().map(|symbol| symbol.name.clone()).collect(),
+    };
+    let stored =
+        |symbol: &String| dataset.stored_interval(symbol, interval).map(|stored| (symbol.clone(), stored));
+    let wanted: std::collections::BTreeSet<_> = names.iter().filter_map(stored).collect();
+    // Of a file that is traded in part, its part.
+    let (from, to) = (spec.from.unwrap_or(i64::MIN), spec.to.unwrap_or(i64::MAX));
+    let part = |file: &FileEntry| {
+        let span = (file.last - file.first).max(1) as f64;
+        let traded = to.min(file.last).saturating_sub(from.max(file.first)) as f64;
+        (file.rows as f64 * (traded / span).clamp(0.0, 1.0)) as u64
+    };
+    let files = dataset.manifest().files.iter();
+    Ok(files.filter(|file| wanted.contains(&(file.symbol.clone(), file.interval))).map(part).sum())
+}
+
+fn open_registered(location: &str, options: &Options) -> Result<Dataset, Refusal> {
+    if !location.starts_with("s3://") {
+        return open_dataset(location, Path::new("/"), DATASET);
+    }
+    let (objects, prefix) = s3_objects(location, options)
+        .map_err(|error| Refusal::input("cannot use the data", DATASET, error.to_string()))?;
+    Dataset::from_store(objects, prefix, location).map_err(|error| Refusal::data(DATASET, error))
 }
 
 /// Opens a data set by name or location: the sample, a registered one, a folder (a relative one starts from `folder`)

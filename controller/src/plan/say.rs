@@ -113,6 +113,10 @@ impl<'a> Say<'a> {
         }
     }
 
+    pub(super) fn planned_outside(self) -> Decision {
+        self.phase(Phase::Planning, "a pod of its own reads its candles and lays out its shards", 2 * SECOND)
+    }
+
     pub(super) fn suspended(mut self) -> Decision {
         self.holds("Admitted", false, "Suspended", "spec.suspend is true");
         self.phase(Phase::Suspended, "spec.suspend is true: set it to false to go on", 300 * SECOND)

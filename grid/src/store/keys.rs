@@ -66,6 +66,16 @@ pub fn plan(job: &JobId) -> String {
     format!("jobs/{job}/plan.json")
 }
 
+/// What a plan is to be made of, for who makes it elsewhere.
+pub fn order(job: &JobId) -> String {
+    format!("jobs/{job}/order.json")
+}
+
+/// Why there will be no plan, from who was to make it elsewhere.
+pub fn refusal(job: &JobId) -> String {
+    format!("jobs/{job}/refusal.json")
+}
+
 /// One part of a plan.
 pub fn plan_part(job: &JobId, part: u32) -> String {
     format!("jobs/{job}/plan/part-{part:05}.parquet")

@@ -1,0 +1,116 @@
+//! A plan, made: validated by the code of a laptop, its candles read, its shards laid out, committed.
+
+use blockgrid_grid::{JobId, Options, Plan, Store, Tenant};
+use blockgrid_job::FieldError;
+use blockgrid_planner::candles::{self, read_registered};
+use blockgrid_planner::{CommitError, Refusal, Request, prepare};
+use blockgrid_results::{Objective, is_reserved};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Wanted;
+use crate::config::{Config, PlannedHere};
+use crate::validate::invalid;
+use crate::world::Refused;
+
+/// Everything that a plan is made of, whoever makes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Order {
+    /// Its namespace.
+    pub tenant: Tenant,
+    /// Who asked.
+    pub owner: String,
+    /// The manifest.
+    pub manifest: Value,
+    /// The manifest as its author wrote it, where that is known.
+    pub text: Option<String>,
+    /// The data set's name.
+    pub dataset: String,
+    /// Where the platform has it.
+    pub location: String,
+    /// vCPU-microseconds up to which the job goes through the interactive lane.
+    pub interactive_micros: u64,
+}
+
+impl Order {
+    /// What is wanted, with what the platform knows.
+    ///
+    /// # Errors
+    /// The data set is not for this namespace.
+    pub fn new(wanted: Wanted, config: &Config) -> Result<Self, Refused> {
+        let dataset = wanted.manifest.pointer("/spec/data/dataset").and_then(Value::as_str);
+        let dataset = dataset.unwrap_or_default().to_owned();
+        let entry = config.dataset(&dataset, wanted.tenant.as_str()).map_err(|message| Refused {
+            reason: "UnknownDataset".into(),
+            message: format!("spec.data.dataset: {message}"),
+        })?;
+        Ok(Self {
+            location: entry.location.clone(),
+            tenant: wanted.tenant,
+            owner: wanted.owner,
+            manifest: wanted.manifest,
+            text: wanted.text,
+            dataset,
+            interactive_micros: config.interactive.most_micros(),
+        })
+    }
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub enum Made {
+    /// The plan is committed.
+    Plan(Box<Plan>),
+    /// There will be none.
+    Refused(Refused),
+    /// Not yet, which is not the job's fault.
+    Failing(String),
+}
+
+/// Whether planning takes more time and memory than should be taken from all other jobs.
+pub fn is_large(order: &Order, s3: &Options, small: PlannedHere) -> bool {
+    // What cannot be read is refused at once.
+    let Some(spec) = blockgrid_job::manifest::spec(&order.manifest) else { return false };
+    if blockgrid_job::grid::full_size(&spec.sweep.parameters) > small.parameter_sets.into() {
+        return true;
+    }
+    // One that cannot be opened is told by who reads it.
+    candles::rows(&spec.data, &order.location, s3).is_ok_and(|rows| rows > small.candles)
+}
+
+/// Makes the plan.
+pub async fn make(store: &Store, s3: &Options, id: &JobId, order: Order) -> Made {
+    let refused = |errors: &[FieldError]| Made::Refused(invalid(errors));
+    let job = match blockgrid_job::of_value(&order.manifest, is_reserved) {
+        Ok(job) => job,
+        Err(found) => return refused(&found.errors),
+    };
+    if let Err(error) = Objective::of(&job.spec().sweep.objective) {
+        return refused(&[FieldError::new("spec.sweep.objective", error.to_string())]);
+    }
+    let data = match read_registered(&job, &order.dataset, &order.location, s3) {
+        Ok(data) => data,
+        Err(Refusal::Input { errors, .. }) => return refused(&errors),
+        Err(Refusal::Data(error)) => return Made::Failing(format!("failed to read candles: {error}")),
+    };
+    let text = order.text.unwrap_or_else(|| shown(&job.spec().manifest()));
+    let request = Request {
+        tenant: order.tenant,
+        owner: order.owner,
+        text,
+        shard_seconds: None,
+        reuse: true,
+        interactive_micros: order.interactive_micros,
+    };
+    match prepare(store, id, &job, &data, request).await {
+        Ok(prepared) => Made::Plan(Box::new(prepared.plan)),
+        Err(error @ (CommitError::Store(_) | CommitError::Queue(_))) => Made::Failing(error.to_string()),
+        Err(error) => Made::Refused(Refused { reason: "PlanFailed".into(), message: error.to_string() }),
+    }
+}
+
+/// A resolved manifest as text, for the report of a job whose author's text is not known.
+fn shown(manifest: &Value) -> String {
+    serde_json::to_string_pretty(manifest).unwrap_or_default()
+}
