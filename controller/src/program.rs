@@ -39,16 +39,15 @@ Keys of the store are those of AWS_ACCESS_KEY_ID and its like.";
 /// Runs BacktestJobs on Kubernetes: plans them, asks their budgets, starts workers, and says how far they are.
 #[derive(Parser)]
 #[command(name = "blockgrid-controller", version, max_term_width = 100, after_help = HELP)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
-    #[command(flatten)]
-    operator: Option<Operator>,
+    command: Command,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Be the operator: see to all jobs for as long as this replica leads.
+    Run(Operator),
     /// Make the plan of one job that the operator has left in the store, and end.
     Plan(PlanArgs),
 }
@@ -119,11 +118,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Several libraries speak TLS here: one provider for all.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => match (cli.command, cli.operator) {
-            (Some(Command::Plan(args)), _) => runtime.block_on(plan(&args)),
-            (None, Some(operator)) => runtime.block_on(run(operator)),
-            // clap asks for one of them.
-            (None, None) => ExitCode::from(CONFIG),
+        Ok(runtime) => match cli.command {
+            Command::Run(operator) => runtime.block_on(run(operator)),
+            Command::Plan(args) => runtime.block_on(plan(&args)),
         },
         Err(error) => {
             tracing::error!(%error, "no threads");
