@@ -169,7 +169,8 @@ impl Target<'_> {
                 self.patch_pool(spec).await?;
                 if let Some(pool) = &mut world.pool {
                     pool.wanted = *workers;
-                    pool.is_suspended = false;
+                    pool.is_suspended &= is_kueues;
+                    pool.since = pool.since.or(Some(world.now)).filter(|_| !is_kueues);
                 }
             }
             Act::SuspendPool => {
@@ -276,7 +277,8 @@ impl Target<'_> {
         world.pool = Some(Pool {
             wanted: workers,
             is_suspended: class.kueue_queue.is_some(),
-            created: world.now,
+            is_kueues: class.kueue_queue.is_some(),
+            since: class.kueue_queue.is_none().then_some(world.now),
             ..Pool::default()
         });
         Ok(())

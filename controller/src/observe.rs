@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::context::Context;
-use crate::pool::{MISCONFIGURED, PLANNER, ROLE_LABEL, name, planner_name};
+use crate::pool::{KUEUE_LABEL, MISCONFIGURED, PLANNER, ROLE_LABEL, name, planner_name};
 use crate::resources::{BacktestJob, FINALIZER, LINKS_ANNOTATION, UID_LABEL};
 use crate::validate::validate;
 use crate::world::{Asked, End, PlannerPod, Planning, Pool, Trouble, World};
@@ -62,8 +62,10 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         status.start_time.is_some() || job.metadata.deletion_timestamp.is_some() || is_cancelled(&asked);
     let end = match &planning {
         Planning::Done(_) if may_have_ended => end(context, &id, asked.as_ref().ok()).await?,
-        // What it cost, to settle it.
-        Planning::Unknown if is_over && status.reserved_micro_usd.is_some() => {
+        // What it cost, to settle it; or whether one that is to end has ended, though nobody has said that it began.
+        Planning::Unknown | Planning::Working
+            if status.reserved_micro_usd.is_some() && (is_over || may_have_ended) =>
+        {
             end(context, &id, asked.as_ref().ok()).await?
         }
         _ => None,
@@ -72,8 +74,8 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
     let planner = planner(&id, context);
     let done = match (&planning, &end, status.phase) {
         // A lane's job is done before anyone has counted.
-        (Planning::Done(planned), None, Phase::Running | Phase::Finishing)
-            if pool.is_some() || planned.shards > 1 =>
+        (Planning::Done(planned), None, phase)
+            if pool.is_some() || planned.shards > 1 && matches!(phase, Phase::Running | Phase::Finishing) =>
         {
             let listed = context.store.list(&keys::outcomes(&id)).await?;
             Some(listed.iter().filter(|entry| keys::name(&entry.key).starts_with('s')).count() as u64)
@@ -203,13 +205,22 @@ fn of_job(job: &Job, now: Timestamp) -> Pool {
             && condition.status == "True"
             && condition.reason.as_deref() == Some("PodFailurePolicy")
     });
+    // The condition outlives `suspend` for a moment, and a start time of before with it.
+    let rests = spec.suspend.unwrap_or(false)
+        || status.conditions.iter().flatten().any(|is| is.type_ == "Suspended" && is.status == "True");
     Pool {
         wanted: u32::try_from(spec.parallelism.unwrap_or(0)).unwrap_or(0),
         is_suspended: spec.suspend.unwrap_or(false),
         ready: status.ready.unwrap_or(0),
         active: status.active.unwrap_or(0),
         failed: i32::try_from(failed).unwrap_or(i32::MAX),
-        created: job.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0),
+        since: if rests {
+            None
+        } else {
+            let start = status.start_time.as_ref().or(job.metadata.creation_timestamp.as_ref());
+            Some(start.map_or(now, |time| time.0))
+        },
+        is_kueues: job.labels().contains_key(KUEUE_LABEL),
         micros: 0,
         trouble: None,
         is_deleted: job.metadata.deletion_timestamp.is_some(),

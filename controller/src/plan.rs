@@ -3,9 +3,11 @@
 //!
 //! ```text
 //!  Pending -> Planning -> Queued -> Running -> Finishing -> Succeeded | PartiallySucceeded | Failed
-//!                           |          |                    Cancelled | DeadlineExceeded | BudgetExceeded
-//!                           +-- Suspended
+//!     |          |          |          |          |         Cancelled | DeadlineExceeded | BudgetExceeded
+//!     +----------+----------+----------+----------+-- Suspended
 //! ```
+//! From `Suspended` a job goes back to where it was, and from `Running` to `Queued` where its budget is drained. It may end
+//! from everywhere.
 
 pub mod say;
 #[cfg(test)]
@@ -99,6 +101,9 @@ pub struct Decision {
     pub again: Duration,
 }
 
+/// Seconds after which a plan that failed is tried again.
+const REPLAN_SECONDS: i64 = 10;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Decides.
@@ -123,7 +128,7 @@ pub fn plan(world: &World) -> Decision {
         return stop(world, Phase::Cancelled, "CancelRequested", "spec.cancel is true");
     }
     match &world.planning {
-        Planning::Unknown if asked.suspend => Say::new(world).suspended(),
+        Planning::Unknown | Planning::Failing { .. } if asked.suspend => Say::new(world).suspended(),
         Planning::Unknown => act(world, [Act::Plan]),
         Planning::Working => Say::new(world).planning(None),
         Planning::Outside => match &world.planner {
@@ -131,7 +136,10 @@ pub fn plan(world: &World) -> Decision {
             Some(PlannerPod { failed: Some(why), .. }) => stop(world, Phase::Failed, "PlannerFailed", why),
             Some(_) => Say::new(world).planned_outside(),
         },
-        Planning::Failing(error) => Say::new(world).planning(Some(error)),
+        Planning::Failing { since, .. } if seconds_since(world.now, *since) >= REPLAN_SECONDS => {
+            act(world, [Act::Plan])
+        }
+        Planning::Failing { error, .. } => Say::new(world).planning(Some(error)),
         Planning::Refused(refused) => stop(world, Phase::Failed, &refused.reason, &refused.message),
         Planning::Done(planned) => planned_job(world, asked, planned),
     }
@@ -181,7 +189,8 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
             _ => Say::new(world).suspended(),
         };
     }
-    if let Some(held) = &world.held {
+    // What is in the lane is done before anyone could stop it.
+    if let Some(held) = world.held.as_ref().filter(|_| !is_queued_in_lane) {
         return match &world.pool {
             Some(pool) if held.drain && !pool.is_suspended => act(world, [Act::SuspendPool]),
             Some(_) if !held.drain => running(world, asked, planned),
@@ -228,7 +237,11 @@ fn running(world: &World, asked: &Asked, planned: &Planned) -> Decision {
         let message = format!("all {} workers failed again and again: see the logs of its pods", pool.failed);
         return stop(world, Phase::Failed, "WorkersFailed", &message);
     }
-    let is_late = seconds_since(world.now, pool.created) >= asked.start_seconds;
+    if pool.is_suspended && pool.is_kueues {
+        return Say::new(world).waits();
+    }
+    // From when they could: one that rested, or waited in a queue, has its whole time afterwards.
+    let is_late = pool.since.is_some_and(|since| seconds_since(world.now, since) >= asked.start_seconds);
     if is_late && pool.ready == 0 && world.done.unwrap_or(0) == 0 && !pool.is_suspended {
         let why = pool.trouble.as_ref().map_or_else(
             || "no pod became ready".to_owned(),
@@ -262,10 +275,16 @@ fn shrunk(pool: &Pool, left: u64, asked: &Asked) -> u32 {
 
 /// Ends a job before its time. What runs of it stops, and the store says how it ended.
 fn stop(world: &World, phase: Phase, reason: &str, message: &str) -> Decision {
-    if matches!(world.planning, Planning::Done(_)) && world.end.is_none() {
+    if may_have_begun(world) && world.end.is_none() {
         return act(world, [Act::Cancel { phase, reason: reason.to_owned(), message: message.to_owned() }]);
     }
     Say::new(world).finished(phase, reason, message)
+}
+
+/// Whether units of the job may be about. Money is held before anything is queued, and an operator that died in between may
+/// have said nothing of the plan.
+fn may_have_begun(world: &World) -> bool {
+    matches!(world.planning, Planning::Done(_)) || world.status.reserved_micro_usd.is_some()
 }
 
 /// A job that has ended: its workers go, its cost is settled, and after a while it goes too.
@@ -287,7 +306,9 @@ fn afterwards(world: &World) -> Decision {
         return act(world, [Act::Delete]);
     }
     let again = Duration::from_secs(u64::try_from(left).unwrap_or(1).clamp(1, 3600));
-    Decision { acts: Vec::new(), status: world.status.clone(), again }
+    let mut status = world.status.clone();
+    status.observed_generation = Some(world.generation);
+    Decision { acts: Vec::new(), status, again }
 }
 
 /// A job that somebody deleted.
@@ -295,8 +316,7 @@ fn deleted(world: &World) -> Decision {
     if !world.has_finalizer {
         return Decision { acts: Vec::new(), status: world.status.clone(), again: 60 * SECOND };
     }
-    if matches!(world.planning, Planning::Done(_)) && world.end.is_none() && !world.status.phase.is_terminal()
-    {
+    if may_have_begun(world) && world.end.is_none() && !world.status.phase.is_terminal() {
         let message = "the job was deleted".to_owned();
         return act(world, [Act::Cancel { phase: Phase::Cancelled, reason: "Deleted".to_owned(), message }]);
     }
@@ -310,6 +330,7 @@ fn clean(world: &World) -> Option<Decision> {
     }
     if let Some(pool) = &world.pool {
         let mut decision = act(world, (!pool.is_deleted).then_some(Act::DeletePool));
+        decision.status = say::costs(world, pool);
         decision.again = SECOND;
         return Some(decision);
     }

@@ -6,11 +6,11 @@ pub mod outside;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{ENGINE, JobId, Options, Plan, Store, StoreError, Tenant};
 use blockgrid_planner::prepare::estimate;
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -18,9 +18,6 @@ use crate::config::Config;
 use crate::world::{Planned, Planning, Refused};
 
 use make::{Made, Order, is_large, make};
-
-/// The pause before a plan that failed is tried again.
-const PAUSE: Duration = Duration::from_secs(10);
 
 /// Whose plan is to be made.
 #[derive(Debug, Clone)]
@@ -43,7 +40,7 @@ pub struct Plans {
     /// How data sets in S3 are reached.
     s3: Options,
     config: Arc<Config>,
-    known: Mutex<HashMap<JobId, (Planning, Instant)>>,
+    known: Mutex<HashMap<JobId, Planning>>,
     places: Arc<Semaphore>,
     made: mpsc::UnboundedSender<JobId>,
 }
@@ -60,7 +57,7 @@ impl Plans {
         Arc::new(Self { store, s3, config, known: Mutex::default(), places, made })
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, (Planning, Instant)>> {
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Planning>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -71,16 +68,14 @@ impl Plans {
     pub async fn state(&self, id: &JobId, was_planned: bool) -> Result<Planning, StoreError> {
         let known = self.known().get(id).cloned();
         match known {
-            // It is time to try again.
-            Some((Planning::Failing(_), since)) if since.elapsed() >= PAUSE => return Ok(Planning::Unknown),
-            Some((Planning::Outside, _)) => {
+            Some(Planning::Outside) => {
                 if let Some(refused) = outside::refusal(&self.store, id).await? {
                     self.know(id, Planning::Refused(refused.clone()));
                     return Ok(Planning::Refused(refused));
                 }
                 return Ok(self.committed(id).await?.unwrap_or(Planning::Outside));
             }
-            Some((known, _)) => return Ok(known),
+            Some(known) => return Ok(known),
             None if !was_planned => return Ok(Planning::Unknown),
             None => {}
         }
@@ -109,7 +104,7 @@ impl Plans {
     }
 
     fn know(&self, id: &JobId, state: Planning) {
-        self.known().insert(id.clone(), (state, Instant::now()));
+        self.known().insert(id.clone(), state);
     }
 
     /// Forgets a job.
@@ -122,10 +117,10 @@ impl Plans {
         {
             let mut known = self.known();
             match known.get(&wanted.id) {
-                None | Some((Planning::Failing(_), _)) => {}
+                None | Some(Planning::Failing { .. }) => {}
                 Some(_) => return,
             }
-            known.insert(wanted.id.clone(), (Planning::Working, Instant::now()));
+            known.insert(wanted.id.clone(), Planning::Working);
         }
         let plans = Arc::clone(self);
         tokio::spawn(async move {
@@ -141,12 +136,12 @@ impl Plans {
                 let message = format!("planning it panicked: {panic}");
                 Planning::Refused(Refused { reason: "PlanningPanicked".into(), message })
             });
-            if let Planning::Failing(error) = &state {
+            if let Planning::Failing { error, .. } = &state {
                 tracing::warn!(job = %id, error, "the plan failed and is tried again");
             }
             // A job that was deleted meanwhile has been forgotten, and stays so.
             if let Some(known) = plans.known().get_mut(&id) {
-                *known = (state, Instant::now());
+                *known = state;
             }
             let _ = plans.made.send(id);
         });
@@ -163,13 +158,13 @@ impl Plans {
         if is_large(&order, &self.s3, small) {
             return match on.block_on(outside::put(&self.store, &id, &order)) {
                 Ok(()) => Planning::Outside,
-                Err(error) => Planning::Failing(error.to_string()),
+                Err(error) => failing(error.to_string()),
             };
         }
         match on.block_on(make(&self.store, &self.s3, &id, order)) {
             Made::Plan(plan) => Planning::Done(self.planned(&plan)),
             Made::Refused(refused) => Planning::Refused(refused),
-            Made::Failing(error) => Planning::Failing(error),
+            Made::Failing(error) => failing(error),
         }
     }
 
@@ -179,9 +174,16 @@ impl Plans {
             trials: plan.trials(),
             cached: plan.cached_trials(),
             micros: estimate(plan),
-            is_small: plan.cost_micros <= self.config.interactive.most_micros(),
+            // One that costs nothing is not small where there is no lane.
+            is_small: self.config.interactive.enabled
+                && plan.cost_micros <= self.config.interactive.most_micros(),
             engine: plan.engine.clone(),
             is_ours: plan.engine == ENGINE,
         }
     }
+}
+
+/// Not the job's fault.
+fn failing(error: String) -> Planning {
+    Planning::Failing { error, since: Timestamp::now() }
 }

@@ -15,6 +15,9 @@ use crate::resources::{NAME_LABEL, NAMESPACE_LABEL, UID_LABEL, USER_LABEL};
 /// Exit code of a worker whose configuration is bad (`EX_CONFIG` of sysexits.h).
 pub const MISCONFIGURED: i32 = 78;
 
+/// The label by which Kueue finds what waits in its queues.
+pub const KUEUE_LABEL: &str = "kueue.x-k8s.io/queue-name";
+
 /// Times that an index may fail by itself before it is given up.
 const BACKOFF: i32 = 5;
 
@@ -115,7 +118,7 @@ pub fn job(
     annotations.insert("cluster-autoscaler.kubernetes.io/safe-to-evict".to_owned(), "false".to_owned());
     let mut job_labels = labels;
     if let Some(queue) = &class.kueue_queue {
-        job_labels.insert("kueue.x-k8s.io/queue-name".to_owned(), queue.clone());
+        job_labels.insert(KUEUE_LABEL.to_owned(), queue.clone());
     }
     serde_json::from_value(json!({
         "apiVersion": "batch/v1",

@@ -91,8 +91,13 @@ pub enum Planning {
     Outside,
     /// It cannot be made.
     Refused(Refused),
-    /// It could not be made yet, which is not the job's fault; it is tried again.
-    Failing(String),
+    /// It could not be made, which is not the job's fault; it is tried again after a while.
+    Failing {
+        /// Why.
+        error: String,
+        /// When it failed.
+        since: Timestamp,
+    },
     /// It is committed.
     Done(Planned),
 }
@@ -165,8 +170,10 @@ pub struct Pool {
     pub active: i32,
     /// Indexes that have failed for good.
     pub failed: i32,
-    /// When it was made.
-    pub created: Timestamp,
+    /// Since when its pods could start; `None` while it rests, or waits in a queue of somebody else's.
+    pub since: Option<Timestamp>,
+    /// Whether somebody else wakes it, when there is room: a queue of Kueue.
+    pub is_kueues: bool,
     /// vCPU-microseconds of its pods, from start to end or now.
     pub micros: u64,
     /// What keeps its pods from starting.

@@ -8,10 +8,18 @@ use blockgrid_job::status::{Condition, JobStatus, LaneKind, Phase, QuoteStatus, 
 use jiff::Timestamp;
 
 use super::{Decision, SECOND};
-use crate::world::{End, Held, Planned, Planning, Trouble, World};
+use crate::world::{End, Held, Planned, Planning, Pool, Trouble, World};
 
-/// Bytes of the longest message of a condition: how a job ended is said by three of them, in a status of 16 KiB.
-const LONGEST: usize = 2500;
+/// Bytes of the longest message, as JSON writes it: of what a job came to, which three conditions say, and of the others.
+/// All of them have room in a status.
+const LONGEST: usize = 3000;
+const LONGEST_OTHER: usize = 1000;
+
+/// Bytes of the longest line that lists show.
+const LONGEST_LINE: usize = 600;
+
+/// Letters of the longest reason.
+const LONGEST_REASON: usize = 100;
 
 /// A status on its way.
 pub(super) struct Say<'a> {
@@ -71,7 +79,9 @@ impl<'a> Say<'a> {
 
     fn holds(&mut self, kind: &str, is: bool, reason: &str, message: &str) {
         let said = if is { "True" } else { "False" };
-        let message = cut(message);
+        let longest =
+            if matches!(kind, "Finished" | "Succeeded" | "Failed") { LONGEST } else { LONGEST_OTHER };
+        let message = cut(message, longest);
         let now = written(self.world.now);
         let conditions = &mut self.status.conditions;
         let place = conditions.iter().position(|condition| condition.kind == kind);
@@ -79,7 +89,7 @@ impl<'a> Say<'a> {
         let condition = Condition {
             kind: kind.to_owned(),
             status: said.to_owned(),
-            reason: reason.to_owned(),
+            reason: word(reason),
             message,
             last_transition_time: since.map_or(now, |known| known.last_transition_time.clone()),
             observed_generation: Some(self.world.generation),
@@ -157,6 +167,16 @@ impl<'a> Say<'a> {
         self.phase(Phase::Running, &message, 5 * SECOND)
     }
 
+    /// Its workers wait in a queue of the platform's.
+    pub(super) fn waits(mut self) -> Decision {
+        let now = written(self.world.now);
+        self.status.start_time.get_or_insert(now);
+        self.holds("Admitted", true, "Admitted", "budgets hold what it may cost");
+        let message = "its workers wait in their queue until the cluster has room";
+        self.holds("WorkersReady", false, "WaitingInQueue", message);
+        self.phase(Phase::Queued, message, 60 * SECOND)
+    }
+
     /// Its workers could not be made.
     pub(super) fn refused(mut self, trouble: &Trouble) -> Decision {
         self.holds("WorkersReady", false, &trouble.reason, &trouble.message);
@@ -169,7 +189,7 @@ impl<'a> Say<'a> {
         match end {
             End::Done { partly, micro_usd, best, record, sha256, location } => {
                 self.spent(*micro_usd);
-                self.status.best.clone_from(best);
+                self.status.best = best.as_deref().map(|best| cut(best, 100));
                 self.status.results = Some(ResultsRef {
                     location: location.clone(),
                     record: record.clone(),
@@ -234,18 +254,48 @@ pub fn written(at: Timestamp) -> String {
     Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
 
-fn cut(text: &str) -> String {
-    if text.len() <= LONGEST {
-        return text.to_owned();
+/// What a job that ends has cost by now: its pods cost until they are gone.
+pub(super) fn costs(world: &World, pool: &Pool) -> JobStatus {
+    let mut say = Say { world, status: world.status.clone() };
+    if let Ok(asked) = &world.asked {
+        let spent = asked.price.micro_usd(pool.micros.into());
+        if spent > 0 {
+            say.spent(spent);
+        }
     }
-    let end = (0..=LONGEST).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-    format!("{}…", &text[..end])
+    say.status
+}
+
+/// A text of at most so many bytes as JSON writes it.
+fn cut(text: &str, longest: usize) -> String {
+    let mut bytes = 0;
+    let end = text.char_indices().find(|&(_, letter)| {
+        bytes += match letter {
+            '"' | '\\' | '\n' | '\r' | '\t' => 2,
+            letter if letter.is_control() => 6,
+            letter => letter.len_utf8(),
+        };
+        bytes > longest
+    });
+    match end {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// A reason as an API server takes it: the node that named it may have had something else in mind.
+fn word(reason: &str) -> String {
+    let letters = reason.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '_');
+    let word: String =
+        letters.skip_while(|letter| !letter.is_ascii_alphabetic()).take(LONGEST_REASON).collect();
+    if word.is_empty() { "Unknown".to_owned() } else { word }
 }
 
 fn first_line(text: &str) -> String {
     const SHOWN: usize = 300;
     let mut lines = text.lines();
     let line: String = lines.next().unwrap_or_default().chars().take(SHOWN).collect();
+    let line = cut(&line, LONGEST_LINE);
     match lines.count() {
         0 => line,
         more => format!("{line} (and {more} more)"),

@@ -1,1 +1,5 @@
+//! The decisions: against a model of the world, whatever happens and in whatever order; and as sentences, one for each
+//! phase and reason.
 
+mod model;
+mod sentences;

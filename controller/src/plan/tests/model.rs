@@ -1,0 +1,666 @@
+//! A world in which acts succeed, users change their minds, budgets run dry, workers come and go, and operators die in the
+//! middle of a look.
+
+use blockgrid_job::quote::{Estimate, Price};
+use blockgrid_job::status::{JobStatus, MAX_STATUS_BYTES, Phase};
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+
+use crate::plan::say::{ending, written};
+use crate::plan::{Act, Decision, held, plan};
+use crate::world::{Asked, End, Held, Planned, PlannerPod, Planning, Pool, Refused, Trouble, World};
+
+/// What happens between two looks.
+#[derive(Debug, Clone)]
+enum Event {
+    /// So many seconds pass.
+    Time(i64),
+    Suspend(bool),
+    Cancel,
+    Delete,
+    /// The budget lets jobs run, or not; with `drain` not even those that do.
+    Money {
+        is_there: bool,
+        drain: bool,
+    },
+    /// What is in memory is forgotten.
+    Restart,
+    /// The operator dies after so many acts of its next look.
+    DieAfter(usize),
+    /// The plan is made, fails for a while, or is refused.
+    PlanDone,
+    /// A pod of its own is to make it; it gives up.
+    PlanOutside,
+    PlannerFails,
+    PlanFails,
+    PlanRefused,
+    PodsReady,
+    PodsStuck,
+    /// A share of the shards is done.
+    Shards(u64),
+    /// All is done, if it was ever queued.
+    Finish {
+        partly: bool,
+    },
+    Fails,
+    WorkersFail,
+    Misconfigured,
+    PoolGone,
+    NoRights(bool),
+    Links,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => (0_i64..400).prop_map(Event::Time),
+        1 => Just(Event::Time(5000)),
+        3 => any::<bool>().prop_map(Event::Suspend),
+        1 => Just(Event::Cancel),
+        1 => Just(Event::Delete),
+        3 => (any::<bool>(), any::<bool>()).prop_map(|(is_there, drain)| Event::Money { is_there, drain }),
+        2 => Just(Event::Restart),
+        3 => (0_usize..4).prop_map(Event::DieAfter),
+        6 => Just(Event::PlanDone),
+        2 => Just(Event::PlanOutside),
+        1 => Just(Event::PlannerFails),
+        1 => Just(Event::PlanFails),
+        1 => Just(Event::PlanRefused),
+        4 => Just(Event::PodsReady),
+        1 => Just(Event::PodsStuck),
+        4 => (0_u64..=100).prop_map(Event::Shards),
+        2 => any::<bool>().prop_map(|partly| Event::Finish { partly }),
+        1 => Just(Event::Fails),
+        1 => Just(Event::WorkersFail),
+        1 => Just(Event::Misconfigured),
+        1 => Just(Event::PoolGone),
+        1 => any::<bool>().prop_map(Event::NoRights),
+        1 => Just(Event::Links),
+    ]
+}
+
+/// What the job is.
+#[derive(Debug, Clone)]
+struct Kind {
+    planned: Planned,
+    asked: Result<Asked, Refused>,
+    is_kueues: bool,
+    noise: String,
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    let noise = prop_oneof![
+        Just("short".to_owned()),
+        Just("\u{0}\n\"".repeat(9000)),
+        Just("🦀".repeat(9000)),
+        "\\PC{0,40}",
+    ];
+    let asked = (
+        prop::option::of(1_u64..2_000_000),
+        10_i64..4000,
+        0_i64..500,
+        1_u32..9,
+        prop::bool::weighted(0.1),
+        prop::bool::weighted(0.2),
+    );
+    (0_u64..200, any::<bool>(), any::<bool>(), asked, prop::bool::weighted(0.1), noise).prop_map(
+        |(shards, is_small, is_ours, asked, is_kueues, noise)| {
+            let (max_cost, deadline_seconds, ttl_seconds, max_workers, is_bad, suspend) = asked;
+            let mid = shards * 1_000_000;
+            let planned = Planned {
+                shards,
+                trials: shards * 10,
+                cached: 0,
+                micros: Estimate { low: mid / 2, mid, high: mid * 2 },
+                is_small,
+                engine: "e1".to_owned(),
+                is_ours,
+            };
+            let asked = Asked {
+                suspend,
+                cancel: false,
+                ttl_seconds,
+                deadline_seconds,
+                start_seconds: 600,
+                max_workers,
+                slots: 2,
+                millicpus: 2000,
+                price: Price { name: "standard".to_owned(), micro_usd_a_vcpu_hour: 36_000 },
+                max_cost,
+            };
+            let refused = Refused { reason: "InvalidSpec".into(), message: noise.clone() };
+            Kind { planned, asked: if is_bad { Err(refused) } else { Ok(asked) }, is_kueues, noise }
+        },
+    )
+}
+
+/// What is so, whoever knows it.
+#[derive(Debug)]
+struct Model {
+    kind: Kind,
+    now: Timestamp,
+    generation: i64,
+    // The object.
+    is_deleted: bool,
+    has_finalizer: bool,
+    is_gone: bool,
+    status: JobStatus,
+    links: Option<String>,
+    // The store.
+    committed: bool,
+    end: Option<End>,
+    ledger: Option<u64>,
+    // Queue and cluster.
+    queued: bool,
+    done: u64,
+    pool: Option<Pool>,
+    planner: Option<PlannerPod>,
+    no_rights: bool,
+    // The budgets.
+    has_money: bool,
+    drains: bool,
+    holds: Option<u64>,
+    // In memory.
+    planning: Planning,
+    held: Option<Held>,
+    die_after: Option<usize>,
+    // What was ever so.
+    cancelled: bool,
+    pools: usize,
+}
+
+impl Model {
+    fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            now: "2026-01-05T00:00:00Z".parse().unwrap(),
+            generation: 1,
+            is_deleted: false,
+            has_finalizer: false,
+            is_gone: false,
+            status: JobStatus::default(),
+            links: None,
+            committed: false,
+            end: None,
+            ledger: None,
+            queued: false,
+            done: 0,
+            pool: None,
+            planner: None,
+            no_rights: false,
+            has_money: true,
+            drains: false,
+            holds: None,
+            planning: Planning::Unknown,
+            held: None,
+            die_after: None,
+            cancelled: false,
+            pools: 0,
+        }
+    }
+
+    fn asked_mut(&mut self) -> Option<&mut Asked> {
+        self.kind.asked.as_mut().ok()
+    }
+
+    /// As `observe` puts it together.
+    fn world(&self) -> World {
+        let status = self.status.clone();
+        let is_over = status.phase.is_terminal();
+        let planning = match &self.planning {
+            _ if is_over => Planning::Unknown,
+            Planning::Unknown if status.planned_time.is_some() => Planning::Done(self.kind.planned.clone()),
+            known => known.clone(),
+        };
+        let may_have_ended = status.start_time.is_some()
+            || self.is_deleted
+            || self.kind.asked.as_ref().map_or(true, |asked| asked.cancel);
+        let is_asked_for = match planning {
+            Planning::Done(_) => may_have_ended,
+            Planning::Unknown | Planning::Working => {
+                status.reserved_micro_usd.is_some() && (is_over || may_have_ended)
+            }
+            _ => false,
+        };
+        let has_begun = matches!(status.phase, Phase::Running | Phase::Finishing);
+        let counts = matches!(planning, Planning::Done(_))
+            && !(is_asked_for && self.end.is_some())
+            && (self.pool.is_some() || has_begun && self.kind.planned.shards > 1);
+        World {
+            now: self.now,
+            generation: self.generation,
+            created: self.now,
+            is_deleted: self.is_deleted,
+            has_finalizer: self.has_finalizer,
+            asked: self.kind.asked.clone(),
+            end: self.end.clone().filter(|_| is_asked_for),
+            done: counts.then_some(self.done),
+            pool: self.pool.clone(),
+            pool_refused: None,
+            planner: self.planner.clone(),
+            held: self.held.clone().or_else(|| self.drained()),
+            wants_links: self.links.clone(),
+            image: "grid:1".to_owned(),
+            lane_workers: Some(1),
+            planning,
+            status,
+        }
+    }
+
+    fn drained(&self) -> Option<Held> {
+        (self.drains && !self.has_money).then(|| held("BudgetSpent", self.kind.noise.clone(), true))
+    }
+
+    /// As `apply` does it; what it may not be asked for is refused here.
+    fn apply(&mut self, act: &Act, world: &mut World) {
+        let phase = world.status.phase;
+        match act {
+            Act::AddFinalizer => {
+                assert!(!self.is_deleted, "an API server takes no finalizer for what is deleted");
+                self.has_finalizer = true;
+                world.has_finalizer = true;
+            }
+            Act::CreatePlanner => {
+                assert_eq!((&self.planning, &self.planner), (&Planning::Outside, &None));
+                assert!(!self.is_deleted, "nobody wants its plan");
+                self.planner = Some(PlannerPod::default());
+                world.planner.clone_from(&self.planner);
+            }
+            Act::DeletePlanner => {
+                self.planner = None;
+                world.planner = None;
+            }
+            Act::DropFinalizer => {
+                assert_eq!(self.planner, None, "its pod would be nobody's");
+                assert!(self.is_deleted && self.pool.is_none(), "its pool would be nobody's");
+                assert_eq!(self.holds, None, "its money would be held for ever");
+                assert!(!self.queued || self.end.is_some(), "its units would go on");
+                self.has_finalizer = false;
+                self.is_gone = true;
+                world.has_finalizer = false;
+            }
+            Act::Plan => {
+                assert!(self.has_finalizer && !phase.is_terminal());
+                self.planning = Planning::Working;
+                world.planning = Planning::Working;
+            }
+            Act::Reserve { micro_usd } => {
+                assert!(
+                    matches!(world.planning, Planning::Done(_)),
+                    "nothing is held for what is not planned"
+                );
+                assert!(!self.cancelled && self.end.is_none());
+                if self.has_money || self.holds.is_some() {
+                    let holds = *self.holds.get_or_insert(*micro_usd);
+                    self.status.reserved_micro_usd = Some(holds);
+                    world.status.reserved_micro_usd = Some(holds);
+                    self.held = None;
+                    world.held = None;
+                } else {
+                    let held = held("WaitingForBudget", self.kind.noise.clone(), false);
+                    self.held = Some(held.clone());
+                    world.held = Some(held);
+                }
+            }
+            Act::Enqueue { in_lane } => {
+                self.may_run(world);
+                let planned = &self.kind.planned;
+                assert_eq!(*in_lane, planned.is_small && planned.is_ours);
+                self.queued = true;
+                world.status.start_time.get_or_insert_with(|| written(self.now));
+            }
+            Act::CreatePool { workers } => {
+                self.may_run(world);
+                let planned = &self.kind.planned;
+                assert!(!planned.is_small || !planned.is_ours, "the lane is for this one");
+                assert!(*workers >= 1);
+                assert!(self.pool.is_none(), "one pool at a time");
+                if self.no_rights {
+                    let trouble =
+                        Trouble { reason: "PoolForbidden".to_owned(), message: self.kind.noise.clone() };
+                    world.pool_refused = Some(trouble);
+                    return;
+                }
+                self.pools += 1;
+                self.pool = Some(Pool {
+                    wanted: *workers,
+                    is_suspended: self.kind.is_kueues,
+                    is_kueues: self.kind.is_kueues,
+                    since: (!self.kind.is_kueues).then_some(self.now),
+                    ..Pool::default()
+                });
+                world.pool_refused = None;
+                world.pool = self.pool.clone();
+            }
+            Act::ScalePool { workers } => {
+                self.may_run(world);
+                let now = self.now;
+                let pool = self.pool.as_mut().unwrap();
+                pool.wanted = *workers;
+                if pool.is_suspended && !pool.is_kueues {
+                    pool.is_suspended = false;
+                    pool.since = Some(now);
+                }
+                world.pool = self.pool.clone();
+            }
+            Act::SuspendPool => {
+                let pool = self.pool.as_mut().unwrap();
+                assert!(!pool.is_suspended);
+                pool.is_suspended = true;
+                (pool.since, pool.ready, pool.active) = (None, 0, 0);
+                world.pool = self.pool.clone();
+            }
+            Act::DeletePool => {
+                self.pool.as_mut().unwrap().is_deleted = true;
+                world.pool = self.pool.clone();
+            }
+            Act::Cancel { phase, reason, message } => {
+                assert!(phase.is_terminal() && !phase.has_results());
+                self.cancelled = true;
+                let message = ending(*phase, reason, message);
+                self.end.get_or_insert(End::Failed { reason: "cancelled".to_owned(), message });
+                world.end = self.end.clone();
+            }
+            Act::Settle { micro_usd } => {
+                assert!(self.pool.is_none(), "its pods cost still");
+                self.ledger.get_or_insert(*micro_usd);
+                self.holds = None;
+                self.status.reserved_micro_usd = None;
+                self.status.spent_micro_usd = Some(*micro_usd);
+                world.status.reserved_micro_usd = None;
+                world.status.spent_micro_usd = Some(*micro_usd);
+            }
+            Act::Sign { request } => {
+                assert!(phase.has_results());
+                let links = blockgrid_job::status::Links { request: request.clone(), ..Default::default() };
+                world.status.links = Some(links);
+            }
+            Act::Delete => {
+                assert!(phase.is_terminal());
+                self.is_deleted = true;
+                world.is_deleted = true;
+            }
+        }
+    }
+
+    /// What must be so before anything of a job runs.
+    fn may_run(&self, world: &World) {
+        assert!(self.committed, "before its plan");
+        assert!(self.holds.is_some() && world.status.reserved_micro_usd.is_some(), "without money");
+        assert!(!self.cancelled && self.end.is_none() && !self.is_deleted, "after its end");
+        assert!(!world.status.phase.is_terminal());
+        let asked = world.asked.as_ref().unwrap();
+        assert!(!asked.cancel && !asked.suspend);
+    }
+
+    /// As `reconcile` does it. False when the operator died of it.
+    fn look(&mut self) -> bool {
+        if self.is_gone {
+            return true;
+        }
+        let mut left = self.die_after.take();
+        let mut world = self.world();
+        let mut decision = plan(&world);
+        for round in 0.. {
+            assert!(round < 16, "it goes in circles: {decision:?}");
+            if decision.acts.is_empty() {
+                break;
+            }
+            for act in decision.acts.clone() {
+                if left == Some(0) {
+                    self.restart();
+                    return false;
+                }
+                left = left.map(|left| left - 1);
+                self.apply(&act, &mut world);
+            }
+            let waits = world.pool.as_ref().is_some_and(|pool| pool.is_deleted);
+            decision = plan(&world);
+            if waits && decision.acts.is_empty() {
+                break;
+            }
+        }
+        if self.is_gone {
+            return true;
+        }
+        if left.is_some() {
+            self.restart();
+            return false;
+        }
+        let was_over = self.status.phase.is_terminal();
+        self.write(decision);
+        // Its end is said before its workers are removed.
+        if self.status.phase.is_terminal() == was_over {
+            self.is_fixed();
+        }
+        true
+    }
+
+    fn write(&mut self, decision: Decision) {
+        let (before, after) = (self.status.phase, decision.status.phase);
+        assert!(
+            follows(before, after, self.drained().is_some() || self.kind.is_kueues),
+            "{before} -> {after}"
+        );
+        let reserved = self.status.reserved_micro_usd;
+        self.status = decision.status;
+        self.status.reserved_micro_usd = reserved;
+        let bytes = serde_json::to_vec(&self.status).unwrap().len();
+        assert!(bytes <= MAX_STATUS_BYTES, "{bytes}");
+        for condition in &self.status.conditions {
+            assert!(condition.reason.starts_with(|c: char| c.is_ascii_alphabetic()), "{condition:?}");
+            assert!(condition.message.chars().count() <= 4096);
+        }
+        assert!(self.status.message.as_ref().is_none_or(|line| line.chars().count() <= 4096));
+    }
+
+    /// Nothing has happened: nothing is to be done, and the same is said, now and a moment later.
+    fn is_fixed(&mut self) {
+        let mut world = self.world();
+        let again = plan(&world);
+        if world.pool_refused.is_none() && self.no_rights {
+            // Asked for once more at each look: somebody may have given the right.
+            return;
+        }
+        if world.done.unwrap_or(0) > self.status.shards.unwrap_or_default().done {
+            // Shards are counted where there are workers: a look later than those were made.
+            return;
+        }
+        assert_eq!(again.acts, [], "{:#?}", self.status);
+        assert_eq!(again.status, self.status);
+        world.now += SignedDuration::from_secs(1);
+        let later = plan(&world);
+        if later.acts.is_empty() {
+            assert_eq!(later.status, self.status);
+        }
+    }
+
+    fn restart(&mut self) {
+        self.planning = Planning::Unknown;
+        self.held = None;
+    }
+
+    fn happens(&mut self, event: &Event) {
+        let now = self.now;
+        let noise = self.kind.noise.clone();
+        match event {
+            Event::Time(seconds) => {
+                self.now += SignedDuration::from_secs(*seconds);
+                if let Some(pool) = &mut self.pool {
+                    let seconds = seconds.unsigned_abs() * u64::try_from(pool.active).unwrap();
+                    pool.micros += seconds * 2_000_000;
+                    if pool.is_kueues && !self.is_deleted && pool.is_suspended {
+                        (pool.is_suspended, pool.since) = (false, Some(now));
+                    }
+                }
+            }
+            Event::Suspend(suspend) => {
+                if let Some(asked) = self.asked_mut() {
+                    asked.suspend = *suspend;
+                    self.generation += 1;
+                }
+            }
+            Event::Cancel => {
+                if let Some(asked) = self.asked_mut() {
+                    asked.cancel = true;
+                    self.generation += 1;
+                }
+            }
+            Event::Delete => {
+                self.is_deleted = true;
+                // Nothing holds it.
+                self.is_gone |= !self.has_finalizer;
+            }
+            Event::Money { is_there, drain } => {
+                (self.has_money, self.drains) = (*is_there, *drain);
+                if *is_there {
+                    self.held = None;
+                }
+            }
+            Event::Restart => self.restart(),
+            Event::DieAfter(acts) => self.die_after = Some(*acts),
+            Event::PlanOutside if self.planning == Planning::Working => self.planning = Planning::Outside,
+            Event::PlannerFails if self.planning == Planning::Outside => {
+                if let Some(planner) = &mut self.planner {
+                    planner.failed = Some(noise);
+                }
+            }
+            Event::PlanDone
+                if self.planning == Planning::Working
+                    || self.planning == Planning::Outside
+                        && self.planner.as_ref().is_some_and(|planner| planner.failed.is_none()) =>
+            {
+                self.committed = true;
+                self.planning = Planning::Done(self.kind.planned.clone());
+            }
+            Event::PlanFails if self.planning == Planning::Working => {
+                self.planning = Planning::Failing { error: noise, since: now };
+            }
+            Event::PlanRefused if self.planning == Planning::Working && !self.committed => {
+                self.planning = Planning::Refused(Refused { reason: "InvalidSpec".into(), message: noise });
+            }
+            Event::PodsReady => {
+                if let Some(pool) = self.pool.as_mut().filter(|pool| !pool.is_suspended && !pool.is_deleted) {
+                    pool.ready = i32::try_from(pool.wanted).unwrap();
+                    pool.active = pool.ready;
+                    pool.trouble = None;
+                }
+            }
+            Event::PodsStuck => {
+                if let Some(pool) = self.pool.as_mut().filter(|pool| !pool.is_suspended) {
+                    (pool.ready, pool.active) = (0, i32::try_from(pool.wanted).unwrap());
+                    pool.trouble = Some(Trouble { reason: "!Err Image-Pull".to_owned(), message: noise });
+                }
+            }
+            Event::Shards(percent) if self.queued => {
+                self.done = self.done.max(self.kind.planned.shards * percent / 100);
+            }
+            Event::Finish { partly } if self.queued => {
+                self.end.get_or_insert(End::Done {
+                    partly: *partly,
+                    micro_usd: 7,
+                    best: Some(noise),
+                    record: "cache/t/k".to_owned(),
+                    sha256: "0".repeat(64),
+                    location: "s3://grid/jobs/1".to_owned(),
+                });
+            }
+            Event::Fails if self.queued => {
+                self.end.get_or_insert(End::Failed { reason: "panicked".to_owned(), message: noise });
+            }
+            Event::WorkersFail => {
+                if let Some(pool) = &mut self.pool {
+                    (pool.failed, pool.active, pool.ready) = (i32::try_from(pool.wanted).unwrap(), 0, 0);
+                }
+            }
+            Event::Misconfigured => {
+                if let Some(pool) = &mut self.pool {
+                    pool.is_misconfigured = true;
+                }
+            }
+            Event::PoolGone => self.pool = None,
+            Event::NoRights(no_rights) => self.no_rights = *no_rights,
+            Event::Links => self.links = Some(now.to_string()),
+            _ => {}
+        }
+    }
+
+    /// All goes well from now on.
+    fn goes_well(&mut self) {
+        self.no_rights = false;
+        self.happens(&Event::Money { is_there: true, drain: false });
+        self.happens(&Event::Suspend(false));
+        self.die_after = None;
+        for _ in 0..40 {
+            self.look();
+            if self.is_gone || (self.status.phase.is_terminal() && self.holds.is_none()) {
+                break;
+            }
+            self.happens(&Event::PlanDone);
+            self.happens(&Event::PodsReady);
+            self.happens(&Event::Shards(100));
+            if self.status.lane.is_some() && self.pool.as_ref().is_none_or(|pool| pool.ready > 0) {
+                self.happens(&Event::Finish { partly: false });
+            }
+            // A foreground deletion.
+            if self.pool.as_ref().is_some_and(|pool| pool.is_deleted) {
+                self.pool = None;
+            }
+            self.happens(&Event::Time(11));
+        }
+        if !self.is_gone {
+            let status = &self.status;
+            assert!(status.phase.is_terminal(), "{status:#?}");
+            let is = |kind: &str| status.condition(kind).unwrap().status == "True";
+            assert!(is("Finished") && is("Succeeded") != is("Failed"), "{status:#?}");
+            assert_eq!(is("Succeeded"), status.phase.has_results());
+            assert!(self.pool.is_none() && self.holds.is_none() && status.reserved_micro_usd.is_none());
+            assert_eq!(self.ledger, status.spent_micro_usd.filter(|_| self.ledger.is_some()));
+            assert!(status.observed_generation == Some(self.generation), "{status:#?}");
+        }
+        self.happens(&Event::Delete);
+        for _ in 0..6 {
+            self.look();
+            if self.pool.as_ref().is_some_and(|pool| pool.is_deleted) {
+                self.pool = None;
+            }
+        }
+        assert!(self.is_gone && self.holds.is_none() && self.pool.is_none());
+    }
+}
+
+/// Whether a job may be in one phase after another.
+fn follows(before: Phase, after: Phase, gives_way: bool) -> bool {
+    let rank = |phase| match phase {
+        Phase::Pending => 0,
+        Phase::Planning => 1,
+        Phase::Queued => 2,
+        Phase::Running => 3,
+        Phase::Finishing => 4,
+        _ => 5,
+    };
+    match (before, after) {
+        (before, after) if before == after => true,
+        (before, _) if before.is_terminal() => false,
+        (_, Phase::Suspended) => true,
+        (Phase::Suspended, after) => after != Phase::Pending,
+        (Phase::Running | Phase::Finishing, Phase::Queued) => gives_way,
+        (before, after) => rank(before) < rank(after),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+    /// Whatever happens: nothing is asked for twice, nothing runs that may not, phases go forward, the last one stays,
+    /// and in the end every job has ended, costs nothing more, and goes when it is deleted.
+    #[test]
+    fn every_job_comes_to_its_end(kind in kind(), events in prop::collection::vec(event(), 0..40)) {
+        let mut model = Model::new(kind);
+        model.look();
+        for event in &events {
+            model.happens(event);
+            model.look();
+        }
+        model.goes_well();
+    }
+}
