@@ -4,6 +4,7 @@
 use blockgrid_grid::store::{keys, sha256};
 use blockgrid_grid::usage::UnitUsage;
 use blockgrid_grid::{FailReason, JobId, Outcome, Plan, Queue, QueueError, StoreError, Unit};
+use blockgrid_job::names::LinksRequest;
 use blockgrid_job::status::{Links, Phase};
 use blockgrid_planner::prepare::lane;
 use blockgrid_planner::{CommitError, enqueue};
@@ -26,6 +27,13 @@ use crate::world::{PlannerPod, Planning, Pool, Trouble, World};
 
 /// How long links to results work.
 const LINKS: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// The files that a result has links to beside plan and record: what tables and report are made from.
+const RESULTS: [&str; 4] = ["trials.parquet", "trades.parquet", "equity.parquet", "traces.bin"];
+
+/// What the plan and the record are called there.
+const PLAN: &str = "plan.json";
+const RECORD: &str = "job.json";
 
 /// Why an act could not be done. It is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -362,22 +370,30 @@ impl Target<'_> {
         Ok(())
     }
 
-    /// Links to everything that `blockgrid results` fetches.
+    /// Links to what was asked for: plan, record and tables, or candles of the plan's. Nobody else's objects can be named.
     async fn sign(&self, request: &str, now: Timestamp) -> Result<Links, ApplyError> {
-        let (store, public) = (&self.context.store, &self.context.public);
-        let mut wanted = vec![("plan.json".to_owned(), keys::plan(self.id))];
-        if let Some(results) = self.job.status.as_ref().and_then(|status| status.results.as_ref()) {
-            wanted.push(("job.json".to_owned(), results.record.clone()));
-        }
-        for entry in store.list(&format!("{}/out", keys::job(self.id))).await? {
-            let name = keys::name(&entry.key).to_owned();
-            if name != "job.json" {
-                wanted.push((name, entry.key));
+        let asked = LinksRequest::read(request);
+        let mut wanted = Vec::new();
+        if asked.candles.is_empty() {
+            wanted.push((PLAN.to_owned(), keys::plan(self.id)));
+            if let Some(results) = self.job.status.as_ref().and_then(|status| status.results.as_ref()) {
+                wanted.push((RECORD.to_owned(), results.record.clone()));
+            }
+            for file in RESULTS {
+                wanted.push((file.to_owned(), keys::out(self.id, file)));
+            }
+        } else {
+            let plan: Plan = serde_json::from_slice(&self.context.store.get(&keys::plan(self.id)).await?)?;
+            for &symbol in &asked.candles {
+                // One that the plan does not have gets no link.
+                let Some(input) = plan.inputs.symbols.get(symbol) else { continue };
+                let key = keys::candles(&plan.tenant, &input.digest);
+                wanted.push((LinksRequest::candles_file(symbol), key));
             }
         }
         let mut links = Links { request: request.to_owned(), ..Links::default() };
         for (name, key) in wanted {
-            links.files.insert(name, public.signed_get(&key, LINKS).await?);
+            links.files.insert(name, self.context.public.signed_get(&key, LINKS).await?);
         }
         let until = now.checked_add(SignedDuration::try_from(LINKS).unwrap_or_default()).unwrap_or(now);
         links.until = written(until);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{JobId, Outcome, StoreError, Unit};
+use blockgrid_job::names::MAX_REQUEST_BYTES;
 use blockgrid_job::status::Phase;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
@@ -89,8 +90,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         is_deleted: job.metadata.deletion_timestamp.is_some(),
         has_finalizer: job.finalizers().iter().any(|known| known == FINALIZER),
         held: context.treasury.held(&id),
-        // A longer one has no place in the answer.
-        wants_links: job.annotation(LINKS_ANNOTATION).filter(|text| text.len() <= 256).map(str::to_owned),
+        wants_links: job.annotation(LINKS_ANNOTATION).filter(|text| is_request(text)).map(str::to_owned),
         image: config.workers.image.clone(),
         lane_workers: context.lane.ready(),
         status,
@@ -102,6 +102,11 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         planner,
         pool,
     })
+}
+
+/// Whether a status can repeat it, as an answer does.
+fn is_request(text: &str) -> bool {
+    text.len() <= MAX_REQUEST_BYTES
 }
 
 fn is_cancelled(asked: &Result<Asked, crate::world::Refused>) -> bool {

@@ -128,7 +128,7 @@ pub fn plan(world: &World) -> Decision {
         return stop(world, Phase::Cancelled, "CancelRequested", "spec.cancel is true");
     }
     match &world.planning {
-        Planning::Unknown | Planning::Failing { .. } if asked.suspend => Say::new(world).suspended(),
+        // One that rests is planned too: its quote is what its author waits for.
         Planning::Unknown => act(world, [Act::Plan]),
         Planning::Working => Say::new(world).planning(None),
         Planning::Outside => match &world.planner {
@@ -308,6 +308,10 @@ fn afterwards(world: &World) -> Decision {
     let again = Duration::from_secs(u64::try_from(left).unwrap_or(1).clamp(1, 3600));
     let mut status = world.status.clone();
     status.observed_generation = Some(world.generation);
+    if world.wants_links.is_none() {
+        // Whoever may look at the job could use them: they go when they are not needed.
+        status.links = None;
+    }
     Decision { acts: Vec::new(), status, again }
 }
 

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use blockgrid_job::JobStatus;
 use blockgrid_job::budget::BudgetStatus;
+pub use blockgrid_job::names::{
+    LINKS_ANNOTATION, NAME_LABEL, NAMESPACE_LABEL, TEXT_ANNOTATION, UID_LABEL, USER_LABEL,
+};
 use blockgrid_job::spec::{API_VERSION, KIND};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -19,18 +22,6 @@ pub const VERSION: &str = "v1alpha1";
 
 /// Holds a job back from being deleted until its workers are gone and its cost is settled.
 pub const FINALIZER: &str = "grid.blockbuilders.app/job";
-/// Label of a user, believed only when a principal that the platform names has set it; on pods, for cost tools.
-pub const USER_LABEL: &str = "grid.blockbuilders.app/user";
-/// Label of what belongs to a job: its uid.
-pub const UID_LABEL: &str = "grid.blockbuilders.app/job-uid";
-/// Label of what belongs to a job: its name.
-pub const NAME_LABEL: &str = "grid.blockbuilders.app/job-name";
-/// Label of what belongs to a job: its namespace.
-pub const NAMESPACE_LABEL: &str = "grid.blockbuilders.app/job-namespace";
-/// Annotation by which links to results are asked for: any text, new for each request.
-pub const LINKS_ANNOTATION: &str = "grid.blockbuilders.app/links";
-/// Annotation with the manifest as its author wrote it, comments and all, for the report.
-pub const TEXT_ANNOTATION: &str = "grid.blockbuilders.app/manifest";
 /// The field manager of what the operator writes.
 pub const MANAGER: &str = "blockgrid-operator";
 

@@ -11,6 +11,7 @@ pub mod crd;
 mod decode;
 pub mod grid;
 pub mod manifest;
+pub mod names;
 mod overrides;
 pub mod plan;
 mod profile;

@@ -241,7 +241,7 @@ fn a_small_job_that_is_suspended_in_time_is_not_queued() {
     assert_eq!((phase, reason.as_str()), (Phase::Suspended, "Suspended"));
     assert_eq!(message, "spec.suspend is true: set it to false to go on");
     world.planning = Planning::Unknown;
-    assert_eq!(said(&world).0, Phase::Suspended, "nor planned");
+    assert_eq!(plan(&world).acts, [Act::Plan], "its author waits for the quote");
 }
 
 #[test]
