@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use blockgrid_grid::store::{Store, Usage, sha256};
+use blockgrid_grid::store::{Links, Store, Usage, sha256};
 use blockgrid_grid::{Created, StoreError};
 use bytes::Bytes;
 use support::proxy::Proxy;
@@ -134,6 +134,15 @@ async fn a_signed_link_opens_one_object_for_a_while() {
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "{answer}");
     let other = get(&url.replace("report", "secret")).await;
     assert!(other.starts_with("HTTP/1.1 403"), "{other}");
+
+    let links = Links::new().unwrap();
+    assert_eq!(links.get(&url).await.unwrap(), "hello");
+    let refused = links.get(&url.replace("report", "secret")).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Refused { .. }), "{refused}");
+    let secret = url.split_once("X-Amz-Signature=").unwrap().1;
+    assert!(!refused.to_string().contains(&secret[..16]), "{refused}");
+    std::fs::write(s3.file("some/prefix/out/report"), "hullo").unwrap();
+    assert!(matches!(links.get(&url).await, Err(StoreError::Corrupt { .. })));
 }
 
 #[tokio::test]
