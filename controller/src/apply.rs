@@ -5,7 +5,7 @@ use blockgrid_grid::store::{keys, sha256};
 use blockgrid_grid::usage::UnitUsage;
 use blockgrid_grid::{FailReason, JobId, Outcome, Plan, Queue, QueueError, StoreError, Unit};
 use blockgrid_job::names::LinksRequest;
-use blockgrid_job::status::{Links, Phase};
+use blockgrid_job::status::{LaneKind, Links, Phase};
 use blockgrid_planner::prepare::lane;
 use blockgrid_planner::{CommitError, enqueue};
 use jiff::{SignedDuration, Timestamp};
@@ -59,6 +59,9 @@ pub enum ApplyError {
     /// A pool of this name is somebody else's.
     #[error("Job {0} exists and is not this job's: remove it")]
     Foreign(String),
+    /// Another replica may be at it.
+    #[error("this replica leads no more")]
+    Deposed,
     /// JSON, which cannot be.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
@@ -81,6 +84,7 @@ impl ApplyError {
             Self::Treasury(_) => "treasury",
             Self::Observe(_) => "observe",
             Self::Foreign(_) => "foreign",
+            Self::Deposed => "deposed",
             Self::Json(_) => "json",
         }
     }
@@ -97,6 +101,14 @@ pub struct Target<'a> {
 }
 
 impl Target<'_> {
+    /// Whether this replica still leads.
+    ///
+    /// # Errors
+    /// [`ApplyError::Deposed`].
+    pub fn leads(&self) -> Result<(), ApplyError> {
+        if self.context.reign.lasts() { Ok(()) } else { Err(ApplyError::Deposed) }
+    }
+
     fn jobs(&self) -> Api<BacktestJob> {
         Api::namespaced(self.context.client.clone(), &self.namespace())
     }
@@ -126,9 +138,15 @@ impl Target<'_> {
     /// # Errors
     /// [`ApplyError`].
     pub async fn apply(&self, act: &Act, world: &mut World) -> Result<(), ApplyError> {
+        self.leads()?;
         match act {
             Act::AddFinalizer => {
-                self.finalizers(|known| known.push(FINALIZER.to_owned())).await?;
+                self.finalizers(|known| {
+                    if !known.iter().any(|name| name == FINALIZER) {
+                        known.push(FINALIZER.to_owned());
+                    }
+                })
+                .await?;
                 world.has_finalizer = true;
             }
             Act::DropFinalizer => {
@@ -199,6 +217,14 @@ impl Target<'_> {
                 world.end = observe::end(self.context, self.id, world.asked.as_ref().ok()).await?;
             }
             Act::Settle { micro_usd } => {
+                // The watch may not know yet of a pool that was made a moment ago: it would be nobody's.
+                if world.status.lane != Some(LaneKind::Interactive)
+                    && let Some(job) = self.pools().get_opt(&pool::name(self.id.as_str())).await?
+                    && job.labels().get(UID_LABEL).map(String::as_str) == Some(self.id.as_str())
+                {
+                    world.pool = Some(observe::of_job(&job, world.now));
+                    return Ok(());
+                }
                 let ended = world.status.completion_time.as_deref().and_then(|text| text.parse().ok());
                 self.context.treasury.settle(self.whose(*micro_usd), ended.unwrap_or(world.now)).await?;
                 world.status.reserved_micro_usd = None;
@@ -237,7 +263,6 @@ impl Target<'_> {
             }
             let mut finalizers = now.metadata.finalizers.clone().unwrap_or_default();
             change(&mut finalizers);
-            finalizers.dedup();
             let body = json!({
                 "metadata": { "finalizers": finalizers, "resourceVersion": now.metadata.resource_version },
             });

@@ -13,6 +13,7 @@ use kube::runtime::reflector::{self, ObjectRef};
 use kube::{Client, ResourceExt};
 
 use crate::config::Config;
+use crate::election::Reign;
 use crate::meters::Meters;
 use crate::planning::Plans;
 use crate::resources::BacktestJob;
@@ -43,18 +44,22 @@ pub struct Context {
     pub lane: Arc<Lane>,
     /// Who tells events.
     pub recorder: Recorder,
+    /// How long this replica leads.
+    pub reign: Reign,
     /// What it counts.
     pub meters: Arc<Meters>,
     /// What is remembered of jobs from one look to the next.
     pub notes: Mutex<HashMap<JobId, Note>>,
 }
 
-/// What is remembered of a job from one look to the next. Nothing of it decides anything.
+/// What is remembered of a job from one look to the next. Forgetting it costs what pods have cost since it was last said.
 #[derive(Debug, Clone, Default)]
 pub struct Note {
     object: Option<ObjectRef<BacktestJob>>,
     told: Option<Instant>,
     failures: u32,
+    /// Micro-USD: the watch may not know yet what was said a moment ago, and pods that are gone do not tell again.
+    spent: Option<u64>,
     phase: Phase,
 }
 
@@ -93,6 +98,14 @@ impl Context {
             note.told = Some(Instant::now());
             note.phase = phase;
         });
+    }
+
+    /// What a job has cost, by the highest figure of all looks, this one included.
+    pub fn spent(&self, id: &JobId, micro_usd: Option<u64>) -> Option<u64> {
+        self.with(id, |note| {
+            note.spent = note.spent.max(micro_usd);
+            note.spent
+        })
     }
 
     /// A look went well.

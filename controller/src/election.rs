@@ -2,8 +2,10 @@
 //!
 //! No clock of another machine is believed. A lease has run out when its resource version has not changed for the lease's
 //! duration on our own monotonic clock; comparing its `renewTime` with ours would elect two leaders where clocks differ.
-//! Whoever leads but cannot renew gives up before the others may take over.
+//! Whoever leads but cannot renew gives up before the others may take over. One that slept through that time finds its
+//! [`Reign`] over before it writes anything.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -14,6 +16,26 @@ use kube::{Api, Client};
 
 use crate::config::LeaderElection;
 
+/// Until when nobody else may lead. It is asked before everything that is written: a process that is stopped and woken goes
+/// on in the middle of what it was about, and its timers come later.
+#[derive(Debug, Clone, Default)]
+pub struct Reign(Arc<Mutex<Option<Instant>>>);
+
+impl Reign {
+    /// Whether it lasts.
+    pub fn lasts(&self) -> bool {
+        self.until().is_some_and(|until| Instant::now() < until)
+    }
+
+    fn until(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, until: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    }
+}
+
 /// A candidate.
 pub struct Candidate {
     leases: Api<Lease>,
@@ -21,6 +43,10 @@ pub struct Candidate {
     identity: String,
     /// The resource version that was seen last, and since when.
     seen: Option<(String, Instant)>,
+    reign: Reign,
+    /// When it asked for the lease, the last time that it got it: whoever waits for it to run out began to count then at
+    /// the earliest.
+    renewed: Instant,
 }
 
 /// What asking for the lease came to.
@@ -34,7 +60,13 @@ impl Candidate {
     /// A candidate of this name. `client` should be one of its own: requests of a busy operator must not delay it.
     pub fn new(client: Client, namespace: &str, settings: LeaderElection, identity: &str) -> Self {
         let leases = Api::namespaced(client, namespace);
-        Self { leases, settings, identity: identity.to_owned(), seen: None }
+        let (reign, renewed) = (Reign::default(), Instant::now());
+        Self { leases, settings, identity: identity.to_owned(), seen: None, reign, renewed }
+    }
+
+    /// How long it leads.
+    pub fn reign(&self) -> Reign {
+        self.reign.clone()
     }
 
     /// Waits until it leads.
@@ -51,16 +83,15 @@ impl Candidate {
 
     /// Leads until it cannot: somebody else does, or it could not renew in time.
     pub async fn lead(&mut self) {
-        let mut renewed = Instant::now();
         loop {
             tokio::time::sleep(self.settings.retry_period).await;
-            let left = self.settings.renew_deadline.saturating_sub(renewed.elapsed());
+            let left = self.settings.renew_deadline.saturating_sub(self.renewed.elapsed());
             if left.is_zero() {
                 tracing::error!("the lease could not be renewed in time");
                 return;
             }
             match tokio::time::timeout(left, self.ask()).await {
-                Ok(Ok(Asked::Leads)) => renewed = Instant::now(),
+                Ok(Ok(Asked::Leads)) => {}
                 Ok(Ok(Asked::Follows)) => {
                     tracing::error!("another replica has the lease");
                     return;
@@ -73,6 +104,7 @@ impl Candidate {
 
     /// Gives the lease up, so that another need not wait for it to run out.
     pub async fn resign(&mut self) {
+        self.reign.set(None);
         let ours = |lease: &Lease| {
             lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()) == Some(&self.identity)
         };
@@ -91,6 +123,17 @@ impl Candidate {
     }
 
     async fn ask(&mut self) -> Result<Asked, kube::Error> {
+        // Before, not when the answer is there: it may have been on its way for long.
+        let asked = Instant::now();
+        let answer = self.ask_now().await;
+        if matches!(answer, Ok(Asked::Leads)) {
+            self.renewed = asked;
+            self.reign.set(Some(asked + self.settings.lease_duration));
+        }
+        answer
+    }
+
+    async fn ask_now(&mut self) -> Result<Asked, kube::Error> {
         let Some(mut lease) = self.leases.get_opt(&self.settings.lease).await? else {
             let name = Some(self.settings.lease.clone());
             let lease =

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::context::{Context, recorder};
+use crate::election::Reign;
 use crate::meters::Meters;
 use crate::planning::Plans;
 use crate::reconcile::{failed, reconcile};
@@ -48,6 +49,8 @@ pub struct Means {
     pub platform: String,
     /// Its name.
     pub identity: String,
+    /// How long it leads.
+    pub reign: Reign,
 }
 
 /// Why a leader cannot go on.
@@ -66,7 +69,7 @@ pub enum LeadError {
 /// # Errors
 /// [`LeadError`]: the lease should be given up, and asked for again.
 pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), LeadError> {
-    let Means { client, config, store, public, s3, queue, meters, platform, identity } = means;
+    let Means { client, config, store, public, s3, queue, meters, platform, identity, reign } = means;
     match crds::look(&client).await {
         Ok(outdated) => {
             for outdated in outdated.into_iter().flatten() {
@@ -101,15 +104,16 @@ pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), L
         namespaces.iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect()
     };
     let budgets = watched_all(&mut tasks, budgets_of);
-    let (treasury, clerk) = treasury::open(
-        client.clone(),
-        store.clone(),
-        Arc::clone(&config),
-        platform.clone(),
-        budgets,
-        wake.clone(),
-        Arc::clone(&meters),
-    );
+    let (treasury, clerk) = treasury::open(treasury::Means {
+        client: client.clone(),
+        store: store.clone(),
+        config: Arc::clone(&config),
+        platform: platform.clone(),
+        watched: budgets,
+        wake: wake.clone(),
+        meters: Arc::clone(&meters),
+        reign: reign.clone(),
+    });
     let lane = Arc::new(warm::Lane::default());
     let context = Arc::new(Context {
         client: client.clone(),
@@ -125,6 +129,7 @@ pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), L
         store,
         public,
         queue: queue.clone(),
+        reign,
     });
     let keeping =
         keep(client.clone(), queue.clone(), Arc::clone(&config), Arc::clone(&lane) as Arc<Lane>, meters);

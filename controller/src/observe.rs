@@ -49,7 +49,8 @@ pub enum ObserveError {
 pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Result<World, ObserveError> {
     let id = id(job)?;
     let namespace = job.namespace().ok_or(ObserveError::Nameless("namespace"))?;
-    let status = job.status.clone().unwrap_or_default();
+    let mut status = job.status.clone().unwrap_or_default();
+    status.spent_micro_usd = context.spent(&id, status.spent_micro_usd);
     let config = &context.config;
     let asked = validate(&job.manifest(), &namespace, config);
     let is_over = status.phase.is_terminal();
@@ -89,7 +90,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         created: job.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0),
         is_deleted: job.metadata.deletion_timestamp.is_some(),
         has_finalizer: job.finalizers().iter().any(|known| known == FINALIZER),
-        held: context.treasury.held(&id),
+        held: context.treasury.held(&id, &namespace),
         wants_links: job.annotation(LINKS_ANNOTATION).filter(|text| is_request(text)).map(str::to_owned),
         image: config.workers.image.clone(),
         lane_workers: context.lane.ready(),
@@ -201,7 +202,8 @@ fn pool(id: &JobId, context: &Context, now: Timestamp, asked: Option<&Asked>) ->
     Some(pool)
 }
 
-fn of_job(job: &Job, now: Timestamp) -> Pool {
+/// A pool by its Job alone.
+pub fn of_job(job: &Job, now: Timestamp) -> Pool {
     let spec = job.spec.clone().unwrap_or_default();
     let status = job.status.clone().unwrap_or_default();
     let failed = status.failed_indexes.as_deref().map_or(0, count_indexes);

@@ -187,8 +187,9 @@ async fn run(cli: Operator) -> ExitCode {
     let platform = cli.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
     let identity = cli.name.clone().unwrap_or_else(|| JobId::random().to_string());
     let candidate = Candidate::new(leases, &platform, config.leader_election.clone(), &identity);
+    let reign = candidate.reign();
     let s3 = cli.store.candles();
-    let means = Means { client, config, store, public, s3, queue, meters, platform, identity };
+    let means = Means { client, config, store, public, s3, queue, meters, platform, identity, reign };
     health.set_ready();
     campaign(means, candidate, stopped).await
 }

@@ -62,6 +62,7 @@ async fn look(job: &BacktestJob, context: &Context) -> Result<Action, ApplyError
         target.forget();
         return Ok(Action::await_change());
     }
+    context.spent(&id, decision.status.spent_micro_usd);
     let again =
         write(&target, &decision.status).await?.map_or(decision.again, |soon| soon.min(decision.again));
     context.is_well(&id);
@@ -90,13 +91,16 @@ async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duratio
     let news = before.phase != status.phase
         || target.job.status.is_none()
         || before.conditions.iter().map(said).ne(status.conditions.iter().map(said))
-        || before.links != status.links;
+        || before.links != status.links
+        // What its pods cost to the last.
+        || status.phase.is_terminal();
     if !news {
         let pause = if status.lane == Some(LaneKind::Interactive) { TELL_SMALL } else { TELL };
         if let Some(left) = target.context.told_since(target.id).and_then(|since| pause.checked_sub(since)) {
             return Ok(Some(left));
         }
     }
+    target.leads()?;
     let jobs: Api<BacktestJob> =
         Api::namespaced(target.context.client.clone(), &target.job.namespace().unwrap_or_default());
     let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };

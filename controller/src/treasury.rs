@@ -6,6 +6,8 @@
 //! the store, one object for each job and month, which is written once.
 
 pub mod books;
+mod live;
+mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,11 +15,10 @@ use std::time::Duration;
 
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{Created, JobId, Store, StoreError};
-use blockgrid_job::budget::{BudgetSpec, BudgetStatus, HardAction};
-use blockgrid_job::status::Condition;
-use futures::{StreamExt, TryStreamExt, stream};
+use blockgrid_job::budget::{BudgetSpec, HardAction};
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use kube::runtime::reflector;
 use kube::{Api, Client, ResourceExt};
 use serde::{Deserialize, Serialize};
@@ -25,8 +26,8 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::Config;
+use crate::election::Reign;
 use crate::meters::Meters;
-use crate::plan::say::written;
 use crate::resources::{BacktestBudget, BacktestJob, MANAGER};
 use crate::world::Held;
 
@@ -41,9 +42,6 @@ const AT_ONCE: usize = 32;
 /// How often budgets are looked at though nobody asks: their limits may have changed, or the month.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// How often the figures of a budget are written though no money moved: the projection moves with time.
-const TELL: Duration = Duration::from_secs(600);
-
 /// Why money could not be moved. It is tried again.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum TreasuryError {
@@ -56,7 +54,10 @@ pub enum TreasuryError {
     /// Somebody else changed what a budget holds: another leader.
     #[error("budget {0} was changed by another leader")]
     Fenced(String),
-    /// The task has ended.
+    /// The job is gone, or another has its name.
+    #[error("job {0} is not there any more")]
+    NoJob(String),
+    /// The task has ended, or another replica may lead.
     #[error("this replica leads no more")]
     Gone,
 }
@@ -83,14 +84,29 @@ enum Request {
     Settle { whose: Whose, at: Timestamp, reply: oneshot::Sender<Result<(), TreasuryError>> },
 }
 
-/// Jobs that wait for money: since which turn, why, and for how much.
-type Waiting = BTreeMap<JobId, (u64, Held, Share)>;
+/// A job that waits for money.
+struct Waits {
+    /// Whose turn it is, the least first.
+    turn: u64,
+    /// Why.
+    held: Held,
+    /// For how much.
+    share: Share,
+}
+
+/// What the task has found, for whoever asks.
+#[derive(Default)]
+struct Found {
+    waiting: BTreeMap<JobId, Waits>,
+    /// Namespaces whose jobs should stop, and why.
+    drained: BTreeMap<String, Held>,
+}
 
 /// Who asks the budgets; clones ask the same ones.
 #[derive(Clone)]
 pub struct Treasury {
     requests: mpsc::Sender<Request>,
-    waiting: Arc<Mutex<Waiting>>,
+    found: Arc<Mutex<Found>>,
 }
 
 /// One settled job.
@@ -108,9 +124,10 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Treasury {
-    /// Why a job waits, if it does.
-    pub fn held(&self, id: &JobId) -> Option<Held> {
-        lock(&self.waiting).get(id).map(|(_, held, _)| held.clone())
+    /// Why a job waits, or should stop, if it does.
+    pub fn held(&self, id: &JobId, namespace: &str) -> Option<Held> {
+        let found = lock(&self.found);
+        found.drained.get(namespace).or_else(|| found.waiting.get(id).map(|waits| &waits.held)).cloned()
     }
 
     /// Has the budgets hold money for a job; how much they hold, or why they do not.
@@ -135,22 +152,15 @@ impl Treasury {
 
     /// A job that is gone waits no more.
     pub fn forget(&self, id: &JobId) {
-        lock(&self.waiting).remove(id);
+        lock(&self.found).waiting.remove(id);
     }
 }
 
 /// The task's side.
 pub struct Clerk {
-    client: Client,
-    store: Store,
-    config: Arc<Config>,
-    platform: String,
-    watched: Vec<reflector::Store<BacktestBudget>>,
+    means: Means,
     requests: mpsc::Receiver<Request>,
-    waiting: Arc<Mutex<Waiting>>,
-    /// Hears of jobs that need not wait any more.
-    wake: mpsc::UnboundedSender<JobId>,
-    meters: Arc<Meters>,
+    found: Arc<Mutex<Found>>,
     books: Books,
     /// Budgets as they were written last.
     latest: BTreeMap<Key, BacktestBudget>,
@@ -158,34 +168,40 @@ pub struct Clerk {
     turn: u64,
 }
 
-/// Makes both sides. `platform` is the namespace whose budgets limit the whole grid.
-pub fn open(
-    client: Client,
-    store: Store,
-    config: Arc<Config>,
-    platform: String,
-    watched: Vec<reflector::Store<BacktestBudget>>,
-    wake: mpsc::UnboundedSender<JobId>,
-    meters: Arc<Meters>,
-) -> (Treasury, Clerk) {
+/// What the task works with.
+pub struct Means {
+    /// The API server.
+    pub client: Client,
+    /// Where the ledger is.
+    pub store: Store,
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The namespace whose budgets limit the whole grid.
+    pub platform: String,
+    /// Budgets, as the watches of them know.
+    pub watched: Vec<reflector::Store<BacktestBudget>>,
+    /// Hears of jobs that should look again.
+    pub wake: mpsc::UnboundedSender<JobId>,
+    /// What is counted.
+    pub meters: Arc<Meters>,
+    /// How long this replica leads.
+    pub reign: Reign,
+}
+
+/// Makes both sides.
+pub fn open(means: Means) -> (Treasury, Clerk) {
     let (sender, requests) = mpsc::channel(WAITING);
-    let waiting = Arc::new(Mutex::new(BTreeMap::new()));
+    let found = Arc::new(Mutex::new(Found::default()));
     let clerk = Clerk {
-        client,
-        store,
-        config,
-        platform,
-        watched,
+        means,
         requests,
-        waiting: Arc::clone(&waiting),
-        wake,
-        meters,
+        found: Arc::clone(&found),
         books: Books::default(),
         latest: BTreeMap::new(),
         told: BTreeMap::new(),
         turn: 0,
     };
-    (Treasury { requests: sender, waiting }, clerk)
+    (Treasury { requests: sender, found }, clerk)
 }
 
 impl Clerk {
@@ -201,15 +217,32 @@ impl Clerk {
             let mut batch = Vec::new();
             tokio::select! {
                 received = self.requests.recv_many(&mut batch, WAITING) => if received == 0 { return Ok(()) },
-                _ = look.tick() => {}
+                // Jobs that were told and are gone, or were refused by somebody else, wake nobody.
+                _ = look.tick() => self.wake_some(),
             }
             let now = Timestamp::now();
             self.look(now).await?;
             if !batch.is_empty() {
                 self.serve(batch, now).await?;
             }
+            self.drain();
             self.tell(now).await?;
         }
+    }
+
+    /// Notes whose jobs should stop, and tells those jobs when that has changed.
+    fn drain(&self) {
+        let namespaces: BTreeSet<&String> =
+            self.books.reserved.values().map(|share| &share.namespace).collect();
+        let drained =
+            namespaces.into_iter().filter_map(|name| Some((name.clone(), self.books.drained(name)?)));
+        let drained: BTreeMap<String, Held> = drained.collect();
+        let mut found = lock(&self.found);
+        let changed = |name: &String| found.drained.contains_key(name) != drained.contains_key(name);
+        for (id, _) in self.books.reserved.iter().filter(|(_, share)| changed(&share.namespace)) {
+            let _ = self.means.wake.send(id.clone());
+        }
+        found.drained = drained;
     }
 
     async fn begin(&mut self) -> Result<(), TreasuryError> {
@@ -217,13 +250,13 @@ impl Clerk {
         self.books.spent = self.ledger().await?;
         self.books.reserved = self.reservations().await?;
         self.make_default().await?;
-        let budgets: Api<BacktestBudget> = Api::all(self.client.clone());
-        let budgets = if self.config.namespaces.is_empty() {
+        let budgets: Api<BacktestBudget> = Api::all(self.means.client.clone());
+        let budgets = if self.means.config.namespaces.is_empty() {
             budgets.list(&ListParams::default()).await?.items
         } else {
             let mut found = Vec::new();
             for namespace in self.namespaces() {
-                let budgets: Api<BacktestBudget> = Api::namespaced(self.client.clone(), &namespace);
+                let budgets: Api<BacktestBudget> = Api::namespaced(self.means.client.clone(), &namespace);
                 found.extend(budgets.list(&ListParams::default()).await?.items);
             }
             found
@@ -234,88 +267,6 @@ impl Clerk {
             self.write(&key, Timestamp::now(), true).await?;
         }
         Ok(())
-    }
-
-    /// The namespaces that are watched, the platform's among them.
-    fn namespaces(&self) -> Vec<String> {
-        let mut namespaces = self.config.namespaces.clone();
-        namespaces.push(self.platform.clone());
-        namespaces.sort();
-        namespaces.dedup();
-        namespaces
-    }
-
-    /// Makes the budget of the configuration where the whole grid has none.
-    async fn make_default(&self) -> Result<(), TreasuryError> {
-        let Some(spec) = &self.config.budget else { return Ok(()) };
-        let budgets: Api<BacktestBudget> = Api::namespaced(self.client.clone(), &self.platform);
-        if !budgets.list(&ListParams::default().limit(1)).await?.items.is_empty() {
-            return Ok(());
-        }
-        let budget: BacktestBudget = serde_json::from_value(json!({
-            "apiVersion": blockgrid_job::spec::API_VERSION,
-            "kind": "BacktestBudget",
-            "metadata": { "name": "grid", "namespace": self.platform },
-            "spec": spec,
-        }))
-        .map_err(kube::Error::SerdeError)?;
-        match budgets.create(&PostParams::default(), &budget).await {
-            Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// What was spent this month, by the ledger.
-    async fn ledger(&self) -> Result<BTreeMap<(String, String), u64>, TreasuryError> {
-        let prefix = format!("ledger/{}", self.books.month);
-        let listed = self.store.list(&prefix).await?;
-        let entries = listed.into_iter().map(|entry| {
-            let store = self.store.clone();
-            async move { store.get(&entry.key).await }
-        });
-        let entries: Vec<_> = stream::iter(entries).buffer_unordered(AT_ONCE).try_collect().await?;
-        let mut spent = BTreeMap::new();
-        for bytes in entries {
-            match serde_json::from_slice::<Entry>(&bytes) {
-                Ok(entry) => *spent.entry((entry.namespace, entry.user)).or_default() += entry.micro_usd,
-                Err(error) => {
-                    tracing::error!(%error, "an entry of the ledger cannot be read: it is not counted")
-                }
-            }
-        }
-        Ok(spent)
-    }
-
-    /// What jobs hold, by a live list.
-    async fn reservations(&self) -> Result<BTreeMap<JobId, Share>, TreasuryError> {
-        let mut found = BTreeMap::new();
-        let apis: Vec<Api<BacktestJob>> = if self.config.namespaces.is_empty() {
-            vec![Api::all(self.client.clone())]
-        } else {
-            self.config.namespaces.iter().map(|name| Api::namespaced(self.client.clone(), name)).collect()
-        };
-        for api in apis {
-            let mut page = ListParams::default().limit(500);
-            loop {
-                let jobs = api.list(&page).await?;
-                for job in &jobs.items {
-                    let held = job.status.as_ref().and_then(|status| status.reserved_micro_usd);
-                    let (Some(micro_usd), Some(uid)) = (held, job.uid()) else { continue };
-                    let Ok(id) = uid.parse::<JobId>() else { continue };
-                    let user = crate::observe::user(job, &self.config);
-                    found.insert(
-                        id,
-                        Share { namespace: job.namespace().unwrap_or_default(), user, micro_usd },
-                    );
-                }
-                match jobs.metadata.continue_.filter(|token| !token.is_empty()) {
-                    Some(token) => page = page.continue_token(&token),
-                    None => break,
-                }
-            }
-        }
-        Ok(found)
     }
 
     /// Takes over what the budgets say now.
@@ -332,7 +283,7 @@ impl Clerk {
                     hard_action: HardAction::Hold,
                 }
             });
-            Budget { scope: (namespace != self.platform).then_some(namespace), spec }
+            Budget { scope: (namespace != self.means.platform).then_some(namespace), spec }
         };
         self.books.budgets = self.latest.iter().map(|(key, budget)| (key.clone(), of(budget))).collect();
     }
@@ -340,7 +291,7 @@ impl Clerk {
     /// Looks for limits that changed, budgets that came or went, and a new month.
     async fn look(&mut self, now: Timestamp) -> Result<(), TreasuryError> {
         let mut changed = false;
-        let watched: Vec<_> = self.watched.iter().flat_map(reflector::Store::state).collect();
+        let watched: Vec<_> = self.means.watched.iter().flat_map(reflector::Store::state).collect();
         let mut there = BTreeSet::new();
         for budget in watched {
             let key = key(&budget);
@@ -356,7 +307,7 @@ impl Clerk {
         // A watch may not know yet of what was made a moment ago: only what the API server does not know is gone.
         let missing: Vec<Key> = self.latest.keys().filter(|key| !there.contains(*key)).cloned().collect();
         for key in missing {
-            let api: Api<BacktestBudget> = Api::namespaced(self.client.clone(), &key.0);
+            let api: Api<BacktestBudget> = Api::namespaced(self.means.client.clone(), &key.0);
             if api.get_opt(&key.1).await?.is_none() {
                 self.latest.remove(&key);
                 changed = true;
@@ -386,15 +337,15 @@ impl Clerk {
                         let holds =
                             self.books.reserved.entry(whose.id.clone()).or_insert(whose.share.clone());
                         let micro_usd = holds.micro_usd;
-                        lock(&self.waiting).remove(&whose.id);
+                        lock(&self.found).waiting.remove(&whose.id);
                         admitted.push((whose, micro_usd, reply));
                     }
                     Err(held) => {
                         self.turn += 1;
-                        let turn = self.turn;
-                        let mut waiting = lock(&self.waiting);
-                        let entry = waiting.entry(whose.id).or_insert((turn, held.clone(), whose.share));
-                        entry.1 = held.clone();
+                        let waits = Waits { turn: self.turn, held: held.clone(), share: whose.share };
+                        let mut found = lock(&self.found);
+                        found.waiting.entry(whose.id).or_insert(waits).held = held.clone();
+                        drop(found);
                         let _ = reply.send(Ok(Err(held)));
                     }
                 },
@@ -418,7 +369,7 @@ impl Clerk {
                 let _ = reply.send(Err(error.clone()));
             }
             return match error {
-                TreasuryError::Fenced(_) => Err(error),
+                TreasuryError::Fenced(_) | TreasuryError::Gone => Err(error),
                 _ => Ok(()),
             };
         }
@@ -442,7 +393,11 @@ impl Clerk {
             let patched = done.map(|()| self.patch(&whose, body));
             async move {
                 let result = match patched {
-                    Ok(patched) => patched.await,
+                    // What is gone holds nothing.
+                    Ok(patched) => match patched.await {
+                        Err(TreasuryError::NoJob(_)) => Ok(()),
+                        result => result,
+                    },
                     Err(error) => Err(error),
                 };
                 (result, reply)
@@ -463,17 +418,24 @@ impl Clerk {
     fn patch(
         &self,
         whose: &Whose,
-        body: serde_json::Value,
+        mut body: serde_json::Value,
     ) -> impl Future<Output = Result<(), TreasuryError>> + use<> {
-        let jobs: Api<BacktestJob> = Api::namespaced(self.client.clone(), &whose.share.namespace);
-        let name = whose.name.clone();
+        let jobs: Api<BacktestJob> = Api::namespaced(self.means.client.clone(), &whose.share.namespace);
+        let (name, jobs_of) = (whose.name.clone(), whose.share.namespace.clone());
+        let (id, reign) = (whose.id.clone(), self.means.reign.clone());
+        body["metadata"] = json!({ "uid": id });
         async move {
+            if !reign.lasts() {
+                return Err(TreasuryError::Gone);
+            }
             let parameters =
                 PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
             match jobs.patch_status(&name, &parameters, &Patch::Merge(body)).await {
                 Ok(_) => Ok(()),
-                // It is gone, and holds nothing any more.
-                Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+                // It is gone, or another has its name.
+                Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {
+                    Err(TreasuryError::NoJob(format!("{}/{name} ({id})", jobs_of)))
+                }
                 Err(error) => Err(error.into()),
             }
         }
@@ -489,7 +451,7 @@ impl Clerk {
         };
         let when = month(at);
         let bytes = serde_json::to_vec(&entry).map_err(kube::Error::SerdeError)?;
-        let created = self.store.create(&keys::ledger(&when, &whose.id), bytes.into()).await?;
+        let created = self.means.store.create(&keys::ledger(&when, &whose.id), bytes.into()).await?;
         match created {
             Created::New if when == self.books.month => self.books.settle(&whose.id, whose.share.clone()),
             _ => {
@@ -499,144 +461,20 @@ impl Clerk {
         Ok(())
     }
 
-    /// Writes the budgets that these namespaces' jobs count for: theirs first, then the whole grid's.
-    async fn raise(&mut self, namespaces: &[String], now: Timestamp) -> Result<(), TreasuryError> {
-        let mut keys: Vec<Key> = Vec::new();
-        for namespace in namespaces {
-            for key in self.books.of_namespace(namespace) {
-                if !keys.contains(key) {
-                    keys.push(key.clone());
-                }
-            }
-        }
-        keys.sort_by_key(|key| self.books.budgets.get(key).is_some_and(|budget| budget.scope.is_none()));
-        for key in keys {
-            self.write(&key, now, false).await?;
-        }
-        Ok(())
-    }
-
-    /// Replaces a budget's status. `is_new` says that whatever stands there is not ours, and not trusted.
-    async fn write(&mut self, key: &Key, now: Timestamp, is_new: bool) -> Result<(), TreasuryError> {
-        let (Some(budget), Some(known)) = (self.books.budgets.get(key), self.latest.get(key).cloned()) else {
-            return Ok(());
-        };
-        let api: Api<BacktestBudget> = Api::namespaced(self.client.clone(), &key.0);
-        let status = self.books.status(budget, now);
-        let limit = budget.spec.monthly_micro_usd;
-        self.meters.budget(
-            &format!("{}/{}", key.0, key.1),
-            limit,
-            status.spent_micro_usd,
-            status.reserved_micro_usd,
-        );
-        let soft = budget.spec.soft_percent.clone();
-        let mut object = known;
-        for _ in 0..5 {
-            let mut next = status.clone();
-            next.observed_generation = object.metadata.generation;
-            next.conditions = conditions(&object, &next, &soft, now);
-            let written = object.status.clone();
-            object.status = Some(next);
-            match api.replace_status(&key.1, &PostParams::default(), &object).await {
-                Ok(now_there) => {
-                    self.latest.insert(key.clone(), now_there);
-                    self.told.insert(key.clone(), now);
-                    return Ok(());
-                }
-                Err(kube::Error::Api(error)) if error.code == 409 => {
-                    let there = api.get(&key.1).await?;
-                    let money = |status: &Option<BudgetStatus>| {
-                        status.as_ref().map(|status| (status.spent_micro_usd, status.reserved_micro_usd))
-                    };
-                    if !is_new && money(&there.status) != money(&written) {
-                        return Err(TreasuryError::Fenced(format!("{}/{}", key.0, key.1)));
-                    }
-                    object = there;
-                }
-                Err(kube::Error::Api(error)) if error.code == 404 => {
-                    self.latest.remove(key);
-                    self.know();
-                    return Ok(());
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(TreasuryError::Fenced(format!("{}/{}", key.0, key.1)))
-    }
-
-    /// Writes figures that have become old.
-    async fn tell(&mut self, now: Timestamp) -> Result<(), TreasuryError> {
-        let old = i64::try_from(TELL.as_secs()).unwrap_or(i64::MAX);
-        let keys: Vec<Key> = self
-            .books
-            .budgets
-            .keys()
-            .filter(|key| self.told.get(*key).is_none_or(|told| now.as_second() - told.as_second() >= old))
-            .cloned()
-            .collect();
-        for key in keys {
-            match self.write(&key, now, false).await {
-                Err(error @ TreasuryError::Fenced(_)) => return Err(error),
-                Err(error) => tracing::warn!(%error, "a budget's figures could not be written"),
-                Ok(()) => {}
-            }
-        }
-        Ok(())
-    }
-
     /// Lets those ask again that waited longest, as far as the money reaches.
     fn wake_some(&mut self) {
-        let mut waiting = lock(&self.waiting);
-        let mut order: Vec<(u64, JobId)> =
-            waiting.iter().map(|(id, (turn, ..))| (*turn, id.clone())).collect();
-        order.sort();
-        let mut trial = self.books.clone();
-        for (_, id) in order {
-            let Some((_, _, share)) = waiting.get(&id).cloned() else { continue };
-            if trial.may(&id, &share).is_ok() {
-                trial.reserved.insert(id.clone(), share);
-                waiting.remove(&id);
-                let _ = self.wake.send(id);
-            }
+        let mut found = lock(&self.found);
+        let mut order: Vec<(u64, &JobId, &Share)> =
+            found.waiting.iter().map(|(id, waits)| (waits.turn, id, &waits.share)).collect();
+        order.sort_by_key(|&(turn, ..)| turn);
+        let fitting = self.books.fitting(order.into_iter().map(|(_, id, share)| (id, share)));
+        for id in fitting {
+            found.waiting.remove(&id);
+            let _ = self.means.wake.send(id);
         }
     }
 }
 
 fn key(budget: &BacktestBudget) -> Key {
     (budget.namespace().unwrap_or_default(), budget.name_any())
-}
-
-/// What holds of a budget: whether it can be read, and which soft limits are passed.
-fn conditions(object: &BacktestBudget, status: &BudgetStatus, soft: &[u8], now: Timestamp) -> Vec<Condition> {
-    let old = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let condition = |kind: String, is: bool, reason: &str, message: String| {
-        let said = if is { "True" } else { "False" };
-        let since = old.iter().find(|known| known.kind == kind && known.status == said);
-        Condition {
-            status: said.to_owned(),
-            reason: reason.to_owned(),
-            message,
-            last_transition_time: since
-                .map_or_else(|| written(now), |known| known.last_transition_time.clone()),
-            observed_generation: object.metadata.generation,
-            kind,
-        }
-    };
-    let valid = match serde_json::from_value::<BudgetSpec>(object.spec.clone()) {
-        Ok(_) => condition("Valid".to_owned(), true, "Valid", "the limits hold".to_owned()),
-        Err(error) => {
-            let message = format!("{error}: until this is mended nothing is admitted");
-            condition("Valid".to_owned(), false, "Unreadable", message)
-        }
-    };
-    let used = u128::from(status.spent_micro_usd) + u128::from(status.reserved_micro_usd);
-    let limit = u128::from(status.limit_micro_usd);
-    let passed = soft.iter().map(|&percent| {
-        let is = used * 100 >= limit * u128::from(percent) && limit > 0;
-        let (reason, word) = if is { ("Passed", "are") } else { ("Within", "are not") };
-        let message = format!("{percent} % of the limit {word} spent or held");
-        condition(format!("Soft{percent}"), is, reason, message)
-    });
-    std::iter::once(valid).chain(passed).collect()
 }

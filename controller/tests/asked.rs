@@ -31,6 +31,7 @@ fn world(status: JobStatus, planning: Planning) -> World {
         done: None,
         pool: None,
         pool_refused: None,
+        planner: None,
         held: None,
         wants_links: None,
         image: "x:1".to_owned(),

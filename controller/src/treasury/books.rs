@@ -81,6 +81,42 @@ impl Books {
         Ok(())
     }
 
+    /// Which jobs of a line may have what they ask for, those behind as far as those before them leave something.
+    pub fn fitting<'a>(&self, line: impl Iterator<Item = (&'a JobId, &'a Share)>) -> Vec<JobId> {
+        // Sums are made once, not for each of thousands.
+        let mut left: BTreeMap<&Key, u64> = BTreeMap::new();
+        let mut left_of: BTreeMap<(&Key, &str), u64> = BTreeMap::new();
+        let rest = |limit: u64, (spent, held): (u64, u64)| limit.saturating_sub(spent).saturating_sub(held);
+        let mut found = Vec::new();
+        for (job, share) in line {
+            let keys = self.of_namespace(&share.namespace);
+            let mut fits = true;
+            for &key in &keys {
+                let budget = &self.budgets[key];
+                let left = *left
+                    .entry(key)
+                    .or_insert_with(|| rest(budget.spec.monthly_micro_usd, self.sums(budget)));
+                let left_of = budget.spec.per_user_micro_usd.map(|limit| {
+                    *left_of
+                        .entry((key, &share.user))
+                        .or_insert_with(|| rest(limit, self.sums_of(budget, &share.user)))
+                });
+                fits &= share.micro_usd <= left && left_of.is_none_or(|left| share.micro_usd <= left);
+            }
+            if !fits {
+                continue;
+            }
+            found.push(job.clone());
+            for key in keys {
+                for left in left.get_mut(key).into_iter().chain(left_of.get_mut(&(key, share.user.as_str())))
+                {
+                    *left -= share.micro_usd;
+                }
+            }
+        }
+        found
+    }
+
     /// Why a job that runs should stop: a budget whose limit is spent, and which says so.
     pub fn drained(&self, namespace: &str) -> Option<Held> {
         self.of_namespace(namespace).into_iter().find_map(|key| {
@@ -295,6 +331,31 @@ mod tests {
                     }
                 }
             }
+        }
+
+        /// Those that are let ask again are those that would be let run, one after another.
+        #[test]
+        fn who_fits_may(
+            held in prop::collection::vec((0usize..6, 1u64..300), 0..8),
+            line in prop::collection::vec((0usize..6, 1u64..300), 0..40),
+            whole in 1u64..2000, team in 1u64..900, user in 1u64..500,
+        ) {
+            let of = |nth: usize, usd| share(["team-a", "team-b"][nth % 2], ["ann", "bob", "cy"][nth % 3], usd);
+            let mut books = books(whole, Some(team), Some(user));
+            for (number, (nth, usd)) in held.into_iter().enumerate() {
+                books.reserved.insert(id(&format!("h{number}")), of(nth, usd));
+            }
+            let line: Vec<_> =
+                line.into_iter().enumerate().map(|(n, (nth, usd))| (id(&format!("j{n}")), of(nth, usd))).collect();
+            let fitting = books.fitting(line.iter().map(|(id, share)| (id, share)));
+            let mut expected = Vec::new();
+            for (job, share) in line {
+                if books.may(&job, &share).is_ok() {
+                    books.reserved.insert(job.clone(), share);
+                    expected.push(job);
+                }
+            }
+            prop_assert_eq!(fitting, expected);
         }
     }
 }

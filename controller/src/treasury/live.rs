@@ -1,0 +1,102 @@
+//! What a leader that begins reads: what was spent, by the ledger; what is held, by a live list.
+
+use std::collections::BTreeMap;
+
+use blockgrid_grid::JobId;
+use futures::{StreamExt, TryStreamExt, stream};
+use kube::api::{ListParams, PostParams};
+use kube::{Api, ResourceExt};
+use serde_json::json;
+
+use super::books::Share;
+use super::{AT_ONCE, Clerk, Entry, TreasuryError};
+use crate::resources::{BacktestBudget, BacktestJob};
+
+impl Clerk {
+    /// The namespaces that are watched, the platform's among them.
+    pub(super) fn namespaces(&self) -> Vec<String> {
+        let mut namespaces = self.means.config.namespaces.clone();
+        namespaces.push(self.means.platform.clone());
+        namespaces.sort();
+        namespaces.dedup();
+        namespaces
+    }
+
+    /// Makes the budget of the configuration where the whole grid has none.
+    pub(super) async fn make_default(&self) -> Result<(), TreasuryError> {
+        let Some(spec) = &self.means.config.budget else { return Ok(()) };
+        let budgets: Api<BacktestBudget> = Api::namespaced(self.means.client.clone(), &self.means.platform);
+        if !budgets.list(&ListParams::default().limit(1)).await?.items.is_empty() {
+            return Ok(());
+        }
+        let budget: BacktestBudget = serde_json::from_value(json!({
+            "apiVersion": blockgrid_job::spec::API_VERSION,
+            "kind": "BacktestBudget",
+            "metadata": { "name": "grid", "namespace": self.means.platform },
+            "spec": spec,
+        }))
+        .map_err(kube::Error::SerdeError)?;
+        match budgets.create(&PostParams::default(), &budget).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What was spent this month, by the ledger.
+    pub(super) async fn ledger(&self) -> Result<BTreeMap<(String, String), u64>, TreasuryError> {
+        let prefix = format!("ledger/{}", self.books.month);
+        let listed = self.means.store.list(&prefix).await?;
+        let entries = listed.into_iter().map(|entry| {
+            let store = self.means.store.clone();
+            async move { store.get(&entry.key).await }
+        });
+        let entries: Vec<_> = stream::iter(entries).buffer_unordered(AT_ONCE).try_collect().await?;
+        let mut spent = BTreeMap::new();
+        for bytes in entries {
+            match serde_json::from_slice::<Entry>(&bytes) {
+                Ok(entry) => *spent.entry((entry.namespace, entry.user)).or_default() += entry.micro_usd,
+                Err(error) => {
+                    tracing::error!(%error, "an entry of the ledger cannot be read: it is not counted")
+                }
+            }
+        }
+        Ok(spent)
+    }
+
+    /// What jobs hold, by a live list.
+    pub(super) async fn reservations(&self) -> Result<BTreeMap<JobId, Share>, TreasuryError> {
+        let mut found = BTreeMap::new();
+        let apis: Vec<Api<BacktestJob>> = if self.means.config.namespaces.is_empty() {
+            vec![Api::all(self.means.client.clone())]
+        } else {
+            self.means
+                .config
+                .namespaces
+                .iter()
+                .map(|name| Api::namespaced(self.means.client.clone(), name))
+                .collect()
+        };
+        for api in apis {
+            let mut page = ListParams::default().limit(500);
+            loop {
+                let jobs = api.list(&page).await?;
+                for job in &jobs.items {
+                    let held = job.status.as_ref().and_then(|status| status.reserved_micro_usd);
+                    let (Some(micro_usd), Some(uid)) = (held, job.uid()) else { continue };
+                    let Ok(id) = uid.parse::<JobId>() else { continue };
+                    let user = crate::observe::user(job, &self.means.config);
+                    found.insert(
+                        id,
+                        Share { namespace: job.namespace().unwrap_or_default(), user, micro_usd },
+                    );
+                }
+                match jobs.metadata.continue_.filter(|token| !token.is_empty()) {
+                    Some(token) => page = page.continue_token(&token),
+                    None => break,
+                }
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,147 @@
+//! What is written about budgets.
+
+use std::time::Duration;
+
+use blockgrid_job::budget::{BudgetSpec, BudgetStatus};
+use blockgrid_job::status::Condition;
+use jiff::Timestamp;
+use kube::Api;
+use kube::api::PostParams;
+
+use super::books::Key;
+use super::{Clerk, TreasuryError};
+use crate::plan::say::written;
+use crate::resources::BacktestBudget;
+
+/// How often the figures of a budget are written though no money moved: the projection moves with time.
+const TELL: Duration = Duration::from_secs(600);
+
+impl Clerk {
+    /// Writes the budgets that these namespaces' jobs count for: theirs first, then the whole grid's.
+    pub(super) async fn raise(&mut self, namespaces: &[String], now: Timestamp) -> Result<(), TreasuryError> {
+        let mut keys: Vec<Key> = Vec::new();
+        for namespace in namespaces {
+            for key in self.books.of_namespace(namespace) {
+                if !keys.contains(key) {
+                    keys.push(key.clone());
+                }
+            }
+        }
+        keys.sort_by_key(|key| self.books.budgets.get(key).is_some_and(|budget| budget.scope.is_none()));
+        for key in keys {
+            self.write(&key, now, false).await?;
+        }
+        Ok(())
+    }
+
+    /// Replaces a budget's status. `is_new` says that whatever stands there is not ours, and not trusted.
+    pub(super) async fn write(
+        &mut self,
+        key: &Key,
+        now: Timestamp,
+        is_new: bool,
+    ) -> Result<(), TreasuryError> {
+        let (Some(budget), Some(known)) = (self.books.budgets.get(key), self.latest.get(key).cloned()) else {
+            return Ok(());
+        };
+        let api: Api<BacktestBudget> = Api::namespaced(self.means.client.clone(), &key.0);
+        let status = self.books.status(budget, now);
+        let limit = budget.spec.monthly_micro_usd;
+        self.means.meters.budget(
+            &format!("{}/{}", key.0, key.1),
+            limit,
+            status.spent_micro_usd,
+            status.reserved_micro_usd,
+        );
+        let soft = budget.spec.soft_percent.clone();
+        let mut object = known;
+        for _ in 0..5 {
+            if !self.means.reign.lasts() {
+                return Err(TreasuryError::Gone);
+            }
+            let mut next = status.clone();
+            next.observed_generation = object.metadata.generation;
+            next.conditions = conditions(&object, &next, &soft, now);
+            let written = object.status.clone();
+            object.status = Some(next);
+            match api.replace_status(&key.1, &PostParams::default(), &object).await {
+                Ok(now_there) => {
+                    self.latest.insert(key.clone(), now_there);
+                    self.told.insert(key.clone(), now);
+                    return Ok(());
+                }
+                Err(kube::Error::Api(error)) if error.code == 409 => {
+                    let there = api.get(&key.1).await?;
+                    let money = |status: &Option<BudgetStatus>| {
+                        status.as_ref().map(|status| (status.spent_micro_usd, status.reserved_micro_usd))
+                    };
+                    if !is_new && money(&there.status) != money(&written) {
+                        return Err(TreasuryError::Fenced(format!("{}/{}", key.0, key.1)));
+                    }
+                    object = there;
+                }
+                Err(kube::Error::Api(error)) if error.code == 404 => {
+                    self.latest.remove(key);
+                    self.know();
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(TreasuryError::Fenced(format!("{}/{}", key.0, key.1)))
+    }
+
+    /// Writes figures that have become old.
+    pub(super) async fn tell(&mut self, now: Timestamp) -> Result<(), TreasuryError> {
+        let old = i64::try_from(TELL.as_secs()).unwrap_or(i64::MAX);
+        let keys: Vec<Key> = self
+            .books
+            .budgets
+            .keys()
+            .filter(|key| self.told.get(*key).is_none_or(|told| now.as_second() - told.as_second() >= old))
+            .cloned()
+            .collect();
+        for key in keys {
+            match self.write(&key, now, false).await {
+                Err(error @ TreasuryError::Fenced(_)) => return Err(error),
+                Err(error) => tracing::warn!(%error, "a budget's figures could not be written"),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What holds of a budget: whether it can be read, and which soft limits are passed.
+fn conditions(object: &BacktestBudget, status: &BudgetStatus, soft: &[u8], now: Timestamp) -> Vec<Condition> {
+    let old = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let condition = |kind: String, is: bool, reason: &str, message: String| {
+        let said = if is { "True" } else { "False" };
+        let since = old.iter().find(|known| known.kind == kind && known.status == said);
+        Condition {
+            status: said.to_owned(),
+            reason: reason.to_owned(),
+            message,
+            last_transition_time: since
+                .map_or_else(|| written(now), |known| known.last_transition_time.clone()),
+            observed_generation: object.metadata.generation,
+            kind,
+        }
+    };
+    let valid = match serde_json::from_value::<BudgetSpec>(object.spec.clone()) {
+        Ok(_) => condition("Valid".to_owned(), true, "Valid", "the limits hold".to_owned()),
+        Err(error) => {
+            let message = format!("{error}: until this is mended nothing is admitted");
+            condition("Valid".to_owned(), false, "Unreadable", message)
+        }
+    };
+    let used = u128::from(status.spent_micro_usd) + u128::from(status.reserved_micro_usd);
+    let limit = u128::from(status.limit_micro_usd);
+    let passed = soft.iter().map(|&percent| {
+        let is = used * 100 >= limit * u128::from(percent) && limit > 0;
+        let (reason, word) = if is { ("Passed", "are") } else { ("Within", "are not") };
+        let message = format!("{percent} % of the limit {word} spent or held");
+        condition(format!("Soft{percent}"), is, reason, message)
+    });
+    std::iter::once(valid).chain(passed).collect()
+}
