@@ -23,7 +23,7 @@ pub(crate) use bucket::{BucketCommand, bucket};
 pub(crate) use cancel::{CancelArgs, cancel};
 pub(crate) use down::{DownArgs, down};
 pub(crate) use link::{LinkArgs, link};
-pub(crate) use submit::{ResultsArgs, SubmitArgs, results, submit};
+pub(crate) use submit::{ResultsArgs, SubmitArgs, deliver, results, submit, writable};
 pub(crate) use up::{UpArgs, up};
 
 use crate::failure::Failure;

@@ -20,6 +20,15 @@ pub(crate) struct Loaded {
 
 /// Reads and validates a manifest.
 pub(crate) fn load(args: &ManifestArgs) -> Result<Loaded, Failure> {
+    load_with(args, true)
+}
+
+/// [`load`] for a job whose candles are elsewhere: they are not looked for here.
+pub(crate) fn load_without_data(args: &ManifestArgs) -> Result<Loaded, Failure> {
+    load_with(args, false)
+}
+
+fn load_with(args: &ManifestArgs, is_data_here: bool) -> Result<Loaded, Failure> {
     let file = &args.file;
     let bad = |message: String| Failure::input(format!("cannot read {}", file.display()), "", message);
     let metadata = std::fs::metadata(file).map_err(|error| match error.kind() {
@@ -43,7 +52,11 @@ pub(crate) fn load(args: &ManifestArgs) -> Result<Loaded, Failure> {
     let loaded = blockgrid_job::load(&text, &args.overrides()?, blockgrid_results::is_reserved);
     let job = loaded.map_err(|invalid| {
         // Whoever mends the manifest wants to hear of missing candles now, not in the next round.
-        let missing = invalid.data.map(|data| candles::missing(&data, &folder)).unwrap_or_default();
+        let missing = invalid
+            .data
+            .filter(|_| is_data_here)
+            .map(|data| candles::missing(&data, &folder))
+            .unwrap_or_default();
         in_file(invalid.errors.into_iter().chain(missing).collect())
     })?;
     if !args.set.is_empty() {

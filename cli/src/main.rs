@@ -1,8 +1,9 @@
-//! The `blockgrid` program: one `BacktestJob`, run on this machine.
+//! The `blockgrid` program: one `BacktestJob`, run on this machine, on a grid, or by a cluster.
 //!
 //! Exit codes: 0 done, 1 failed or interrupted, 2 bad input.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+mod cluster;
 mod complete;
 mod crds;
 mod data;
@@ -93,6 +94,8 @@ enum Command {
         #[arg(long)]
         name: Option<String>,
     },
+    /// Jobs of a Kubernetes cluster; as `kubectl backtest` too, where a link kubectl-backtest to this program is on the path.
+    Cluster(cluster::ClusterArgs),
     /// Run a job on a grid: planned here, computed by its workers.
     Submit(grid::SubmitArgs),
     /// Wait for a job that was submitted, and fetch its results.
@@ -203,7 +206,10 @@ impl ManifestArgs {
 }
 
 fn main() -> ExitCode {
-    let command = Cli::parse().command;
+    let command = match cluster::plugin() {
+        Some(args) => Command::Cluster(args),
+        None => Cli::parse().command,
+    };
     let json = matches!(
         &command,
         Command::Run(RunArgs { output: Output::Json, .. })
@@ -213,7 +219,8 @@ fn main() -> ExitCode {
             | Command::Results(grid::ResultsArgs { output: Output::Json, .. })
             | Command::Up(grid::UpArgs { output: Output::Json, .. })
     ) || matches!(&command, Command::Data(command) if command.json())
-        || matches!(&command, Command::Bucket(command) if command.json());
+        || matches!(&command, Command::Bucket(command) if command.json())
+        || matches!(&command, Command::Cluster(args) if args.json());
     let done = match command {
         Command::Run(args) => run::run(&args),
         Command::Validate { manifest, output } => validate::validate(&manifest, output),
@@ -228,6 +235,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::Crds { name } => crds::crds(name.as_deref()),
+        Command::Cluster(args) => cluster::cluster(&args),
         Command::Submit(args) => grid::submit(&args),
         Command::Results(args) => grid::results(&args),
         Command::Report(args) => grid::report::run(&args),

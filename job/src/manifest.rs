@@ -89,8 +89,11 @@ pub struct Invalid {
     pub data: Option<Box<DataSpec>>,
 }
 
-/// The manifest as a tree of values, overrides applied.
-fn tree(text: &str, overrides: &[Override]) -> Result<Value, Vec<FieldError>> {
+/// The manifest as a tree of values, overrides applied and nothing checked: what is sent to an API server.
+///
+/// # Errors
+/// A text that is too long, nests too deep or is no YAML; overrides that lead nowhere.
+pub fn tree(text: &str, overrides: &[Override]) -> Result<Value, Vec<FieldError>> {
     if text.len() as u64 > MAX_MANIFEST_BYTES {
         let message = format!("the manifest has {} bytes, the limit is {MAX_MANIFEST_BYTES}", text.len());
         return Err(vec![FieldError::new("", message)]);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use blockgrid_grid::store::keys;
-use blockgrid_grid::{JobId, ObjectRef, Plan, Tenant, Unit};
+use blockgrid_grid::{JobId, ObjectRef, Plan, Store, Tenant, Unit};
 use blockgrid_job::quote::{duration, grouped};
 use blockgrid_planner::prepare::INTERACTIVE_MICROS;
 use blockgrid_planner::{CommitError, Prepared, Request, candles, enqueue, prepare};
@@ -113,7 +113,7 @@ async fn conclude(
     plan: Plan,
     out: &Path,
     output: Output,
-    (started, what): (Instant, &str),
+    started: (Instant, &str),
 ) -> Result<(), Failure> {
     let record = match wait::wait(grid, id, plan.shards).await? {
         End::Done { record } => record,
@@ -121,13 +121,26 @@ async fn conclude(
             return Err(Failure::Failed(anyhow::anyhow!("the job failed ({reason}): {message}")));
         }
     };
+    deliver(&grid.store, id, plan, &record, out, output, started).await
+}
+
+/// Fetches what came out of a job that has results, makes its report and shows it.
+pub(crate) async fn deliver(
+    store: &Store,
+    id: &JobId,
+    plan: Plan,
+    record: &ObjectRef,
+    out: &Path,
+    output: Output,
+    (started, what): (Instant, &str),
+) -> Result<(), Failure> {
     let took = started.elapsed().as_secs_f64();
-    fetch(grid, id, &record, out).await?;
+    fetch(store, id, record, out).await?;
     let ready = Ready::of_plan(plan)?;
     let table = read_trials(&out.join(TABLES[0]))?;
     let objective = ready.objective();
     let ranked = rank(&table, &objective);
-    report(&grid.store, id, &ready, &table, &ranked, out).await?;
+    report(store, id, &ready, &table, &ranked, out).await?;
     let told = warnings(&ready, &table);
     match output {
         Output::Json => {
@@ -166,7 +179,7 @@ async fn conclude(
 }
 
 /// Makes the folder of the results, before anything is computed for it.
-fn writable(out: &Path) -> Result<(), Failure> {
+pub(crate) fn writable(out: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(out).map_err(|error| {
         let why = if out.is_file() { "is a file, not a folder".to_owned() } else { error.to_string() };
         Failure::input("cannot write results", "--out", format!("`{}` {why}: name another", out.display()))
@@ -174,13 +187,13 @@ fn writable(out: &Path) -> Result<(), Failure> {
 }
 
 /// Fetches the files of a job into a folder.
-async fn fetch(grid: &Grid, id: &JobId, record: &ObjectRef, out: &Path) -> Result<(), Failure> {
+async fn fetch(store: &Store, id: &JobId, record: &ObjectRef, out: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(out)?;
     for file in TABLES.into_iter().chain([RECORD]) {
         let bytes = if file == RECORD {
-            grid.store.get_checked(&record.key, &record.sha256).await?
+            store.get_checked(&record.key, &record.sha256).await?
         } else {
-            grid.store.get(&keys::out(id, file)).await?
+            store.get(&keys::out(id, file)).await?
         };
         let beside = out.join(format!(".{file}.{}.tmp", std::process::id()));
         std::fs::write(&beside, bytes)?;

@@ -1,0 +1,315 @@
+//! Which gate: decided from what a status says, in the order in which a job meets them.
+
+use blockgrid_job::budget::BudgetStatus;
+use blockgrid_job::manifest;
+use blockgrid_job::quote::dollars;
+use blockgrid_job::spec::{API_VERSION, KIND};
+use blockgrid_job::status::{Condition, Phase};
+use serde_json::json;
+
+use super::super::object::BacktestJob;
+
+/// What a job may stand at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// Nobody has looked at it.
+    Operator,
+    /// What is written in it.
+    Spec,
+    /// Its plan.
+    Planning,
+    /// Somebody lets it rest.
+    Suspension,
+    /// Money.
+    Budget,
+    /// The queue of the cluster.
+    Kueue,
+    /// Its workers.
+    Workers,
+    /// It runs.
+    Running,
+    /// It has ended.
+    Finished,
+}
+
+impl Gate {
+    pub(super) fn id(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Spec => "spec",
+            Self::Planning => "planning",
+            Self::Suspension => "suspension",
+            Self::Budget => "budget",
+            Self::Kueue => "kueue",
+            Self::Workers => "workers",
+            Self::Running => "running",
+            Self::Finished => "finished",
+        }
+    }
+
+    pub(super) fn is_about_money(self) -> bool {
+        matches!(self, Self::Budget | Self::Suspension)
+    }
+}
+
+/// What there is to see beside the job.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) budgets: Vec<Budget>,
+    /// What could not be looked at, and why.
+    pub(super) unreadable: Vec<String>,
+    pub(super) pool: Option<Pool>,
+}
+
+#[derive(Debug)]
+pub(super) struct Budget {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) status: Option<BudgetStatus>,
+}
+
+/// Workers of the job's own.
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub(super) name: String,
+    /// The queue of Kueue that it waits in.
+    pub(super) queue: Option<String>,
+    pub(super) is_suspended: bool,
+}
+
+/// How commands are written in advice.
+pub(super) struct Advice<'a> {
+    pub(super) program: &'a str,
+    pub(super) flags: &'a str,
+    /// The namespace of the grid.
+    pub(super) grid: &'a str,
+}
+
+/// Why a job is where it is.
+#[derive(Debug)]
+pub(super) struct Why {
+    pub(super) gate: Gate,
+    /// Whether it goes on only when somebody does something, or something else ends.
+    pub(super) is_blocked: bool,
+    /// For programs.
+    pub(super) reason: String,
+    /// For people.
+    pub(super) text: String,
+}
+
+/// Micro-USD as people read them.
+pub(super) fn usd(micro_usd: u64) -> String {
+    if micro_usd == 0 { "$0.00".to_owned() } else { dollars(micro_usd) }
+}
+
+/// The same of what may be below nothing.
+pub(super) fn signed_usd(micro_usd: i64) -> String {
+    format!("{}{}", if micro_usd < 0 { "-" } else { "" }, usd(micro_usd.unsigned_abs()))
+}
+
+pub(super) fn why(job: &BacktestJob, seen: &Seen, advice: &Advice<'_>) -> Why {
+    let status = &job.status;
+    if status.phase.is_terminal() {
+        return finished(job, advice);
+    }
+    if !job.is_seen {
+        let text = format!(
+            "The operator has not looked at it yet. If that lasts for more than some seconds, it does not run, or does not watch namespace {}: ask whoever runs the grid (`kubectl get pods -n {}`).",
+            job.namespace, advice.grid
+        );
+        return Why { gate: Gate::Operator, is_blocked: true, reason: "NotSeen".to_owned(), text };
+    }
+    if !job.is_current() {
+        let text = format!(
+            "The operator has not taken note of the last change of its spec yet. If that lasts for more than some seconds, it does not run: ask whoever runs the grid (`kubectl get pods -n {}`).",
+            advice.grid
+        );
+        return Why { gate: Gate::Operator, is_blocked: true, reason: "ChangeNotSeen".to_owned(), text };
+    }
+    let is_no = |kind: &str| status.condition(kind).filter(|condition| condition.status == "False");
+    match status.phase {
+        Phase::Pending | Phase::Planning => planning(job, is_no("Planned")),
+        Phase::Suspended => suspended(job, advice),
+        Phase::Queued => held(job, is_no("Admitted"), seen, advice),
+        _ => match (&seen.pool, is_no("WorkersReady")) {
+            (Some(pool), _) if pool.is_suspended && pool.queue.is_some() => kueue(job, pool),
+            (_, Some(condition)) => workers(job, condition, advice),
+            _ => running(job),
+        },
+    }
+}
+
+fn planning(job: &BacktestJob, failing: Option<&Condition>) -> Why {
+    let (is_blocked, reason, text) = match failing {
+        Some(condition) => (
+            true,
+            condition.reason.clone(),
+            format!(
+                "Its plan cannot be made yet, which is not the job's fault, and is tried again every few seconds: {}",
+                sentence(&condition.message)
+            ),
+        ),
+        None => (
+            false,
+            job.status.phase.id().to_owned(),
+            "Its candles are read and its shards laid out; a job of a million trials takes some seconds."
+                .to_owned(),
+        ),
+    };
+    Why { gate: Gate::Planning, is_blocked, reason, text }
+}
+
+fn suspended(job: &BacktestJob, advice: &Advice<'_>) -> Why {
+    let Advice { program, flags, .. } = advice;
+    let mut text = format!(
+        "spec.suspend is true: nothing of it runs, and nothing that it has computed is lost. `{program} resume {}{flags}` lets it go on.",
+        job.name
+    );
+    text.push_str(&quoted(job));
+    Why { gate: Gate::Suspension, is_blocked: true, reason: "Suspended".to_owned(), text }
+}
+
+fn held(job: &BacktestJob, condition: Option<&Condition>, seen: &Seen, advice: &Advice<'_>) -> Why {
+    let (reason, message) =
+        condition.map_or((job.reason(), job.message()), |held| (held.reason.as_str(), held.message.as_str()));
+    let mut text = format!("No budget lets it run: {}", sentence(message));
+    if let Some(asks) = asks_for(job) {
+        text.push_str(&format!(" It asks for {}, which is held for it while it runs.", usd(asks)));
+        let short = seen.budgets.iter().filter_map(|budget| {
+            let left = budget.status.as_ref()?.remaining_micro_usd;
+            (left < i64::try_from(asks).unwrap_or(i64::MAX)).then_some((budget, left))
+        });
+        for (budget, left) in short {
+            text.push_str(&format!(" {}/{} has {} left.", budget.namespace, budget.name, signed_usd(left)));
+        }
+    }
+    text.push_str(&format!(
+        " It starts by itself when other jobs end, with the new month (UTC), or when somebody raises the limit (`kubectl edit btb`); fewer trials or a lower spec.compute.maxCostUsd ask for less. `{} cancel {}{}` gives it up.",
+        advice.program, job.name, advice.flags
+    ));
+    Why { gate: Gate::Budget, is_blocked: true, reason: reason.to_owned(), text }
+}
+
+fn kueue(job: &BacktestJob, pool: &Pool) -> Why {
+    let queue = pool.queue.as_deref().unwrap_or_default();
+    let (namespace, _) = pool.name.split_once('/').unwrap_or_default();
+    let text = format!(
+        "Its budget is held; its workers ({}) wait in the queue {queue} of Kueue until there is room: `kubectl get workloads -n {namespace}` says for what.{}",
+        pool.name,
+        quoted(job)
+    );
+    Why { gate: Gate::Kueue, is_blocked: true, reason: "QuotaReserved".to_owned(), text }
+}
+
+fn workers(job: &BacktestJob, condition: &Condition, advice: &Advice<'_>) -> Why {
+    let reason = condition.reason.as_str();
+    let remedy = match reason {
+        "Starting" => "Nodes may have to be made first, which takes minutes.".to_owned(),
+        "NoWorkers" => format!(
+            "Small jobs share them, and it starts when one is ready: whoever runs the grid looks at the Deployment (`kubectl get deploy,pods -n {}`).",
+            advice.grid
+        ),
+        "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" => {
+            "The image cannot be pulled: whoever runs the grid corrects its name or the pull secret.".to_owned()
+        }
+        "Unschedulable" | "SchedulerError" => {
+            "No node has room for one: it starts when other jobs end or nodes are added; a smaller spec.compute.class may fit.".to_owned()
+        }
+        "PoolForbidden" => {
+            "The operator may not make them, or a quota or policy is against it: whoever runs the grid looks at its rights and the quotas of the workers' namespace.".to_owned()
+        }
+        "PoolRefused" => {
+            "The API server refuses what the operator makes: whoever runs the grid corrects the class or the workers' configuration.".to_owned()
+        }
+        _ => format!("`{} logs {}{}` may say more.", advice.program, job.name, advice.flags),
+    };
+    let message = format!("No worker of it computes ({reason}): {}", sentence(&condition.message));
+    let text = format!("{message} {remedy} If none starts in time, the job fails with WorkersNotStarted.");
+    Why { gate: Gate::Workers, is_blocked: reason != "Starting", reason: reason.to_owned(), text }
+}
+
+fn running(job: &BacktestJob) -> Why {
+    let status = &job.status;
+    let mut text = match status.phase {
+        Phase::Finishing => "All shards are done; tables and traces are written.".to_owned(),
+        _ => {
+            let shards = status.shards.unwrap_or_default();
+            let by = match status.workers {
+                Some(1) => " by one worker of its own".to_owned(),
+                Some(workers) => format!(" by {workers} workers of its own"),
+                None => " by the workers that small jobs share".to_owned(),
+            };
+            format!("It runs: {} of {} shards are done{by}.", shards.done, shards.total)
+        }
+    };
+    text.push_str(&quoted(job));
+    if let Some(spent) = status.spent_micro_usd {
+        text.push_str(&format!(" It has cost {} so far.", usd(spent)));
+    }
+    Why { gate: Gate::Running, is_blocked: false, reason: status.phase.id().to_owned(), text }
+}
+
+fn finished(job: &BacktestJob, advice: &Advice<'_>) -> Why {
+    let status = &job.status;
+    let Advice { program, flags, .. } = advice;
+    let (name, reason, message) = (&job.name, job.reason(), sentence(job.full_message()));
+    let is_spec = matches!(reason, "InvalidSpec" | "UnknownDataset");
+    let mut text = match status.phase {
+        Phase::Succeeded => format!("It has results: `{program} results {name}{flags}` fetches them."),
+        Phase::PartiallySucceeded => format!(
+            "It has results, but some trials failed by themselves and have no metrics: `{program} results {name}{flags}` fetches them, job.json names those that failed."
+        ),
+        Phase::Failed if is_spec => format!(
+            "It cannot run as it is written: {message} Mend the manifest and submit it under another name, or delete this job first; `blockgrid validate` says the same without a cluster."
+        ),
+        Phase::Failed if reason == "QuoteAboveMaxCost" => format!(
+            "It was not started: {message} Submit it under another name with a higher spec.compute.maxCostUsd or fewer trials."
+        ),
+        Phase::Cancelled => {
+            format!("It was cancelled: {message} A job of another name takes over what it had computed.")
+        }
+        Phase::DeadlineExceeded => format!(
+            "It took too long: {message} A job of another name takes over what it had computed; spec.compute.deadline may be longer, spec.compute.maxWorkers higher."
+        ),
+        Phase::BudgetExceeded => format!(
+            "It was stopped for its cost: {message} A job of another name with a higher spec.compute.maxCostUsd takes over what it had computed."
+        ),
+        _ => format!("It has no results: {message}"),
+    };
+    text.push_str(&quoted(job));
+    if let Some(spent) = status.spent_micro_usd {
+        text.push_str(&format!(" It has cost {}.", usd(spent)));
+    }
+    let gate = if is_spec { Gate::Spec } else { Gate::Finished };
+    Why { gate, is_blocked: is_spec, reason: reason.to_owned(), text }
+}
+
+/// What it was expected to cost, as a sentence.
+fn quoted(job: &BacktestJob) -> String {
+    let Some(quote) = job.status.quote else { return String::new() };
+    let hours = quote.vcpu_micros as f64 / 3.6e9;
+    format!(
+        " It was quoted at {} to {} (most likely {}), {hours:.6} vCPU-hours.",
+        usd(quote.low_micro_usd),
+        usd(quote.high_micro_usd),
+        usd(quote.mid_micro_usd)
+    )
+}
+
+/// What budgets are to hold for it: the most that it may cost.
+fn asks_for(job: &BacktestJob) -> Option<u64> {
+    let high = job.status.quote?.high_micro_usd;
+    let object = json!({ "apiVersion": API_VERSION, "kind": KIND, "metadata": { "name": job.name }, "spec": job.spec });
+    let most = manifest::cluster(&object).ok().and_then(|cluster| cluster.max_cost_micro_usd);
+    Some(most.map_or(high, |most| most.min(high)))
+}
+
+/// A message as a sentence.
+fn sentence(message: &str) -> String {
+    let message = message.trim();
+    if message.is_empty() || message.ends_with(['.', '!', '?', '…']) {
+        message.to_owned()
+    } else {
+        format!("{message}.")
+    }
+}
