@@ -24,9 +24,12 @@ const FLOORS: &[(&str, u8)] = &[
     ("blockgrid-engine", 1),
 ];
 
-/// `cli` runs everything in one process; `api` answers queries itself.
-const EXCEPTIONS: &[(&str, &str)] =
-    &[("blockgrid", "blockgrid-worker"), ("blockgrid-api", "blockgrid-query")];
+/// `cli` runs everything in one process, and the operator in its tests; `api` answers queries itself.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("blockgrid", "blockgrid-worker"),
+    ("blockgrid", "blockgrid-controller"),
+    ("blockgrid-api", "blockgrid-query"),
+];
 
 /// The crates that may carry DataFusion: it costs minutes to compile and 220 MB of a dev binary.
 const WITH_DATAFUSION: &[&str] = &["blockgrid-query", "blockgrid-api"];

@@ -7,7 +7,7 @@ use blockgrid_job::crd::Kind;
 use blockgrid_job::names::{MAX_TEXT_BYTES, TEXT_ANNOTATION};
 use blockgrid_job::quote::grouped;
 use blockgrid_job::{DataSource, FieldError, manifest};
-use blockgrid_planner::candles;
+use blockgrid_planner::{Refusal, candles};
 use blockgrid_results::Objective;
 use clap::Args;
 use kube::api::{DynamicObject, PostParams, TypeMeta};
@@ -61,11 +61,20 @@ pub(super) fn prepare(args: &SubmitArgs) -> Result<Prepared, Failure> {
             return Err(cannot(vec![FieldError::new("spec.data.file", message)]));
         }
         // What the cluster's data set of this name has, the operator checks. Here it gives a quote where it can.
-        DataSource::Dataset(_) => {
-            if let Ok(data) = candles::read(&loaded.job, &loaded.folder) {
+        DataSource::Dataset(name) => match candles::read(&loaded.job, &loaded.folder) {
+            Ok(data) => {
                 show::note(&format!("{}: {}", loaded.job.spec().name, quote::of(&loaded.job, &data)));
             }
-        }
+            Err(Refusal::Input { errors, .. })
+                if candles::open_dataset(name, &loaded.folder, "spec.data.dataset").is_ok() =>
+            {
+                show::note(&format!(
+                    "note: it does not fit `{name}` as it is here; the cluster's may differ"
+                ));
+                errors.iter().for_each(|error| show::note(&format!("  {error}")));
+            }
+            Err(_) => {}
+        },
     }
     // As its author wrote it: what it resolves to is the operator's to say, and leaves out what is said to a cluster.
     let mut tree = manifest::tree(&loaded.text, &args.manifest.overrides()?).map_err(cannot)?;

@@ -1,0 +1,145 @@
+//! `why`, and what changes a job.
+
+use serde_json::json;
+
+use crate::plane::plane;
+use crate::support::{example, small, with};
+
+#[test]
+fn a_held_budget_is_named_with_its_numbers_until_it_lets_the_job_run() {
+    let Some(plane) = plane() else { return };
+    let tenant = plane.tenant("poor");
+    let budget = |usd: &str| {
+        plane.apply(&format!(
+            "{{apiVersion: grid.blockbuilders.app/v1alpha1, kind: BacktestBudget, metadata: {{name: purse, namespace: poor}}, spec: {{monthlyUsd: {usd}}}}}"
+        ));
+    };
+    budget("0.000001");
+    tenant.run(&["submit", example("sma-crossover").to_str().unwrap()]).ok();
+    tenant.until("sma-crossover", "it is held", |job| job["status"]["phase"] == "Queued");
+    let why = tenant.run(&["why", "sma-crossover", "--output", "json"]).ok().json();
+    assert_eq!((&why["gate"], &why["blocked"]), (&json!("budget"), &json!(true)), "{why:#}");
+    let budgets = why["budgets"].as_array().unwrap();
+    assert_eq!(budgets.len(), 2, "{why:#}");
+    assert_eq!((&budgets[0]["name"], &budgets[0]["status"]["limitMicroUsd"]), (&json!("purse"), &json!(1)));
+    assert_eq!(budgets[0]["status"]["remainingMicroUsd"], 1);
+    assert_eq!((&budgets[1]["namespace"], &budgets[1]["name"]), (&json!("blockgrid"), &json!("grid")));
+    assert_eq!(budgets[1]["status"]["limitMicroUsd"], 8_000_000_000_u64);
+    let text = tenant.run(&["why", "sma-crossover"]).ok().stdout;
+    let asks = why["quote"]["highMicroUsd"].as_u64().unwrap();
+    assert!(asks > 1);
+    for part in [
+        "stands at: budget",
+        "No budget lets it run",
+        &format!("It asks for $0.{asks:06}"),
+        "poor/purse has $0.000001 left",
+        "blockgrid/grid",
+        "Admitted",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
+    budget("5");
+    assert!(tenant.run(&["watch", "sma-crossover"]).ok().stdout.contains("Succeeded"));
+    let why = tenant.run(&["why", "sma-crossover", "--output", "json"]).ok().json();
+    assert_eq!((&why["gate"], &why["blocked"]), (&json!("finished"), &json!(false)));
+}
+
+#[test]
+fn what_the_cluster_finds_wrong_in_a_job_is_told_field_by_field() {
+    let Some(plane) = plane() else { return };
+    let tenant = plane.tenant("invalid");
+    let unknown = tenant.write("unknown.json", &with(small(), "/spec/data/dataset", "binance".into()));
+    tenant.run(&["submit", &unknown]).ok();
+    tenant.run(&["watch", "small"]).fails(1, &["small: Failed (UnknownDataset)", "binance"]);
+    let symbol = with(small(), "/spec/data/symbols", json!(["SYN-A", "NOPE"]));
+    let symbol = tenant.write("symbol.json", &symbol);
+    let ran = tenant.run(&["submit", &symbol, "--name", "symbol"]).ok();
+    assert!(ran.stderr.contains("does not fit `sample` as it is here"), "{}", ran.stderr);
+    tenant.await_phase("symbol", "Failed");
+    let why = tenant.run(&["why", "symbol", "--output", "json"]).ok().json();
+    assert_eq!((&why["gate"], &why["reason"]), (&json!("spec"), &json!("InvalidSpec")), "{why:#}");
+    let text = tenant.run(&["why", "symbol"]).ok().stdout;
+    for part in ["stands at: spec", "cannot run as it is written", "spec.data.symbols", "NOPE"] {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
+    tenant.run(&["results", "symbol"]).fails(1, &["symbol has no results: Failed (InvalidSpec)"]);
+}
+
+#[test]
+fn a_job_that_rests_has_a_quote_and_goes_on_when_it_is_let() {
+    let Some(plane) = plane() else { return };
+    let tenant = plane.tenant("resting");
+    let file = tenant.write("small.json", &small());
+    tenant.run(&["submit", &file, "--suspend"]).ok();
+    let rests = |job: &serde_json::Value| {
+        job["status"]["phase"] == "Suspended" && job["status"]["quote"]["vcpuMicros"].as_u64() > Some(0)
+    };
+    tenant.until("small", "it rests and is quoted", rests);
+    let text = tenant.run(&["why", "small"]).ok().stdout;
+    for part in ["stands at: suspension", "kubectl backtest resume small -n resting", "It was quoted at $"] {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
+    tenant.run(&["results", "small"]).fails(1, &["no results yet (Suspended", "watch small"]);
+    // It rests already.
+    tenant.run(&["suspend", "small"]).ok();
+    assert!(tenant.run(&["resume", "small"]).ok().stderr.contains("small goes on"));
+    tenant.run(&["watch", "small"]).ok();
+    tenant.run(&["suspend", "small"]).fails(1, &["small has ended: Succeeded"]);
+    let shared = tenant.run(&["logs", "small"]);
+    shared.fails(1, &["workers that it shares", "job.json"]);
+}
+
+#[test]
+fn a_cancelled_job_ends_for_good() {
+    let Some(plane) = plane() else { return };
+    let tenant = plane.tenant("cancelled");
+    let file = tenant.write("small.json", &small());
+    tenant.run(&["submit", &file, "--suspend"]).ok();
+    tenant.await_phase("small", "Suspended");
+    assert!(tenant.run(&["cancel", "small"]).ok().stderr.contains("small is cancelled"));
+    assert_eq!(tenant.job("small")["status"]["phase"], "Cancelled");
+    tenant.run(&["watch", "small"]).fails(1, &["small: Cancelled (CancelRequested): spec.cancel is true"]);
+    assert!(tenant.run(&["why", "small"]).ok().stdout.contains("It was cancelled"));
+    tenant.run(&["results", "small"]).fails(1, &["small has no results: Cancelled"]);
+    tenant.run(&["resume", "small"]).fails(1, &["small has ended: Cancelled"]);
+    assert!(tenant.run(&["cancel", "small"]).ok().stderr.contains("has ended already"));
+    tenant.run(&["submit", &file, "--name", "other", "--suspend"]).ok();
+    assert!(tenant.run(&["cancel", "other", "--no-wait"]).ok().stderr.contains("is to be cancelled"));
+    tenant.await_phase("other", "Cancelled");
+}
+
+#[test]
+fn pods_that_have_not_started_are_named() {
+    let Some(plane) = plane() else { return };
+    let tenant = plane.tenant("logs");
+    // Workers of its own, which find no node here.
+    let file = tenant.write("small.json", &small());
+    tenant.run(&["submit", &file, "--suspend"]).ok();
+    let job = tenant.await_phase("small", "Suspended");
+    // Of this lane it would have none: as if the operator had said otherwise.
+    let uid = job["metadata"]["uid"].as_str().unwrap();
+    let body = r#"{"status":{"lane":"pool"}}"#;
+    plane.kubectl(&[
+        "patch",
+        "btj",
+        "small",
+        "-n",
+        "logs",
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        body,
+    ]);
+    plane.kubectl(&["wait", "--for=create", "serviceaccount/default", "-n", "blockgrid", "--timeout=60s"]);
+    plane.apply(&format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: bt-0, namespace: blockgrid, labels: {{grid.blockbuilders.app/job-uid: {uid}, batch.kubernetes.io/job-completion-index: '3'}}}}, spec: {{containers: [{{name: worker, image: 'x:1'}}]}}}}"
+    ));
+    let ran = tenant.run(&["logs", "small"]);
+    if ran.code == Some(0) {
+        assert!(ran.stderr.contains("[3] bt-0 has not started"), "{}", ran.stderr);
+    } else {
+        // The operator has said again which lane it is.
+        ran.fails(1, &["workers that it shares"]);
+    }
+    plane.kubectl(&["delete", "pod", "bt-0", "-n", "blockgrid", "--grace-period=0", "--force"]);
+}
