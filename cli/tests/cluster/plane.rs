@@ -23,6 +23,8 @@ classes: {standard: {cpu: "1", memory: 1Gi, slots: 1, microUsdPerVcpuHour: 36000
 datasets: {sample: {location: sample}}
 leaderElection: {leaseDuration: 3s, renewDeadline: 2s, retryPeriod: 500ms}
 budget: {monthlyUsd: 8000}
+# The whole example is large enough for workers of its own, what tests make small is not.
+interactive: {maxVcpuSeconds: 0.05}
 "#;
 
 /// Ends what the tests started when their process ($1) has ended.

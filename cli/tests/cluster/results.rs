@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Stdio;
 
 use serde_json::Value;
 
@@ -57,7 +58,8 @@ fn what_a_cluster_computes_has_the_bytes_of_run_by_links_and_by_keys() {
     let at_once: Vec<_> = (0..3)
         .map(|n| {
             let out = format!("out-{n}");
-            tenant.command(&["results", "long-short-reversal", "-o", &out]).spawn().unwrap()
+            let mut command = tenant.command(&["results", "long-short-reversal", "-o", &out]);
+            command.stdout(Stdio::null()).spawn().unwrap()
         })
         .collect();
     for (n, mut child) in at_once.into_iter().enumerate() {

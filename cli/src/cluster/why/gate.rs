@@ -313,3 +313,156 @@ fn sentence(message: &str) -> String {
         format!("{message}.")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use blockgrid_job::JobStatus;
+    use blockgrid_job::status::{QuoteStatus, ShardCounts};
+    use serde_json::Value;
+
+    use super::*;
+
+    const ADVICE: Advice<'_> = Advice { program: "kubectl backtest", flags: " -n a", grid: "grid" };
+
+    fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Condition {
+        let [kind, status, reason, message] = [kind, status, reason, message].map(str::to_owned);
+        Condition { kind, status, reason, message, ..Condition::default() }
+    }
+
+    fn job(phase: Phase, conditions: &[Condition]) -> BacktestJob {
+        BacktestJob {
+            name: "j".to_owned(),
+            namespace: "a".to_owned(),
+            uid: "u".to_owned(),
+            version: "1".to_owned(),
+            generation: 2,
+            created: None,
+            is_deleted: false,
+            asks: None,
+            spec: Value::Null,
+            is_seen: true,
+            status: JobStatus {
+                phase,
+                observed_generation: Some(2),
+                conditions: conditions.to_vec(),
+                shards: Some(ShardCounts { total: 9, done: 3 }),
+                quote: Some(QuoteStatus {
+                    vcpu_micros: 3_600_000_000,
+                    low_micro_usd: 1_000_000,
+                    mid_micro_usd: 2_000_000,
+                    high_micro_usd: 3_000_000,
+                }),
+                ..JobStatus::default()
+            },
+        }
+    }
+
+    fn judged(job: &BacktestJob, seen: &Seen) -> (Gate, bool, String, String) {
+        let Why { gate, is_blocked, reason, text } = why(job, seen, &ADVICE);
+        (gate, is_blocked, reason, text)
+    }
+
+    fn holds(
+        judged: &(Gate, bool, String, String),
+        gate: Gate,
+        is_blocked: bool,
+        reason: &str,
+        parts: &[&str],
+    ) {
+        assert_eq!((judged.0, judged.1, judged.2.as_str()), (gate, is_blocked, reason), "{}", judged.3);
+        for part in parts {
+            assert!(judged.3.contains(part), "`{part}` is not in: {}", judged.3);
+        }
+    }
+
+    #[test]
+    fn whoever_has_not_looked_is_the_first_gate() {
+        let seen = Seen::default();
+        let unseen = BacktestJob { is_seen: false, ..job(Phase::Pending, &[]) };
+        holds(&judged(&unseen, &seen), Gate::Operator, true, "NotSeen", &["get pods -n grid", "namespace a"]);
+        let changed = BacktestJob { generation: 3, ..job(Phase::Running, &[]) };
+        holds(&judged(&changed, &seen), Gate::Operator, true, "ChangeNotSeen", &[]);
+    }
+
+    #[test]
+    fn plans_that_fail_are_told_with_their_error() {
+        let failing = [condition("Planned", "False", "Retrying", "the store does not answer")];
+        let seen = Seen::default();
+        holds(&judged(&job(Phase::Planning, &[]), &seen), Gate::Planning, false, "Planning", &[]);
+        let told = judged(&job(Phase::Planning, &failing), &seen);
+        holds(&told, Gate::Planning, true, "Retrying", &["the store does not answer.", "tried again"]);
+    }
+
+    #[test]
+    fn a_budget_that_does_not_reach_is_told_with_what_is_left_of_it() {
+        let held = [condition("Admitted", "False", "BudgetExhausted", "budget a/b: nothing is left")];
+        let status = BudgetStatus { remaining_micro_usd: -2_000_000, ..BudgetStatus::default() };
+        let budget = |name: &str, status| Budget { namespace: "a".to_owned(), name: name.to_owned(), status };
+        let enough = BudgetStatus { remaining_micro_usd: 3_000_000, ..BudgetStatus::default() };
+        let budgets = vec![budget("b", Some(status)), budget("c", Some(enough)), budget("d", None)];
+        let seen = Seen { budgets, ..Seen::default() };
+        let mut job = job(Phase::Queued, &held);
+        let told = judged(&job, &seen);
+        holds(&told, Gate::Budget, true, "BudgetExhausted", &["It asks for $3.00", "a/b has -$2.00 left."]);
+        assert!(!told.3.contains("a/c") && !told.3.contains("a/d"), "{}", told.3);
+        job.spec = json!({ "compute": { "maxCostUsd": 0.5 } });
+        holds(&judged(&job, &seen), Gate::Budget, true, "BudgetExhausted", &["It asks for $0.50"]);
+    }
+
+    #[test]
+    fn workers_that_do_not_start_are_told_with_a_remedy() {
+        for (reason, is_blocked, part) in [
+            ("Starting", false, "takes minutes"),
+            ("NoWorkers", true, "get deploy,pods -n grid"),
+            ("ErrImagePull", true, "pull secret"),
+            ("Unschedulable", true, "No node has room"),
+            ("PoolForbidden", true, "its rights and the quotas"),
+            ("PoolRefused", true, "corrects the class"),
+            ("CreateContainerConfigError", true, "kubectl backtest logs j -n a"),
+        ] {
+            let job = job(Phase::Running, &[condition("WorkersReady", "False", reason, "so it says")]);
+            let told = judged(&job, &Seen::default());
+            holds(&told, Gate::Workers, is_blocked, reason, &["so it says.", part]);
+            // What Kueue holds back cannot start.
+            let pool =
+                Pool { name: "grid/bt-u".to_owned(), queue: Some("research".to_owned()), is_suspended: true };
+            let told = judged(&job, &Seen { pool: Some(pool), ..Seen::default() });
+            holds(&told, Gate::Kueue, true, "QuotaReserved", &["queue research", "get workloads -n grid"]);
+        }
+    }
+
+    #[test]
+    fn a_job_that_runs_is_told_with_its_quote_and_its_cost() {
+        let mut running = job(Phase::Running, &[condition("WorkersReady", "True", "Ready", "")]);
+        running.status.workers = Some(2);
+        running.status.spent_micro_usd = Some(250_000);
+        let parts =
+            ["3 of 9 shards are done by 2 workers", "$1.00 to $3.00", "1.000000 vCPU-hours", "cost $0.25"];
+        holds(&judged(&running, &Seen::default()), Gate::Running, false, "Running", &parts);
+        let finishing = job(Phase::Finishing, &[]);
+        holds(
+            &judged(&finishing, &Seen::default()),
+            Gate::Running,
+            false,
+            "Finishing",
+            &["tables and traces"],
+        );
+    }
+
+    #[test]
+    fn every_end_says_what_comes_next() {
+        for (phase, reason, gate, is_blocked, part) in [
+            (Phase::Succeeded, "Succeeded", Gate::Finished, false, "kubectl backtest results j -n a"),
+            (Phase::PartiallySucceeded, "TrialsFailed", Gate::Finished, false, "job.json names"),
+            (Phase::Failed, "InvalidSpec", Gate::Spec, true, "Mend the manifest"),
+            (Phase::Failed, "QuoteAboveMaxCost", Gate::Finished, false, "a higher spec.compute.maxCostUsd"),
+            (Phase::Failed, "WorkersFailed", Gate::Finished, false, "It has no results: told so."),
+            (Phase::Cancelled, "CancelRequested", Gate::Finished, false, "takes over what it had computed"),
+            (Phase::DeadlineExceeded, "DeadlineExceeded", Gate::Finished, false, "spec.compute.deadline"),
+            (Phase::BudgetExceeded, "MaxCostReached", Gate::Finished, false, "stopped for its cost"),
+        ] {
+            let job = job(phase, &[condition("Finished", "True", reason, "told so")]);
+            holds(&judged(&job, &Seen::default()), gate, is_blocked, reason, &[part]);
+        }
+    }
+}
