@@ -70,14 +70,21 @@ impl Ready {
     /// # Errors
     /// [`ComputeError::Plan`] for a plan of another engine or format, or whose manifest is none.
     pub fn of_plan(plan: Plan) -> Result<Self, ComputeError> {
-        if plan.format != blockgrid_grid::plan::FORMAT || plan.engine != blockgrid_grid::ENGINE {
-            return Err(ComputeError::Plan(format!(
-                "it is for engine {} (format {}), this is {} (format {})",
-                plan.engine,
-                plan.format,
-                blockgrid_grid::ENGINE,
-                blockgrid_grid::plan::FORMAT
-            )));
+        if plan.engine != blockgrid_grid::ENGINE {
+            let (theirs, ours) = (&plan.engine, blockgrid_grid::ENGINE);
+            return Err(ComputeError::Plan(format!("it is for engine {theirs}, this is {ours}")));
+        }
+        Self::of_finished(plan)
+    }
+
+    /// A plan of a job whose results are there, to tell of them: nothing is computed, so it may be another engine's.
+    ///
+    /// # Errors
+    /// [`ComputeError::Plan`] for a plan of another format, or whose manifest is none.
+    pub fn of_finished(plan: Plan) -> Result<Self, ComputeError> {
+        let (theirs, ours) = (plan.format, blockgrid_grid::plan::FORMAT);
+        if theirs != ours {
+            return Err(ComputeError::Plan(format!("it is of format {theirs}, this is {ours}")));
         }
         let list = |errors: Vec<FieldError>| {
             let list: Vec<_> = errors.iter().map(ToString::to_string).collect();

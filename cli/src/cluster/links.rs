@@ -89,7 +89,7 @@ impl Asking<'_> {
             store.put(&keys::out(&id, name), file(name)).await?;
         }
         // The candles of the symbols whose trials the report shows.
-        let ready = Ready::of_plan(plan.clone())?;
+        let ready = Ready::of_finished(plan.clone())?;
         let table = decode_trials(file(TABLES[0]), TABLES[0])?;
         let traced = decode_traces(&file(TRACES))?.len();
         let shown = rank(&table, &ready.objective()).into_iter().take(traced);

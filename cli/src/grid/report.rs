@@ -37,7 +37,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<(), Failure> {
     let (store, id) = open_job(&args.location, args.s3_endpoint.clone())?;
     block_on(async {
         let plan: Plan = serde_json::from_slice(&store.get(&keys::plan(&id)).await?)?;
-        let ready = Ready::of_plan(plan)?;
+        let ready = Ready::of_finished(plan)?;
         let table = decode_trials(store.get(&keys::out(&id, TABLES[0])).await?, TABLES[0])?;
         let ranked = rank(&table, &ready.objective());
         std::fs::create_dir_all(&args.out)?;

@@ -136,7 +136,7 @@ pub(crate) async fn deliver(
 ) -> Result<(), Failure> {
     let took = started.elapsed().as_secs_f64();
     fetch(store, id, record, out).await?;
-    let ready = Ready::of_plan(plan)?;
+    let ready = Ready::of_finished(plan)?;
     let table = read_trials(&out.join(TABLES[0]))?;
     let objective = ready.objective();
     let ranked = rank(&table, &objective);

@@ -1,0 +1,258 @@
+//! A cluster of two nodes, and what is done to it.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::root;
+
+/// Little of everything, so that two small machines have room.
+const VALUES: &str = "
+image: {repository: localhost/blockgrid, tag: dev}
+s3: {existingSecret: grid-s3, allowHttp: true}
+redis: {enabled: false, existingSecret: grid-redis}
+operator:
+  resources: {requests: {cpu: 50m, memory: 64Mi}, limits: {cpu: '1', memory: 512Mi}}
+workers: {grace: 10s}
+interactive:
+  maxVcpuSeconds: 5
+  minReplicas: 2
+  maxReplicas: 2
+  slots: 1
+  memory: 128M
+  candleMemory: 128M
+  cacheSize: 500M
+  cacheLimit: 1Gi
+  resources: {requests: {cpu: 50m, memory: 64Mi}, limits: {cpu: '1', memory: 512Mi}}
+classes:
+  standard: {cpu: 250m, memory: 512Mi, slots: 1, microUsdPerVcpuHour: 36000}
+";
+
+pub(crate) struct Cluster {
+    folder: tempfile::TempDir,
+    env: BTreeMap<String, String>,
+}
+
+impl Cluster {
+    /// Two nodes, if this machine can have them and there is an image.
+    pub(crate) fn start() -> Option<Self> {
+        let skip = |why: &str| {
+            eprintln!("skipped: {why}");
+            None::<Self>
+        };
+        let Some(image) = std::env::var_os("BLOCKGRID_IMAGE").map(PathBuf::from) else {
+            return skip("BLOCKGRID_IMAGE names no image: make cluster-check");
+        };
+        assert!(image.is_absolute() && image.exists(), "BLOCKGRID_IMAGE: {} is not there", image.display());
+        let script = |args: &[&str]| Command::new("bash").args(args).current_dir(root()).output().unwrap();
+        if !script(&["dev/cluster/build.sh", "find"]).status.success() {
+            return skip("Kubernetes is not built (bash tools/setup.sh)");
+        }
+        let able = script(&["dev/cluster/node.sh", "able"]);
+        if !able.status.success() {
+            return skip(String::from_utf8_lossy(&able.stderr).trim());
+        }
+        if Command::new(helm()).arg("version").output().is_err() {
+            return skip("helm is not installed (bash tools/setup.sh)");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mut cluster = Self { folder, env: BTreeMap::new() };
+        let until = std::process::id().to_string();
+        let image = image.to_str().unwrap().to_owned();
+        let up = cluster.script("cluster.sh", &["up", "--nodes", "2", "--image", &image, "--until", &until]);
+        assert!(up.success(), "the cluster does not start");
+        let env = std::fs::read_to_string(cluster.dir().join("env")).unwrap();
+        for line in env.lines().filter_map(|line| line.strip_prefix("export ")) {
+            let (name, value) = line.split_once('=').unwrap();
+            cluster.env.insert(name.to_owned(), value.trim_matches(['\'', '"']).to_owned());
+        }
+        Some(cluster)
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.folder.path().join("cluster")
+    }
+
+    fn script(&self, name: &str, args: &[&str]) -> std::process::ExitStatus {
+        // Not `output()`: what it starts may keep the pipes.
+        let mut command = Command::new("bash");
+        command.arg(root().join("dev/cluster").join(name)).args(args).stdout(Stdio::null());
+        command.env("CLUSTER_DIR", self.dir()).status().unwrap()
+    }
+
+    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.envs(&self.env).current_dir(root()).stdin(Stdio::null());
+        command
+    }
+
+    /// What kubectl says; it has to go well.
+    pub(crate) fn kubectl(&self, args: &[&str]) -> String {
+        let output = self.try_kubectl(args, None);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "kubectl {}: {error}", args.join(" "));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn try_kubectl(&self, args: &[&str], input: Option<&str>) -> Output {
+        let mut command = self.command(PathBuf::from(&self.env["CLUSTER_BIN"]).join("kubectl"));
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.unwrap_or_default().as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    pub(crate) fn apply(&self, namespace: &str, manifest: &str) {
+        let output = self.try_kubectl(&["-n", namespace, "apply", "-f", "-"], Some(manifest));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// The `blockgrid` program, which has to end well; everything that it says.
+    pub(crate) fn blockgrid(&self, args: &[&str]) -> String {
+        let output = self.command(env!("CARGO_BIN_EXE_blockgrid")).args(args).output().unwrap();
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "blockgrid {}: {said}", args.join(" "));
+        said
+    }
+
+    pub(crate) fn get(&self, namespace: &str, object: &str) -> Value {
+        serde_json::from_str(&self.kubectl(&["-n", namespace, "get", object, "-o", "json"])).unwrap()
+    }
+
+    pub(crate) fn exists(&self, namespace: &str, object: &str) -> bool {
+        self.try_kubectl(&["-n", namespace, "get", object], None).status.success()
+    }
+
+    pub(crate) fn status(&self, name: &str) -> Value {
+        self.get(crate::TEAM, &format!("btj/{name}"))["status"].clone()
+    }
+
+    pub(crate) fn phase(&self, name: &str) -> String {
+        self.status(name)["phase"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Status, reason and message of a condition.
+    pub(crate) fn condition(&self, name: &str, kind: &str) -> (String, String, String) {
+        let status = self.status(name);
+        let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+        let found =
+            conditions.iter().find(|condition| condition["type"] == kind).cloned().unwrap_or_default();
+        let text = |field: &str| found[field].as_str().unwrap_or_default().to_owned();
+        (text("status"), text("reason"), text("message"))
+    }
+
+    pub(crate) fn is_finished(&self, name: &str) -> bool {
+        self.condition(name, "Finished").0 == "True"
+    }
+
+    /// Waits until something is so. Tells how the cluster is when it never gets so.
+    pub(crate) fn until(&self, what: &str, patience: Duration, is_so: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !is_so() {
+            if started.elapsed() > patience {
+                for args in [
+                    &["get", "btj,btb", "-A", "-o", "wide"][..],
+                    &["get", "pods,jobs", "-A", "-o", "wide"],
+                    &["get", "nodes"],
+                    &["-n", "blockgrid", "logs", "-l", "app.kubernetes.io/component=operator", "--tail=30"],
+                ] {
+                    let output = self.try_kubectl(args, None);
+                    eprintln!("{}", String::from_utf8_lossy(&output.stdout));
+                }
+                panic!("not within {} s: {what}", patience.as_secs());
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+
+    /// Installs the chart as its README says.
+    pub(crate) fn install(&self) {
+        std::fs::write(self.folder.path().join("values.yaml"), VALUES).unwrap();
+        for namespace in ["blockgrid", crate::TEAM] {
+            self.kubectl(&["create", "namespace", namespace]);
+            self.kubectl(&["label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted"]);
+        }
+        let secret = |name: &str, keys: &[&str]| {
+            let literals: Vec<String> =
+                keys.iter().map(|key| format!("--from-literal={key}={}", self.env[*key])).collect();
+            let mut args = vec!["-n", "blockgrid", "create", "secret", "generic", name];
+            args.extend(literals.iter().map(String::as_str));
+            self.kubectl(&args);
+        };
+        let s3 = ["BLOCKGRID_STORE", "BLOCKGRID_S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+        secret("grid-s3", &s3);
+        secret("grid-redis", &["BLOCKGRID_REDIS"]);
+        self.helm("install", &[]);
+        self.kubectl(&["-n", "blockgrid", "get", "btb", "grid"]);
+    }
+
+    pub(crate) fn upgrade(&self, more: &[&str]) {
+        self.helm("upgrade", more);
+    }
+
+    fn helm(&self, verb: &str, more: &[&str]) {
+        let values = self.folder.path().join("values.yaml");
+        let args =
+            [verb, "grid", "charts/blockgrid", "--namespace", "blockgrid", "--wait", "--timeout", "180s"];
+        let mut command = self.command(helm());
+        let output = command.args(args).arg("--values").arg(&values).args(more).output().unwrap();
+        if !output.status.success() {
+            eprintln!("{}", self.kubectl(&["get", "pods", "-A", "-o", "wide"]));
+            eprintln!("{}", self.kubectl(&["-n", "blockgrid", "get", "events"]));
+            panic!("helm {verb}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+
+    /// The pod of the operator that leads.
+    pub(crate) fn leader(&self) -> String {
+        let leases = self.get("blockgrid", "leases");
+        let leases = leases["items"].as_array().unwrap();
+        let holder = leases.iter().find_map(|lease| lease["spec"]["holderIdentity"].as_str());
+        holder.expect("nobody leads").to_owned()
+    }
+
+    /// Runs a command on a node; whether it found anything to do is not asked.
+    pub(crate) fn node(&self, number: u8, command: &[&str]) {
+        let number = number.to_string();
+        let mut args = vec!["exec", &number];
+        args.extend(command);
+        let _ = self.script("node.sh", &args);
+    }
+
+    pub(crate) fn mend_node(&self, number: u8) {
+        let number = number.to_string();
+        assert!(self.script("node.sh", &["up", &number]).success(), "the node does not come back");
+        let ready = || {
+            let nodes = self.get("default", "nodes");
+            let of = |node: &Value| {
+                let conditions = node["status"]["conditions"].as_array().cloned().unwrap_or_default();
+                conditions
+                    .iter()
+                    .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+            };
+            nodes["items"].as_array().unwrap().iter().all(of)
+        };
+        self.until("both nodes are ready", Duration::from_secs(60), ready);
+    }
+
+    pub(crate) fn flush_redis(&self) {
+        let url = redis::Client::open(self.env["BLOCKGRID_REDIS"].as_str()).unwrap();
+        // The host reaches the network of the nodes.
+        let mut connection = url.get_connection_with_timeout(Duration::from_secs(5)).unwrap();
+        redis::cmd("FLUSHALL").exec(&mut connection).unwrap();
+    }
+}
+
+fn helm() -> PathBuf {
+    let beside = std::env::var_os("GOPATH").map(PathBuf::from);
+    let beside = beside.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join("go")));
+    match beside.map(|folder| folder.join("bin/helm")) {
+        Some(path) if path.exists() => path,
+        _ => PathBuf::from("helm"),
+    }
+}
