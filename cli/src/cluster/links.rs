@@ -88,8 +88,8 @@ impl Asking<'_> {
         for name in TABLES.into_iter().chain([TRACES]) {
             store.put(&keys::out(&id, name), file(name)).await?;
         }
-        // The candles of the symbols whose trials the report shows.
-        let ready = Ready::of_finished(plan.clone())?;
+        // The candles of the symbols whose trials the report shows. A report of a format that is not known here is not made.
+        let Ok(ready) = Ready::of_finished(plan.clone()) else { return Ok((store, plan)) };
         let table = decode_trials(file(TABLES[0]), TABLES[0])?;
         let traced = decode_traces(&file(TRACES))?.len();
         let shown = rank(&table, &ready.objective()).into_iter().take(traced);

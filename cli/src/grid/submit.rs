@@ -136,7 +136,9 @@ pub(crate) async fn deliver(
 ) -> Result<(), Failure> {
     let took = started.elapsed().as_secs_f64();
     fetch(store, id, record, out).await?;
-    let ready = Ready::of_finished(plan)?;
+    let ready = Ready::of_finished(plan).map_err(|error| {
+        anyhow::anyhow!("the tables are in {}, but their report cannot be made: {error}", out.display())
+    })?;
     let table = read_trials(&out.join(TABLES[0]))?;
     let objective = ready.objective();
     let ranked = rank(&table, &objective);
