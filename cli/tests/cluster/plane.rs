@@ -68,6 +68,7 @@ fn said(command: &mut Command) -> Option<String> {
 }
 
 impl Plane {
+    #[expect(clippy::zombie_processes, reason = "what waits for the end of this process outlives it")]
     fn start() -> Option<Self> {
         let cluster = root().join("dev/cluster");
         let Some(bin) = said(Command::new("bash").arg(cluster.join("build.sh")).arg("find")) else {
