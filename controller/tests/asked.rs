@@ -1,4 +1,5 @@
 //! What somebody who uses a job asks of the operator: links to its results, and a quote before it runs.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use blockgrid_controller::plan::{Act, plan};
 use blockgrid_controller::world::{Asked, Planned, Planning, World};

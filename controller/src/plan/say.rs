@@ -227,7 +227,7 @@ impl<'a> Say<'a> {
     }
 }
 
-/// How a cancelled job is written down in the store, so that whoever reads it says the same: see [`told`].
+/// How a cancelled job is written down in the store, so that whoever reads it says the same.
 pub fn ending(phase: Phase, reason: &str, message: &str) -> String {
     format!("{phase}/{reason}: {message}")
 }
