@@ -10,28 +10,6 @@ use serde_json::Value;
 
 use crate::support::root;
 
-/// Little of everything, so that two small machines have room.
-const VALUES: &str = "
-image: {repository: localhost/blockgrid, tag: dev}
-s3: {existingSecret: grid-s3, allowHttp: true}
-redis: {enabled: false, existingSecret: grid-redis}
-operator:
-  resources: {requests: {cpu: 50m, memory: 64Mi}, limits: {cpu: '1', memory: 512Mi}}
-workers: {grace: 10s}
-interactive:
-  maxVcpuSeconds: 5
-  minReplicas: 2
-  maxReplicas: 2
-  slots: 1
-  memory: 128M
-  candleMemory: 128M
-  cacheSize: 500M
-  cacheLimit: 1Gi
-  resources: {requests: {cpu: 50m, memory: 64Mi}, limits: {cpu: '1', memory: 512Mi}}
-classes:
-  standard: {cpu: 250m, memory: 512Mi, slots: 1, microUsdPerVcpuHour: 36000}
-";
-
 pub(crate) struct Cluster {
     folder: tempfile::TempDir,
     env: BTreeMap<String, String>,
@@ -172,41 +150,14 @@ impl Cluster {
         }
     }
 
-    /// Installs the chart as its README says.
-    pub(crate) fn install(&self) {
-        std::fs::write(self.folder.path().join("values.yaml"), VALUES).unwrap();
-        for namespace in ["blockgrid", crate::TEAM] {
-            self.kubectl(&["create", "namespace", namespace]);
-            self.kubectl(&["label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted"]);
-        }
-        let secret = |name: &str, keys: &[&str]| {
-            let literals: Vec<String> =
-                keys.iter().map(|key| format!("--from-literal={key}={}", self.env[*key])).collect();
-            let mut args = vec!["-n", "blockgrid", "create", "secret", "generic", name];
-            args.extend(literals.iter().map(String::as_str));
-            self.kubectl(&args);
-        };
-        let s3 = ["BLOCKGRID_STORE", "BLOCKGRID_S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
-        secret("grid-s3", &s3);
-        secret("grid-redis", &["BLOCKGRID_REDIS"]);
-        self.helm("install", &[]);
-        self.kubectl(&["-n", "blockgrid", "get", "btb", "grid"]);
-    }
-
-    pub(crate) fn upgrade(&self, more: &[&str]) {
-        self.helm("upgrade", more);
-    }
-
-    fn helm(&self, verb: &str, more: &[&str]) {
-        let values = self.folder.path().join("values.yaml");
-        let args =
-            [verb, "grid", "charts/blockgrid", "--namespace", "blockgrid", "--wait", "--timeout", "180s"];
-        let mut command = self.command(helm());
-        let output = command.args(args).arg("--values").arg(&values).args(more).output().unwrap();
+    /// Installs the chart, or upgrades it, as the README says.
+    pub(crate) fn install(&self, more: &[&str]) {
+        let mut command = self.command("bash");
+        let output = command.arg("dev/cluster/grid.sh").args(more).output().unwrap();
         if !output.status.success() {
             eprintln!("{}", self.kubectl(&["get", "pods", "-A", "-o", "wide"]));
             eprintln!("{}", self.kubectl(&["-n", "blockgrid", "get", "events"]));
-            panic!("helm {verb}: {}", String::from_utf8_lossy(&output.stderr));
+            panic!("grid.sh: {}", String::from_utf8_lossy(&output.stderr));
         }
     }
 

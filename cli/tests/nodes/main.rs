@@ -22,7 +22,12 @@ const TEAM: &str = "team-a";
 #[test]
 fn jobs_run_on_two_nodes_whatever_happens() {
     let Some(cluster) = Cluster::start() else { return };
-    step("the chart is installed", || cluster.install());
+    step("the chart is installed", || {
+        cluster.install(&[]);
+        cluster.kubectl(&["-n", "blockgrid", "get", "btb", "grid"]);
+        cluster.kubectl(&["create", "namespace", TEAM]);
+        cluster.kubectl(&["label", "namespace", TEAM, "pod-security.kubernetes.io/enforce=restricted"]);
+    });
     step("a small job: apply, wait, results", || small_job(&cluster));
     step("a big job, and everything that can go wrong under it", || big_job(&cluster));
     step("what people do to jobs", || people(&cluster));
@@ -207,7 +212,7 @@ fn upgrade(cluster: &Cluster) {
     cluster.apply(TEAM, &large);
     cluster.until("it runs", Duration::from_secs(60), || cluster.phase("upgraded") == "Running");
     cluster.apply(TEAM, &small);
-    cluster.upgrade(&["--set", "jobs.maxWorkers=3"]);
+    cluster.install(&["--set", "jobs.maxWorkers=3"]);
     for name in ["again", "upgraded"] {
         cluster.until("the jobs end", Duration::from_secs(240), || cluster.is_finished(name));
         assert_eq!(cluster.phase(name), "Succeeded", "{}", cluster.status(name));
