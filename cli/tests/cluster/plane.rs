@@ -27,10 +27,13 @@ budget: {monthlyUsd: 8000}
 interactive: {maxVcpuSeconds: 0.05}
 "#;
 
-/// Ends what the tests started when their process ($1) has ended.
+/// Ends what the tests started when their process ($1) has ended. The control plane ends by itself, with its folder, in
+/// which it finds what to end.
 const END: &str = r#"
 while kill -0 "$1" 2>/dev/null; do sleep 0.5; done
-kill "$2"; "$3" down --dir "$4/grid"; rm -rf "$4"
+kill "$2"; "$3" down --dir "$4/grid"
+for _ in {1..120}; do [[ -d $4/cluster ]] || break; sleep 0.5; done
+rm -rf "$4"
 "#;
 
 /// By this variable the tests' program knows that it is to be the operator.
