@@ -30,9 +30,10 @@ check: ## Everything CI checks: setup, format, lints, docs, licences, generated 
 test: ## Run all tests.
 	$(CARGO) test --workspace --no-fail-fast
 
-chaos: ## Repeat the tests of the grid under faults with seeds of their own and long outages: make chaos CHAOS_SEEDS=10.
+chaos: ## Repeat the tests of the grid and of the operator under faults with seeds of their own and long outages: make chaos CHAOS_SEEDS=10.
 	@for seed in $$(seq 1 $(CHAOS_SEEDS)); do echo "==> seed $$seed"; \
-	BLOCKGRID_CHAOS_SEED=$$seed BLOCKGRID_CHAOS_LONG=1 $(CARGO) test -p blockgrid --test grid; done
+	BLOCKGRID_CHAOS_SEED=$$seed BLOCKGRID_CHAOS_LONG=1 $(CARGO) test -p blockgrid --test grid; \
+	BLOCKGRID_CHAOS_SEED=$$seed BLOCKGRID_CHAOS_LONG=1 $(CARGO) test -p blockgrid-controller --test cluster; done
 
 image: ## Write the image of the programs that run in pods, without Docker: localhost/blockgrid:dev in target/image/blockgrid.tar.
 	@bash dev/cluster/image.sh $(IMAGE)

@@ -20,8 +20,9 @@ pub const GROUP: &str = "grid.blockbuilders.app";
 /// Its version.
 pub const VERSION: &str = "v1alpha1";
 
-/// Holds a job back from being deleted until its workers are gone and its cost is settled.
-pub const FINALIZER: &str = "grid.blockbuilders.app/job";
+/// Holds a job back from being deleted until its workers are gone and its cost is settled. The chart's admission policy lets
+/// nobody else take away what begins so.
+pub const FINALIZER: &str = "operator.grid.blockbuilders.app/job";
 /// The field manager of what the operator writes.
 pub const MANAGER: &str = "blockgrid-operator";
 

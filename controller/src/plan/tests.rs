@@ -1,5 +1,6 @@
 //! The decisions: against a model of the world, whatever happens and in whatever order; and as sentences, one for each
 //! phase and reason.
 
+mod events;
 mod model;
 mod sentences;

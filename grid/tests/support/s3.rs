@@ -88,6 +88,12 @@ impl S3 {
         self.folder.path().join("objects/grid").join(key)
     }
 
+    /// STOP or CONT.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(status.unwrap().success());
+    }
+
     /// Impatient options for this server, or for a proxy before it.
     pub fn options(&self, address: SocketAddr) -> Options {
         Options {

@@ -1,0 +1,169 @@
+//! What operators need is away, for a while or from the start, or does not let them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use blockgrid_job::status::Phase;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use crate::rig::{Grid, Over, fresh, sized, until};
+
+#[test]
+fn an_api_server_that_dies_and_comes_back_loses_nothing() {
+    let Some(grid) = Grid::start_alone() else { return };
+    let operators = [grid.operator("a"), grid.operator("b")];
+    let _worker = grid.worker("w0");
+    grid.apply("before", &fresh());
+    grid.await_end("before", Phase::Succeeded);
+    for nth in 0..4 {
+        grid.apply(&format!("amid{nth}"), &fresh());
+    }
+    grid.cluster.kill("kube-apiserver");
+    std::thread::sleep(Duration::from_secs(5));
+    grid.cluster.up();
+    for nth in 0..4 {
+        grid.await_end(&format!("amid{nth}"), Phase::Succeeded);
+    }
+    grid.apply("after", &fresh());
+    grid.await_end("after", Phase::Succeeded);
+    assert_eq!(grid.ledger().len(), 6);
+    for mut operator in operators {
+        assert!(operator.is_running(), "{}", operator.log());
+    }
+}
+
+#[test]
+fn a_storm_of_others_patches_stops_nothing() {
+    let Some(grid) = Grid::start() else { return };
+    let _operator = grid.operator("a");
+    let _worker = grid.worker("w0");
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut nth = 0;
+            while !over.load(Ordering::Relaxed) {
+                for job in grid.all() {
+                    nth += 1;
+                    let body =
+                        Patch::Merge(json!({ "metadata": { "labels": { "storm": nth.to_string() } } }));
+                    let name = job.metadata.name.unwrap();
+                    let _ = grid.wait(grid.jobs().patch(&name, &PatchParams::default(), &body));
+                }
+            }
+        });
+        let ends = Over(&over);
+        for nth in 0..8 {
+            grid.apply(&format!("job{nth}"), &fresh());
+        }
+        for nth in 0..8 {
+            grid.await_end(&format!("job{nth}"), Phase::Succeeded);
+        }
+        drop(ends);
+    });
+    assert_eq!(grid.ledger().len(), 8);
+}
+
+#[test]
+fn jobs_wait_for_redis_and_go_on() {
+    let Some(mut grid) = Grid::start() else { return };
+    grid.redis.kill();
+    let operator = grid.operator("a");
+    grid.apply("early", &fresh());
+    operator.await_log("waiting for store and queue");
+    grid.redis.revive();
+    let worker = grid.worker("w0");
+    grid.await_end("early", Phase::Succeeded);
+    // In the middle: what is planned cannot be queued.
+    worker.kill();
+    grid.redis.kill();
+    grid.apply("amid", &fresh());
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(!grid.status("amid").phase.is_terminal());
+    grid.redis.revive();
+    let _worker = grid.worker("w0");
+    grid.await_end("amid", Phase::Succeeded);
+    assert_eq!(grid.ledger().len(), 2);
+}
+
+#[test]
+fn jobs_wait_for_the_store_and_go_on() {
+    let Some(grid) = Grid::start() else { return };
+    let operator = grid.operator("a");
+    let _worker = grid.worker("w0");
+    until("it leads", || operator.metrics().contains("blockgrid_operator_leader 1"));
+    grid.s3.signal("STOP");
+    grid.apply("amid", &fresh());
+    std::thread::sleep(Duration::from_secs(5));
+    let status = grid.status("amid");
+    assert!(!status.phase.is_terminal(), "{status:#?}");
+    grid.s3.signal("CONT");
+    grid.await_end("amid", Phase::Succeeded);
+}
+
+/// A service account with the rights of the chart, but for those to make Jobs.
+#[test]
+fn an_operator_that_may_not_make_workers_says_so() {
+    let Some(mut grid) = Grid::start() else { return };
+    grid.small = 0.0;
+    let (platform, tenant) = (grid.platform.clone(), grid.tenant.clone());
+    let rbac = "rbac.authorization.k8s.io";
+    let all = |resources: &[&str], groups: &[&str], verbs: &[&str]| json!({ "apiGroups": groups, "resources": resources, "verbs": verbs });
+    let account = json!({ "metadata": { "name": "operator", "namespace": platform } });
+    grid.create("", "v1", "ServiceAccount", Some(&platform), account);
+    let group = "grid.blockbuilders.app";
+    let role = |namespace: &str, rules: Value| {
+        let role = json!({ "metadata": { "name": "operator", "namespace": namespace }, "rules": rules });
+        grid.create(rbac, "v1", "Role", Some(namespace), role);
+        let binding = json!({
+            "metadata": { "name": "operator", "namespace": namespace },
+            "roleRef": { "apiGroup": rbac, "kind": "Role", "name": "operator" },
+            "subjects": [{ "kind": "ServiceAccount", "name": "operator", "namespace": platform }],
+        });
+        grid.create(rbac, "v1", "RoleBinding", Some(namespace), binding);
+    };
+    let jobs = all(
+        &["backtestjobs", "backtestjobs/status", "backtestbudgets", "backtestbudgets/status"],
+        &[group],
+        &["get", "list", "watch", "patch", "update", "delete"],
+    );
+    let events = all(&["events"], &["", "events.k8s.io"], &["create", "patch"]);
+    let pools = all(&["jobs"], &["batch"], &["get", "list", "watch", "patch", "delete"]);
+    let pods = all(&["pods"], &[""], &["get", "list", "watch"]);
+    let leases = all(&["leases"], &["coordination.k8s.io"], &["get", "create", "update", "patch"]);
+    role(&tenant, json!([jobs, events]));
+    role(&platform, json!([jobs, events, pools, pods, leases]));
+    let token = grid.cluster.kubectl(&["create", "token", "operator", "-n", &platform]);
+    let text = std::fs::read_to_string(grid.cluster.kubeconfig()).unwrap();
+    let from = text.find("token: ").unwrap() + 7;
+    let to = from + text[from..].find('}').unwrap();
+    let kubeconfig = grid.folder.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, format!("{}{}{}", &text[..from], token.trim(), &text[to..])).unwrap();
+    let _operator = grid.operator_as("a", &kubeconfig);
+    let id = grid.apply("stuck", &sized(json!({ "fast": [5, 10], "slow": [60, 100], "stop": [0.02] })));
+    let status = grid.await_job("stuck", "PoolForbidden", |status| {
+        status
+            .condition("WorkersReady")
+            .is_some_and(|is| is.status == "False" && is.reason == "PoolForbidden")
+    });
+    let message = &status.condition("WorkersReady").unwrap().message;
+    for part in
+        ["cannot create resource \"jobs\"", &format!("system:serviceaccount:{platform}:operator"), &platform]
+    {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
+    assert!(status.message.unwrap().starts_with("its workers could not be made: PoolForbidden"));
+    // Somebody gives the right.
+    let create = all(&["jobs"], &["batch"], &["create"]);
+    let more = json!({ "metadata": { "name": "more", "namespace": platform }, "rules": [create] });
+    grid.create(rbac, "v1", "Role", Some(&platform), more);
+    let binding = json!({
+        "metadata": { "name": "more", "namespace": platform },
+        "roleRef": { "apiGroup": rbac, "kind": "Role", "name": "more" },
+        "subjects": [{ "kind": "ServiceAccount", "name": "operator", "namespace": platform }],
+    });
+    grid.create(rbac, "v1", "RoleBinding", Some(&platform), binding);
+    grid.await_pool(&id);
+    grid.delete("stuck");
+    grid.await_gone("stuck", &id);
+}

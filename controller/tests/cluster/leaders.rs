@@ -1,0 +1,172 @@
+//! Several operators: who leads, who takes over when, and what one may do that was asleep.
+
+use std::time::{Duration, Instant};
+
+use blockgrid_job::status::Phase;
+use serde_json::{Value, json};
+
+use crate::money::leading;
+use crate::rig::{Grid, Process, Random, fresh, is_long, sized, until};
+
+fn leads(replica: &Process) -> bool {
+    replica.metrics().contains("blockgrid_operator_leader 1")
+}
+
+#[test]
+fn another_takes_over_within_the_lease_and_at_once_when_it_is_handed_over() {
+    let Some(grid) = Grid::start() else { return };
+    let first = grid.operator("a");
+    until("it leads", || leads(&first));
+    let mut second = grid.operator("b");
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(!leads(&second));
+    grid.apply("before", &fresh());
+    grid.await_phase("before", Phase::Running);
+    first.kill();
+    let killed = Instant::now();
+    until("the second leads", || leads(&second));
+    // A lease of 3 s, looked at every half second.
+    println!("taken over {:.1} s after SIGKILL, with a lease of 3 s", killed.elapsed().as_secs_f64());
+    assert!(killed.elapsed() < Duration::from_secs(6), "{:?}", killed.elapsed());
+    grid.apply("between", &fresh());
+    grid.await_phase("between", Phase::Running);
+    let third = grid.operator("c");
+    third.await_log("serving /livez");
+    std::thread::sleep(Duration::from_secs(1));
+    second.signal("TERM");
+    let told = Instant::now();
+    until("the third leads", || leads(&third));
+    println!("handed over {:.1} s after SIGTERM", told.elapsed().as_secs_f64());
+    assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
+    assert_eq!(second.ended().code(), Some(0));
+    let _worker = grid.worker("w0");
+    for name in ["before", "between"] {
+        grid.await_end(name, Phase::Succeeded);
+    }
+    assert_eq!(grid.ledger().len(), 2);
+}
+
+/// It sleeps for longer than its lease, in the middle of much to do, and goes on where it was.
+#[test]
+fn a_leader_that_slept_does_no_harm() {
+    let Some(mut grid) = Grid::start() else { return };
+    grid.price = 3_600_000_000;
+    grid.budget(&grid.platform, &json!({ "monthlyUsd": 1000 }));
+    let mut random = Random::new();
+    let rounds = if is_long() { 10 } else { 2 };
+    let mut sleeper = grid.operator("a");
+    until("it leads", || leads(&sleeper));
+    for round in 0..rounds {
+        let other = grid.operator(&format!("b{round}"));
+        other.await_log("serving /livez");
+        for nth in 0..10 {
+            grid.apply(&format!("job{round}-{nth}"), &fresh());
+        }
+        std::thread::sleep(random.millis(1000));
+        sleeper.signal("STOP");
+        until("the other leads", || leads(&other));
+        // What it takes up now is not the sleeper's any more.
+        for nth in 0..10 {
+            let name = format!("job{round}-{nth}");
+            let status = grid.await_phase(&name, Phase::Running);
+            if nth % 2 == 0 {
+                let id = grid.job(&name).unwrap().metadata.uid.unwrap().parse().unwrap();
+                grid.finish(&id, status.reserved_micro_usd.unwrap() / 2);
+                grid.await_end(&name, Phase::Succeeded);
+            }
+        }
+        let before = grid.budget_status(&grid.platform);
+        sleeper.signal("CONT");
+        until("it has found out", || {
+            let log = sleeper.log();
+            log.contains("another replica has the lease") || log.contains("could not be renewed in time")
+        });
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(leads(&other) && !leads(&sleeper));
+        let after = grid.budget_status(&grid.platform);
+        assert_eq!(
+            (before.spent_micro_usd, before.reserved_micro_usd, before.jobs),
+            (after.spent_micro_usd, after.reserved_micro_usd, after.jobs)
+        );
+        for nth in 0..10 {
+            let status = grid.status(&format!("job{round}-{nth}"));
+            let (phase, holds) =
+                if nth % 2 == 0 { (Phase::Succeeded, false) } else { (Phase::Running, true) };
+            assert_eq!((status.phase, status.reserved_micro_usd.is_some()), (phase, holds), "{status:#?}");
+        }
+        let held: u64 = grid.all().iter().filter_map(|job| job.status.as_ref()?.reserved_micro_usd).sum();
+        assert_eq!(after.reserved_micro_usd, held);
+        assert_eq!(after.spent_micro_usd, grid.ledger().values().sum::<u64>());
+        for nth in (1..10).step_by(2) {
+            let name = format!("job{round}-{nth}");
+            grid.patch(&name, json!({ "cancel": true }));
+            grid.await_end(&name, Phase::Cancelled);
+        }
+        std::mem::replace(&mut sleeper, other).kill();
+    }
+}
+
+fn large(nth: u64) -> Value {
+    let from = 5 + nth;
+    sized(json!({ "fast": { "from": from, "to": from + 20, "step": 5 }, "slow": [60, 100], "stop": [0.02] }))
+}
+
+/// Leaders die at any moment while jobs run in both ways: every job ends once, in one pool, for one entry of the ledger.
+#[test]
+fn whoever_dies_every_job_ends_once() {
+    let Some(mut grid) = Grid::start() else { return };
+    // Tiny ones are small, those of ten trials are not.
+    grid.small = 0.0015;
+    grid.price = 3_600_000_000;
+    let mut random = Random::new();
+    let (jobs, kills) = if is_long() { (20, 10) } else { (10, 4) };
+    let mut replicas: Vec<Process> = ["a", "b"].map(|name| grid.operator(name)).into();
+    let mut ids = Vec::new();
+    for nth in 0..jobs {
+        let (name, manifest) = if nth % 2 == 0 { ("small", fresh()) } else { ("large", large(nth)) };
+        let name = format!("{name}{nth}");
+        ids.push((name.clone(), grid.apply(&name, &manifest)));
+    }
+    let mut ended = 0;
+    for kill in 0..kills {
+        std::thread::sleep(Duration::from_millis(200) + random.millis(2500));
+        let leader = leading(&replicas);
+        std::mem::replace(&mut replicas[leader], grid.operator(&format!("r{kill}"))).kill();
+        let share = usize::try_from((kill + 1) * jobs / kills).unwrap();
+        for (_, id) in &ids[ended..share] {
+            // Workers do not care who leads: those that are queued are done.
+            if grid.wait(grid.store.get(&format!("admission/{id}"))).is_ok() {
+                grid.finish(id, 1000);
+            }
+        }
+        ended = share;
+    }
+    for (name, id) in &ids {
+        grid.await_job(name, "queued", |status| status.start_time.is_some());
+        if !grid.status(name).phase.is_terminal() {
+            grid.finish(id, 1000);
+        }
+        grid.await_end(name, Phase::Succeeded);
+    }
+    let ledger = grid.ledger();
+    assert_eq!(ledger.len(), ids.len());
+    for (name, id) in &ids {
+        let status = grid.status(name);
+        assert_eq!(Some(ledger[id.as_str()]), status.spent_micro_usd, "{name}");
+        assert_eq!(status.reserved_micro_usd, None);
+    }
+    until("all pools are gone", || ids.iter().all(|(_, id)| grid.pool(id).is_none()));
+    // Each pool was made once: by the audit log, which has every request.
+    let audit = grid.cluster.audit();
+    for (name, id) in &ids {
+        let made = audit.iter().filter(|call| {
+            call["verb"] == "create"
+                && call["objectRef"]["resource"] == "jobs"
+                && call["responseStatus"]["code"] == 201
+                && call["requestURI"].as_str().is_some_and(|uri| uri.contains(&grid.platform))
+                && call["objectRef"]["name"] == format!("bt-{id}")
+        });
+        let expected = usize::from(name.starts_with("large"));
+        assert_eq!(made.count(), expected, "{name}");
+    }
+}

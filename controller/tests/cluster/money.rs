@@ -1,0 +1,257 @@
+//! Budgets: who is held and told so, who is let run when money is there again, and that no limit is passed whoever dies.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use blockgrid_job::status::Phase;
+use serde_json::{Value, json};
+
+use crate::rig::{Grid, Over, Process, Random, fresh, is_long, sized, until};
+
+/// A grid where a vCPU-second is a dollar: small jobs cost something.
+fn dear() -> Option<Grid> {
+    let mut grid = Grid::start()?;
+    grid.price = 3_600_000_000;
+    Some(grid)
+}
+
+fn usd(micro_usd: u64) -> Value {
+    json!(micro_usd as f64 / 1e6)
+}
+
+/// What such a job reserves: the one that is asked is gone afterwards.
+fn quote(grid: &Grid) -> u64 {
+    let mut manifest = fresh();
+    manifest["spec"]["suspend"] = json!(false);
+    let id = grid.apply("quote", &manifest);
+    let status = grid.await_phase("quote", Phase::Running);
+    grid.delete("quote");
+    grid.await_gone("quote", &id);
+    status.quote.unwrap().high_micro_usd
+}
+
+#[test]
+fn jobs_wait_for_money_and_go_on_when_it_is_there() {
+    let Some(grid) = dear() else { return };
+    let _operator = grid.operator("a");
+    let quote = quote(&grid);
+    grid.budget(&grid.platform, &json!({ "monthlyUsd": usd(quote * 10) }));
+    grid.budget(&grid.tenant, &json!({ "monthlyUsd": usd(quote * 3 / 2) }));
+    grid.await_budget(&grid.tenant, "it is known", |status| status.limit_micro_usd == quote * 3 / 2);
+    grid.apply("first", &fresh());
+    let first = grid.await_phase("first", Phase::Running);
+    let reserved = first.reserved_micro_usd.unwrap();
+    for namespace in [&grid.platform, &grid.tenant] {
+        grid.await_budget(namespace, "held", |status| {
+            (status.reserved_micro_usd, status.jobs) == (reserved, 1)
+        });
+    }
+    grid.apply("second", &fresh());
+    let second = grid.await_phase("second", Phase::Queued);
+    let admitted = second.condition("Admitted").unwrap();
+    assert_eq!((admitted.status.as_str(), admitted.reason.as_str()), ("False", "WaitingForBudget"));
+    let message = &admitted.message;
+    assert!(message.starts_with(&format!("budget {}/budget has $", grid.tenant)), "{message}");
+    assert!(message.contains("held for other jobs") && message.contains("the job may cost $"), "{message}");
+    assert_eq!(second.reserved_micro_usd, None);
+    // Another ends: cancelled, it has cost nothing.
+    grid.patch("first", json!({ "cancel": true }));
+    grid.await_end("first", Phase::Cancelled);
+    grid.await_phase("second", Phase::Running);
+    // Or the limit is raised.
+    grid.apply("third", &fresh());
+    grid.await_phase("third", Phase::Queued);
+    grid.budget(&grid.tenant, &json!({ "monthlyUsd": usd(quote * 5) }));
+    grid.await_phase("third", Phase::Running);
+    // Users have limits of their own.
+    grid.budget(
+        &grid.platform,
+        &json!({ "monthlyUsd": usd(quote * 10), "perUserUsd": usd(quote * 2 + quote / 2) }),
+    );
+    grid.await_budget(&grid.platform, "seen", |status| status.observed_generation == Some(2));
+    grid.apply("fourth", &fresh());
+    let fourth = grid.await_phase("fourth", Phase::Queued);
+    assert_eq!(fourth.condition("Admitted").unwrap().reason, "WaitingForUserBudget");
+    // And all of it comes to its end.
+    for name in ["second", "third", "fourth"] {
+        grid.await_phase(name, Phase::Running);
+        let id = grid.job(name).unwrap().metadata.uid.unwrap().parse().unwrap();
+        grid.finish(&id, quote / 2);
+        let status = grid.await_end(name, Phase::Succeeded);
+        assert_eq!(status.spent_micro_usd, Some(quote / 2));
+    }
+    let spent: u64 = grid.ledger().values().sum();
+    for namespace in [&grid.platform, &grid.tenant] {
+        grid.await_budget(namespace, "settled", |status| {
+            (status.spent_micro_usd, status.reserved_micro_usd) == (spent, 0)
+        });
+    }
+}
+
+#[test]
+fn a_budget_that_cannot_be_read_holds_everything_and_says_so() {
+    let Some(grid) = Grid::start() else { return };
+    // Less than a millionth: the schema takes it.
+    grid.budget(&grid.tenant, &json!({ "monthlyUsd": 1e-9 }));
+    let _operator = grid.operator("a");
+    grid.apply("held", &fresh());
+    grid.await_phase("held", Phase::Queued);
+    grid.await_budget(&grid.tenant, "it says so", |status| {
+        let valid = status.conditions.iter().find(|condition| condition.kind == "Valid");
+        valid.is_some_and(|valid| valid.status == "False" && valid.message.contains("spec.monthlyUsd"))
+    });
+    grid.budget(&grid.tenant, &json!({ "monthlyUsd": 1 }));
+    grid.await_phase("held", Phase::Running);
+}
+
+#[test]
+fn a_budget_that_drains_suspends_what_runs() {
+    let Some(mut grid) = dear() else { return };
+    grid.small = 0.0;
+    let _operator = grid.operator("a");
+    grid.budget(&grid.platform, &json!({ "monthlyUsd": 1000, "hardAction": "Drain" }));
+    let large =
+        sized(json!({ "fast": { "from": 5, "to": 50, "step": 5 }, "slow": [60, 100], "stop": [0.02] }));
+    // One has cost something: a pod ran for ten seconds on two processors.
+    let id = grid.apply("spent", &large);
+    grid.await_pool(&id);
+    let pods =
+        grid.await_pods(&id, 4.min(grid.pool(&id).unwrap().spec.unwrap().parallelism.unwrap() as usize));
+    grid.say_ended(&pods[0], &crate::kubelet::ago(15), &crate::kubelet::ago(5), 143);
+    grid.await_job("spent", "its cost", |status| status.spent_micro_usd == Some(20_000_000));
+    let id = grid.apply(
+        "runs",
+        &sized(json!({ "fast": { "from": 6, "to": 51, "step": 5 }, "slow": [60, 100], "stop": [0.02] })),
+    );
+    grid.await_phase("runs", Phase::Running);
+    grid.patch("spent", json!({ "cancel": true }));
+    grid.await_end("spent", Phase::Cancelled);
+    grid.budget(&grid.platform, &json!({ "monthlyUsd": 15, "hardAction": "Drain" }));
+    let status = grid.await_phase("runs", Phase::Queued);
+    let admitted = status.condition("Admitted").unwrap();
+    assert_eq!(admitted.reason, "BudgetSpent");
+    assert!(admitted.message.contains("is spent: $20.00 of $15.00 this month; its hardAction is Drain"));
+    assert_eq!(grid.pool(&id).unwrap().spec.unwrap().suspend, Some(true));
+    grid.budget(&grid.platform, &json!({ "monthlyUsd": 1000, "hardAction": "Drain" }));
+    grid.await_phase("runs", Phase::Running);
+    assert_eq!(grid.pool(&id).unwrap().spec.unwrap().suspend, Some(false));
+}
+
+/// Many jobs, money for a few, and leaders that are killed whenever: no budget is passed at any moment, the sums are those
+/// of what jobs say and the ledger has, and in the end as many have run as there was money for.
+#[test]
+fn a_race_for_the_last_money_passes_no_limit() {
+    let Some(grid) = dear() else { return };
+    let mut random = Random::new();
+    let (jobs, kills) = if is_long() { (1000, 12) } else { (60, 4) };
+    let mut replicas: Vec<Process> = ["a", "b"].map(|name| grid.operator(name)).into();
+    let quote = quote(&grid);
+    let (whole, own) = (quote * 8, quote * 10);
+    grid.budget(&grid.platform, &json!({ "monthlyUsd": usd(whole) }));
+    grid.budget(&grid.tenant, &json!({ "monthlyUsd": usd(own) }));
+    grid.await_budget(&grid.tenant, "it is known", |status| status.limit_micro_usd == own);
+    grid.await_budget(&grid.platform, "it is known", |status| status.limit_micro_usd == whole);
+    let passed = AtomicBool::new(false);
+    let (done, mut highest) = (AtomicBool::new(false), 0);
+    std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut highest = 0;
+            while !done.load(Ordering::Relaxed) {
+                for (namespace, limit) in [(&grid.platform, whole), (&grid.tenant, own)] {
+                    let status = grid.budget_status(namespace);
+                    let used = status.spent_micro_usd + status.reserved_micro_usd;
+                    highest = highest.max(used);
+                    if used * 100 > limit * 101 {
+                        eprintln!("{namespace} has {used} of {limit}: {status:#?}");
+                        passed.store(true, Ordering::Relaxed);
+                    }
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            highest
+        });
+        let over = Over(&done);
+        for nth in 0..jobs {
+            grid.apply(&format!("race{nth}"), &fresh());
+        }
+        let mut dice = Random::new();
+        let finish = |dice: &mut Random| {
+            for job in grid.all() {
+                let status = job.status.unwrap_or_default();
+                if status.phase == Phase::Running
+                    && let Some(held) = status.reserved_micro_usd
+                {
+                    // Between half of what is held for it and all.
+                    grid.finish(
+                        &job.metadata.uid.unwrap().parse().unwrap(),
+                        held / 2 + dice.below(held / 2 + 1),
+                    );
+                }
+            }
+        };
+        for kill in 0..kills {
+            std::thread::sleep(Duration::from_millis(400) + random.millis(1500));
+            let leader = leading(&replicas);
+            let name = format!("r{kill}");
+            std::mem::replace(&mut replicas[leader], grid.operator(&name)).kill();
+            if kill >= kills / 2 {
+                // From now on jobs end, and others come in their place.
+                finish(&mut dice);
+            }
+        }
+        let end = Instant::now() + Duration::from_secs(if is_long() { 900 } else { 120 });
+        let mut quiet = 0;
+        while quiet < 20 {
+            finish(&mut dice);
+            let all = grid.all();
+            let is_over = |phase: Phase| phase.is_terminal() || phase == Phase::Queued;
+            let statuses = all.iter().map(|job| job.status.clone().unwrap_or_default());
+            let settled =
+                statuses.clone().all(|status| is_over(status.phase) && status.reserved_micro_usd.is_none());
+            quiet = if settled { quiet + 1 } else { 0 };
+            assert!(
+                Instant::now() < end,
+                "{:#?}",
+                statuses.map(|s| (s.phase, s.message)).collect::<Vec<_>>()
+            );
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        drop(over);
+        highest = watch.join().unwrap();
+    });
+    assert!(!passed.load(Ordering::Relaxed), "a limit was passed");
+    let (ledger, all) = (grid.ledger(), grid.all());
+    let spent: u64 = ledger.values().sum();
+    let mut ended = 0;
+    for job in &all {
+        let status = job.status.clone().unwrap();
+        let uid = job.metadata.uid.clone().unwrap();
+        if status.phase == Phase::Succeeded {
+            ended += 1;
+            assert_eq!(ledger.get(&uid), status.spent_micro_usd.as_ref(), "{status:#?}");
+        } else {
+            assert_eq!(status.phase, Phase::Queued, "{status:#?}");
+            assert_eq!(status.condition("Admitted").unwrap().reason, "WaitingForBudget");
+        }
+    }
+    for namespace in [&grid.platform, &grid.tenant] {
+        let status = grid.budget_status(namespace);
+        assert_eq!((status.spent_micro_usd, status.reserved_micro_usd, status.jobs), (spent, 0, 0));
+    }
+    // What is left is too little for one more.
+    assert!(ended == jobs || spent + quote > whole, "{ended} of {jobs} ended for {spent} of {whole}");
+    assert!(ended >= 8, "{ended}");
+    println!(
+        "{ended} of {jobs} jobs ran for {spent} of {whole} micro-USD; at most {highest} were spent or held"
+    );
+}
+
+/// Which of some replicas leads, as soon as one does.
+pub(crate) fn leading(replicas: &[Process]) -> usize {
+    let mut found = None;
+    until("a leader", || {
+        found = replicas.iter().position(|replica| replica.metrics().contains("blockgrid_operator_leader 1"));
+        found.is_some()
+    });
+    found.unwrap()
+}

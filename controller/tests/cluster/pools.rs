@@ -1,0 +1,173 @@
+//! Jobs with workers of their own: an Indexed Job, and what becomes of it.
+
+use std::time::Duration;
+
+use blockgrid_job::status::{LaneKind, Phase};
+use serde_json::{Value, json};
+
+use crate::kubelet::{ago, pause};
+use crate::rig::{Grid, sized, until};
+
+/// Some dozen shards, where no job is small.
+fn large() -> Value {
+    sized(json!({ "fast": { "from": 5, "to": 50, "step": 5 }, "slow": [60, 100, 160], "stop": [0.02] }))
+}
+
+fn grid_of_pools() -> Option<Grid> {
+    let mut grid = Grid::start()?;
+    grid.small = 0.0;
+    Some(grid)
+}
+
+#[test]
+fn a_big_job_is_computed_by_its_own_workers_and_costs_what_they_cost() {
+    let Some(grid) = grid_of_pools() else { return };
+    let _operator = grid.operator("a");
+    let manifest = large();
+    let id = grid.apply("big", &manifest);
+    let status = grid.await_job("big", "Running", |status| status.phase == Phase::Running);
+    assert_eq!(status.lane, Some(LaneKind::Pool));
+    let job = serde_json::to_value(grid.await_pool(&id)).unwrap();
+    let spec = &job["spec"];
+    let workers = spec["parallelism"].as_u64().unwrap();
+    assert_eq!(spec["completions"], spec["parallelism"]);
+    let fixed = json!({
+        "completionMode": "Indexed", "suspend": false, "backoffLimitPerIndex": 5,
+        "podReplacementPolicy": "Failed", "ttlSecondsAfterFinished": 3600, "activeDeadlineSeconds": 5400,
+    });
+    for (field, value) in fixed.as_object().unwrap() {
+        assert_eq!(&spec[field], value, "{field}");
+    }
+    let rules = &spec["podFailurePolicy"]["rules"];
+    assert_eq!((&rules[0]["action"], &rules[1]["action"]), (&json!("Ignore"), &json!("FailJob")));
+    assert_eq!(job["metadata"].get("ownerReferences"), None);
+    let labels = &job["metadata"]["labels"];
+    for (label, value) in [("job-uid", id.as_str()), ("job-name", "big"), ("user", &grid.tenant)] {
+        assert_eq!(labels[format!("grid.blockbuilders.app/{label}")], value);
+    }
+    // As a kubelet has it: each runs for half a minute, on two processors.
+    let pods = grid.await_pods(&id, usize::try_from(workers).unwrap());
+    let (since, end) = (ago(30), ago(0));
+    for pod in &pods {
+        grid.say_ready(pod, &since);
+    }
+    grid.await_job("big", "workers", |status| {
+        status.workers == i32::try_from(workers).ok()
+            && status.condition("WorkersReady").is_some_and(|is| is.status == "True")
+    });
+    let mut processes: Vec<_> = pods.iter().map(|pod| grid.worker_of(pod)).collect();
+    for process in &mut processes {
+        assert_eq!(process.ended().code(), Some(0), "{}", process.log());
+    }
+    let status = grid.await_end("big", Phase::Succeeded);
+    grid.same_as_run(&id, &manifest);
+    let quote = status.quote.unwrap();
+    assert!(quote.low_micro_usd <= quote.mid_micro_usd && quote.mid_micro_usd <= quote.high_micro_usd);
+    until("the Job is gone", || grid.pool(&id).is_none());
+    // The seconds between two whole ones.
+    let seconds = end.parse::<jiff::Timestamp>().unwrap().as_second()
+        - since.parse::<jiff::Timestamp>().unwrap().as_second();
+    let cost = workers * 2 * u64::try_from(seconds).unwrap() * grid.price / 3600;
+    assert!(status.spent_micro_usd.unwrap() >= cost, "{status:#?}");
+    assert_eq!(grid.ledger()[id.as_str()], status.spent_micro_usd.unwrap());
+    assert_eq!(cost, workers * 600);
+    grid.delete("big");
+    grid.await_gone("big", &id);
+}
+
+#[test]
+fn pods_that_have_ended_cost_to_the_microdollar() {
+    let Some(grid) = grid_of_pools() else { return };
+    let _operator = grid.operator("a");
+    let id = grid.apply("billed", &large());
+    let workers = grid.await_pool(&id).spec.unwrap().parallelism.unwrap();
+    let pods = grid.await_pods(&id, usize::try_from(workers).unwrap());
+    // They are drained, each after a time of its own; the Job controller makes others.
+    let mut micros = 0;
+    for (nth, pod) in pods.iter().enumerate() {
+        let seconds = 7 * (nth as i64 + 1);
+        grid.say_ended(pod, &ago(seconds + 5), &ago(5), 143);
+        micros += u64::try_from(seconds).unwrap() * 2_000_000;
+    }
+    let cost = micros * grid.price / 3_600_000_000;
+    grid.await_job("billed", "its cost", |status| status.spent_micro_usd == Some(cost));
+    grid.patch("billed", json!({ "cancel": true }));
+    let status = grid.await_end("billed", Phase::Cancelled);
+    assert_eq!((status.spent_micro_usd, grid.ledger()[id.as_str()]), (Some(cost), cost));
+    assert!(grid.pool(&id).is_none());
+    let spent = grid.events(&id);
+    assert!(spent.iter().any(|(reason, _)| reason == "CancelRequested"), "{spent:?}");
+}
+
+#[test]
+fn suspending_suspends_the_job_and_resuming_lets_it_go_on() {
+    let Some(grid) = grid_of_pools() else { return };
+    let _operator = grid.operator("a");
+    let manifest = large();
+    let id = grid.apply("rests", &manifest);
+    let workers = grid.await_pool(&id).spec.unwrap().parallelism.unwrap();
+    grid.await_pods(&id, usize::try_from(workers).unwrap());
+    grid.patch("rests", json!({ "suspend": true }));
+    grid.await_phase("rests", Phase::Suspended);
+    assert_eq!(grid.pool(&id).unwrap().spec.unwrap().suspend, Some(true));
+    grid.await_pods(&id, 0);
+    grid.patch("rests", json!({ "suspend": false }));
+    grid.await_phase("rests", Phase::Running);
+    let pods = grid.await_pods(&id, usize::try_from(workers).unwrap());
+    let mut processes: Vec<_> = pods.iter().map(|pod| grid.worker_of(pod)).collect();
+    for process in &mut processes {
+        assert_eq!(process.ended().code(), Some(0), "{}", process.log());
+    }
+    grid.await_end("rests", Phase::Succeeded);
+    grid.same_as_run(&id, &manifest);
+    grid.delete("rests");
+    grid.await_gone("rests", &id);
+}
+
+#[test]
+fn a_job_that_is_deleted_while_it_runs_leaves_nothing() {
+    let Some(grid) = grid_of_pools() else { return };
+    let _operator = grid.operator("a");
+    let id = grid.apply("gone", &large());
+    grid.await_pool(&id);
+    grid.delete("gone");
+    grid.await_gone("gone", &id);
+    // At once, before the operator's watch knows of what it made.
+    for nth in 0..3 {
+        let name = format!("quick{nth}");
+        let id = grid.apply(&name, &large());
+        pause(150 * nth);
+        grid.delete(&name);
+        grid.await_gone(&name, &id);
+        pause(500);
+        grid.nothing_is_left(&id);
+    }
+}
+
+#[test]
+fn workers_that_refuse_their_configuration_fail_the_job_at_once() {
+    let Some(grid) = grid_of_pools() else { return };
+    let _operator = grid.operator("a");
+    let id = grid.apply("odd", &large());
+    let workers = grid.await_pool(&id).spec.unwrap().parallelism.unwrap();
+    let pods = grid.await_pods(&id, usize::try_from(workers).unwrap());
+    grid.say_ended(&pods[0], &ago(2), &ago(1), 78);
+    let status = grid.await_end("odd", Phase::Failed);
+    assert_eq!(status.condition("Failed").unwrap().reason, "WorkersMisconfigured");
+}
+
+#[test]
+fn what_keeps_pods_from_starting_is_told() {
+    let Some(grid) = grid_of_pools() else { return };
+    let _operator = grid.operator("a");
+    let id = grid.apply("stuck", &large());
+    // There is no node at all: the scheduler says so.
+    let status = grid.await_job("stuck", "trouble", |status| {
+        status.condition("WorkersReady").is_some_and(|is| is.reason == "Unschedulable")
+    });
+    assert!(status.message.unwrap().starts_with("no worker could start: Unschedulable"));
+    grid.await_pool(&id);
+    std::thread::sleep(Duration::from_millis(100));
+    grid.patch("stuck", json!({ "cancel": true }));
+    grid.await_end("stuck", Phase::Cancelled);
+}

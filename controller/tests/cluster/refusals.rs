@@ -1,0 +1,105 @@
+//! Jobs that do not run, and what they say.
+
+use blockgrid_job::status::Phase;
+use serde_json::{Value, json};
+
+use crate::rig::{Grid, fresh};
+
+fn refused(grid: &Grid, name: &str, manifest: &Value) -> (String, String) {
+    grid.apply(name, manifest);
+    let status = grid.await_end(name, Phase::Failed);
+    let finished = status.condition("Finished").unwrap();
+    (finished.reason.clone(), finished.message.clone())
+}
+
+#[test]
+fn what_is_wrong_is_told_in_the_words_of_validate() {
+    let Some(grid) = Grid::start() else { return };
+    let _operator = grid.operator("a");
+    let mut manifest = fresh();
+    manifest["spec"]["strategy"]["define"]["fastMa"] = json!("sma(close, fasst)");
+    manifest["spec"]["strategy"]["long"]["exit"] = json!("crosses_below(fastMa, slowMa) && clse > 1");
+    let (reason, message) = refused(&grid, "typo", &manifest);
+    assert_eq!(reason, "InvalidSpec");
+    let (code, words, _) = grid.alone("validate", &manifest);
+    assert_eq!(code, Some(2));
+    let said: Vec<&str> = words.lines().skip(1).map(str::trim).filter(|line| !line.is_empty()).collect();
+    assert_eq!(message.lines().collect::<Vec<_>>(), said);
+    // Symbols that the data set has not.
+    let mut manifest = fresh();
+    manifest["spec"]["data"]["symbols"] = json!(["SYN-Z"]);
+    let (reason, message) = refused(&grid, "symbol", &manifest);
+    let (_, words, _) = grid.alone("validate", &manifest);
+    assert_eq!(reason, "InvalidSpec");
+    assert!(words.contains(message.lines().next().unwrap()), "{message} is not in {words}");
+}
+
+#[test]
+fn what_the_cluster_does_not_have_is_told_with_what_it_has() {
+    let Some(grid) = Grid::start() else { return };
+    let _operator = grid.operator("a");
+    let with = |path: &str, value: Value| {
+        let mut manifest = fresh();
+        let (parent, field) = path.rsplit_once('/').unwrap();
+        let spec = &mut manifest["spec"];
+        if spec.pointer(parent).is_none() {
+            spec[&parent[1..]] = json!({});
+        }
+        spec.pointer_mut(parent).unwrap()[field] = value;
+        manifest
+    };
+    let (reason, message) = refused(&grid, "class", &with("/compute/class", json!("gpu")));
+    assert_eq!(reason, "InvalidSpec");
+    assert_eq!(
+        message,
+        "spec.compute.class: is `gpu`, which is no compute class here: the platform has standard"
+    );
+    let (reason, unknown) = refused(&grid, "unknown", &with("/data/dataset", json!("nowhere")));
+    assert_eq!(reason, "UnknownDataset");
+    assert!(unknown.contains("(it may use: sample)"), "{unknown}");
+    let (reason, foreign) = refused(&grid, "foreign", &with("/data/dataset", json!("other")));
+    assert_eq!((reason.as_str(), foreign), ("UnknownDataset", unknown.replace("nowhere", "other")));
+    let mut manifest = with("/data/file", json!("/etc/passwd"));
+    manifest["spec"]["data"].as_object_mut().unwrap().remove("dataset");
+    let error = grid.try_apply("file", &manifest).unwrap_err().to_string();
+    assert!(error.contains("spec.data.file") && error.contains("registered data sets only"), "{error}");
+}
+
+#[test]
+fn what_costs_more_than_it_may_is_told_with_the_numbers() {
+    let Some(mut grid) = Grid::start() else { return };
+    // A vCPU-second is a dollar.
+    grid.price = 3_600_000_000;
+    let _operator = grid.operator("a");
+    let mut manifest = fresh();
+    manifest["spec"]["compute"] = json!({ "maxCostUsd": 1e-6 });
+    let (reason, message) = refused(&grid, "dear", &manifest);
+    assert_eq!(reason, "QuoteAboveMaxCost");
+    assert!(message.contains("but compute.maxCostUsd is $0.000001"), "{message}");
+}
+
+#[test]
+fn a_users_label_is_not_believed_where_nobody_may_set_it() {
+    let Some(mut grid) = Grid::start() else { return };
+    let limits = json!({ "monthlyUsd": 1000, "perUserUsd": 500 });
+    grid.budget(&grid.platform, &limits);
+    let operator = grid.operator("a");
+    let mut manifest = fresh();
+    manifest["metadata"]["labels"] = json!({ "grid.blockbuilders.app/user": "mallory" });
+    grid.apply("forged", &manifest);
+    grid.await_phase("forged", Phase::Running);
+    grid.await_budget(&grid.platform, "it is the namespace's", |status| {
+        status.users.keys().eq([&grid.tenant]) && status.jobs == 1
+    });
+    operator.kill();
+    // Where the admission policy sees to who sets it, it is.
+    grid.more = "believedUsers: [portal]".to_owned();
+    let _operator = grid.operator("b");
+    grid.apply("meant", &{
+        let mut manifest = fresh();
+        manifest["metadata"]["labels"] = json!({ "grid.blockbuilders.app/user": "ann" });
+        manifest
+    });
+    grid.await_phase("meant", Phase::Running);
+    grid.await_budget(&grid.platform, "it is ann's", |status| status.users.contains_key("ann"));
+}
