@@ -107,8 +107,12 @@ parity: ## Make the expected numbers of vectorbt, backtesting.py and TA-Lib anew
 	for script in parity_vectorbt parity_backtesting talib/expected; do $(VENV)/bin/python scripts/$$script.py; done
 	git diff --stat -- engine/tests/fixtures
 
-charts: ## Lint, render and check the Helm chart; what needs a missing tool is skipped.
+charts: ## Lint, render and check the Helm chart, and hold it against a real API server; what needs a missing tool is skipped.
 	@bash charts/blockgrid/tests/check.sh
+	@if bash dev/cluster/build.sh find >/dev/null 2>&1; then folder=$$(mktemp -d); export CLUSTER_DIR=$$folder/cluster; \
+	trap 'bash dev/cluster/cluster.sh down --purge; rm -rf $$folder' EXIT; \
+	bash dev/cluster/cluster.sh up --until $$$$ >/dev/null && source $$CLUSTER_DIR/env && bash charts/blockgrid/tests/server.sh; \
+	else echo "skipped: Kubernetes is not built: bash tools/setup.sh"; fi
 
 write-charts: ## Write the expected renderings of the Helm chart anew.
 	@bash charts/blockgrid/tests/check.sh --write

@@ -101,7 +101,7 @@ may viewer "create backtestjobs" no team-a
 may viewer "list backtestbudgets" yes team-a
 
 # The operator's rights are these, and not those.
-for right in "list backtestjobs" "patch backtestjobs" "update backtestjobs" "watch backtestbudgets" "create events" "create events.events.k8s.io"; do
+for right in "list backtestjobs" "patch backtestjobs" "update backtestjobs" "delete backtestjobs" "watch backtestbudgets" "create events" "create events.events.k8s.io"; do
     may $operator "$right" yes team-b
 done
 may $operator "patch backtestjobs" yes team-b --subresource=status
@@ -116,7 +116,7 @@ may $operator "get pods" yes grid --subresource=log
 may $operator "patch deployments.apps/blockgrid-interactive" yes grid --subresource=scale
 for right in "get secrets" "list secrets" "deletecollection jobs.batch" "create pods" "list deployments.apps" "patch deployments.apps/blockgrid-operator" \
     "update leases.coordination.k8s.io/other" "create roles.rbac.authorization.k8s.io" "get customresourcedefinitions/others.example.org" \
-    "create serviceaccounts" "patch configmaps" "list nodes" "delete backtestbudgets" "create backtestjobs" "delete backtestjobs"; do
+    "create serviceaccounts" "patch configmaps" "list nodes" "delete backtestbudgets" "create backtestjobs"; do
     may $operator "$right" no grid
 done
 may $operator "create pods" no grid --subresource=exec

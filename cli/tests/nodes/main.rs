@@ -7,7 +7,6 @@
 
 mod cluster;
 #[path = "../support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "shared with other tests")]
 mod support;
 
 use std::path::Path;
