@@ -11,7 +11,7 @@ mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{Created, JobId, Store, StoreError};
@@ -38,6 +38,9 @@ const WAITING: usize = 4096;
 
 /// Objects that are read or written at a time.
 const AT_ONCE: usize = 32;
+
+/// How often what jobs hold is compared with a live list of them.
+const AUDIT: Duration = Duration::from_secs(600);
 
 /// How often budgets are looked at though nobody asks: their limits may have changed, or the month.
 const LOOK: Duration = Duration::from_secs(5);
@@ -81,6 +84,7 @@ pub struct Whose {
 
 enum Request {
     Reserve { whose: Whose, reply: oneshot::Sender<Result<Result<u64, Held>, TreasuryError>> },
+    Forget { id: JobId },
     Settle { whose: Whose, at: Timestamp, reply: oneshot::Sender<Result<(), TreasuryError>> },
 }
 
@@ -150,9 +154,11 @@ impl Treasury {
         answer.await.map_err(|_| TreasuryError::Gone)?
     }
 
-    /// A job that is gone waits no more.
+    /// A job that is gone waits no more, and holds nothing.
     pub fn forget(&self, id: &JobId) {
         lock(&self.found).waiting.remove(id);
+        // A task that is too busy to hear it makes its sums anew when it begins again.
+        let _ = self.requests.try_send(Request::Forget { id: id.clone() });
     }
 }
 
@@ -213,6 +219,7 @@ impl Clerk {
         self.begin().await?;
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut audited = Instant::now();
         loop {
             let mut batch = Vec::new();
             tokio::select! {
@@ -225,9 +232,36 @@ impl Clerk {
             if !batch.is_empty() {
                 self.serve(batch, now).await?;
             }
+            if audited.elapsed() >= AUDIT {
+                audited = Instant::now();
+                self.audit().await?;
+            }
             self.drain();
             self.tell(now).await?;
         }
+    }
+
+    /// Gives back what jobs hold that are gone without a word: somebody took their finalizer away. Nothing is being written
+    /// now, so what a live list does not tell is not held.
+    async fn audit(&mut self) -> Result<(), TreasuryError> {
+        let live = match self.reservations().await {
+            Ok(live) => live,
+            Err(error) => {
+                tracing::warn!(%error, "what jobs hold could not be audited");
+                return Ok(());
+            }
+        };
+        let before = self.books.reserved.len();
+        self.books.reserved.retain(|id, _| live.contains_key(id));
+        if self.books.reserved.len() < before {
+            tracing::warn!(
+                jobs = before - self.books.reserved.len(),
+                "jobs that held money are gone: it is given back"
+            );
+            self.told.clear();
+            self.wake_some();
+        }
+        Ok(())
     }
 
     /// Notes whose jobs should stop, and tells those jobs when that has changed.
@@ -330,15 +364,17 @@ impl Clerk {
     async fn serve(&mut self, batch: Vec<Request>, now: Timestamp) -> Result<(), TreasuryError> {
         let mut admitted = Vec::new();
         let mut settled = Vec::new();
+        let mut given_back = Vec::new();
         for request in batch {
             match request {
                 Request::Reserve { whose, reply } => match self.books.may(&whose.id, &whose.share) {
                     Ok(()) => {
+                        let is_new = !self.books.reserved.contains_key(&whose.id);
                         let holds =
                             self.books.reserved.entry(whose.id.clone()).or_insert(whose.share.clone());
                         let micro_usd = holds.micro_usd;
                         lock(&self.found).waiting.remove(&whose.id);
-                        admitted.push((whose, micro_usd, reply));
+                        admitted.push((whose, micro_usd, is_new, reply));
                     }
                     Err(held) => {
                         self.turn += 1;
@@ -349,6 +385,11 @@ impl Clerk {
                         let _ = reply.send(Ok(Err(held)));
                     }
                 },
+                Request::Forget { id } => {
+                    if let Some(share) = self.books.reserved.remove(&id) {
+                        given_back.push(share.namespace);
+                    }
+                }
                 Request::Settle { whose, at, reply } => {
                     let done = self.write_down(&whose, at).await;
                     settled.push((whose, done, reply));
@@ -359,10 +400,14 @@ impl Clerk {
             .iter()
             .map(|(whose, ..)| whose.share.namespace.clone())
             .chain(settled.iter().map(|(whose, ..)| whose.share.namespace.clone()))
+            .chain(given_back)
             .collect();
         if let Err(error) = self.raise(&touched, now).await {
-            for (whose, _, reply) in admitted {
-                self.books.reserved.remove(&whose.id);
+            for (whose, _, is_new, reply) in admitted {
+                // What a job held before, it holds.
+                if is_new {
+                    self.books.reserved.remove(&whose.id);
+                }
                 let _ = reply.send(Err(error.clone()));
             }
             for (_, _, reply) in settled {
@@ -373,7 +418,7 @@ impl Clerk {
                 _ => Ok(()),
             };
         }
-        let writes = admitted.into_iter().map(|(whose, micro_usd, reply)| {
+        let writes = admitted.into_iter().map(|(whose, micro_usd, _, reply)| {
             let body = json!({ "status": { "reservedMicroUsd": micro_usd } });
             let patched = self.patch(&whose, body);
             async move { (whose, micro_usd, patched.await, reply) }
@@ -381,8 +426,8 @@ impl Clerk {
         let writes: Vec<_> =
             stream::iter(writes.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).collect().await;
         for (whose, micro_usd, patched, reply) in writes {
-            if patched.is_err() {
-                // The budget holds too much until it is written next.
+            if matches!(patched, Err(TreasuryError::NoJob(_))) {
+                // What is gone holds nothing. Any other error may hide that it was written: the job asks again.
                 self.books.reserved.remove(&whose.id);
             }
             let _ = reply.send(patched.map(|()| Ok(micro_usd)));
