@@ -22,6 +22,7 @@ use crate::meters::Meters;
 use crate::planning::Plans;
 use crate::reconcile::{failed, reconcile};
 use crate::resources::{BacktestBudget, BacktestJob, UID_LABEL};
+use crate::sweep::sweep;
 use crate::warm::{Lane, keep};
 use crate::{crds, treasury, warm};
 
@@ -141,6 +142,11 @@ pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), L
     tasks.spawn(async move {
         ends.await;
         "the watch of ends"
+    });
+    let sweeping = Arc::clone(&context);
+    tasks.spawn(async move {
+        sweep(&sweeping).await;
+        "the search for workers of jobs that are gone"
     });
     let counting = Arc::clone(&context);
     tasks.spawn(async move {

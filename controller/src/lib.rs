@@ -25,6 +25,7 @@ pub mod pool;
 pub mod program;
 pub mod reconcile;
 pub mod resources;
+pub mod sweep;
 pub mod treasury;
 pub mod validate;
 pub mod warm;

@@ -241,29 +241,6 @@ impl Clerk {
         }
     }
 
-    /// Gives back what jobs hold that are gone without a word: somebody took their finalizer away. Nothing is being written
-    /// now, so what a live list does not tell is not held.
-    async fn audit(&mut self) -> Result<(), TreasuryError> {
-        let live = match self.reservations().await {
-            Ok(live) => live,
-            Err(error) => {
-                tracing::warn!(%error, "what jobs hold could not be audited");
-                return Ok(());
-            }
-        };
-        let before = self.books.reserved.len();
-        self.books.reserved.retain(|id, _| live.contains_key(id));
-        if self.books.reserved.len() < before {
-            tracing::warn!(
-                jobs = before - self.books.reserved.len(),
-                "jobs that held money are gone: it is given back"
-            );
-            self.told.clear();
-            self.wake_some();
-        }
-        Ok(())
-    }
-
     /// Notes whose jobs should stop, and tells those jobs when that has changed.
     fn drain(&self) {
         let namespaces: BTreeSet<&String> =
@@ -370,9 +347,8 @@ impl Clerk {
                 Request::Reserve { whose, reply } => match self.books.may(&whose.id, &whose.share) {
                     Ok(()) => {
                         let is_new = !self.books.reserved.contains_key(&whose.id);
-                        let holds =
-                            self.books.reserved.entry(whose.id.clone()).or_insert(whose.share.clone());
-                        let micro_usd = holds.micro_usd;
+                        let holds = self.books.reserved.entry(whose.id.clone());
+                        let micro_usd = holds.or_insert(whose.share.clone()).micro_usd;
                         lock(&self.found).waiting.remove(&whose.id);
                         admitted.push((whose, micro_usd, is_new, reply));
                     }
@@ -450,12 +426,11 @@ impl Clerk {
         });
         let writes: Vec<_> =
             stream::iter(writes.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).collect().await;
-        let any = !writes.is_empty();
+        if !writes.is_empty() {
+            self.wake_some();
+        }
         for (result, reply) in writes {
             let _ = reply.send(result);
-        }
-        if any {
-            self.wake_some();
         }
         Ok(())
     }

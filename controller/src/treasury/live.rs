@@ -99,4 +99,27 @@ impl Clerk {
         }
         Ok(found)
     }
+
+    /// Gives back what jobs hold that are gone without a word: somebody took their finalizer away. Nothing is being written
+    /// now, so what a live list does not tell is not held.
+    pub(super) async fn audit(&mut self) -> Result<(), TreasuryError> {
+        let live = match self.reservations().await {
+            Ok(live) => live,
+            Err(error) => {
+                tracing::warn!(%error, "what jobs hold could not be audited");
+                return Ok(());
+            }
+        };
+        let before = self.books.reserved.len();
+        self.books.reserved.retain(|id, _| live.contains_key(id));
+        if self.books.reserved.len() < before {
+            tracing::warn!(
+                jobs = before - self.books.reserved.len(),
+                "jobs that held money are gone: it is given back"
+            );
+            self.told.clear();
+            self.wake_some();
+        }
+        Ok(())
+    }
 }

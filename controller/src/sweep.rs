@@ -1,0 +1,59 @@
+//! Workers whose job is gone without a word, as when somebody took its finalizer away: they are found and removed.
+
+use std::time::Duration;
+
+use blockgrid_grid::store::keys;
+use blockgrid_grid::{JobId, Queue};
+use k8s_openapi::api::batch::v1::Job;
+use kube::api::{DeleteParams, PropagationPolicy};
+use kube::{Api, ResourceExt};
+
+use crate::context::Context;
+use crate::resources::{BacktestJob, NAME_LABEL, NAMESPACE_LABEL, UID_LABEL};
+
+/// How often they are looked for.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Looks for them until it is dropped.
+pub async fn sweep(context: &Context) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        for pool in context.pools.state() {
+            let uid = pool.labels().get(UID_LABEL).and_then(|uid| uid.parse::<JobId>().ok());
+            let Some(id) = uid else { continue };
+            // One that was looked at is seen to there.
+            if context.object(&id).is_some() || pool.metadata.deletion_timestamp.is_some() {
+                continue;
+            }
+            if let Err(error) = remove_orphan(context, &pool, &id).await {
+                tracing::warn!(job = %id, %error, "workers that may be nobody's could not be looked at");
+            }
+        }
+    }
+}
+
+async fn remove_orphan(context: &Context, pool: &Job, id: &JobId) -> Result<(), kube::Error> {
+    let label = |name: &str| pool.labels().get(name).cloned().unwrap_or_default();
+    let jobs: Api<BacktestJob> = Api::namespaced(context.client.clone(), &label(NAMESPACE_LABEL));
+    // Live, not from a watch; a long name is cut in its label, and then found by nobody.
+    let name = label(NAME_LABEL);
+    if name.len() >= 63
+        || jobs.get_metadata_opt(&name).await?.is_some_and(|job| job.uid().as_deref() == Some(id.as_str()))
+    {
+        return Ok(());
+    }
+    tracing::warn!(job = %id, pool = pool.name_any(), "its BacktestJob is gone: its workers are removed");
+    // Workers that are still there obey this.
+    if let Err(error) = context.store.put(&keys::cancelled(id), Vec::new().into()).await {
+        tracing::warn!(job = %id, %error, "it could not be marked as cancelled");
+    }
+    let _ = context.queue.forget(id).await;
+    let pools: Api<Job> = Api::namespaced(context.client.clone(), &context.config.workers.namespace);
+    let how =
+        DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..DeleteParams::default() };
+    match pools.delete(&pool.name_any(), &how).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(error)) if error.code == 404 => Ok(()),
+        Err(error) => Err(error),
+    }
+}
