@@ -7,7 +7,7 @@ COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
     programs="blockgrid-worker $(test ! -e controller/Cargo.toml || echo blockgrid-controller)" \
     && target="$(rustc --print host-tuple)" \
-    && RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEASE_STRIP=symbols \
+    && RUSTFLAGS="-C target-feature=+crt-static" \
        cargo build --release --locked --target "$target" $(printf -- "--package=%s " $programs) \
     && install -D -m 644 -t /image/etc/ssl/certs /etc/ssl/certs/ca-certificates.crt \
     && install -d -m 1777 /image/tmp \

@@ -16,7 +16,7 @@ fi
 
 # With a target named, even the machine's own, the flags are for programs only: a macro cannot be static.
 target=$(rustc --print host-tuple)
-RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEASE_STRIP=symbols \
+RUSTFLAGS="-C target-feature=+crt-static" \
     cargo build --release --locked --target "$target" "${programs[@]/#/--package=}"
 built=${CARGO_TARGET_DIR:-target}/$target/release
 files=(tmp=1777/ "etc/ssl/certs/ca-certificates.crt=$certificates")
