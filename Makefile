@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test lint fmt docs deny fuzz generated write-generated bench bench-grid bench-indicators bench-sweeps chaos sample parity charts write-charts image cluster cluster-down cluster-check
+.PHONY: help setup run check test lint fmt docs deny fuzz generated write-generated bench bench-grid bench-indicators bench-operator bench-sweeps chaos sample parity charts write-charts image cluster cluster-down cluster-check
 
 CARGO ?= cargo
 JOB ?= examples/sma-crossover.yaml
@@ -94,6 +94,10 @@ bench-indicators: ## Time the indicators beside TA-Lib's, in turn (Python and Py
 bench-grid: ## Time the grid of `blockgrid up`: latency, start, scaling, what a killed worker costs (never part of check; BENCH="--only latency").
 	cargo build --release --package blockgrid --package blockgrid-worker
 	python3 bench/grid/bench.py --program $${CARGO_TARGET_DIR:-target}/release/blockgrid $(BENCH)
+
+bench-operator: ## Time the operator on a control plane of this machine: latency, calls of the API, failover, ten thousand jobs (never part of check; BENCH="--only latency").
+	cargo build --release --package blockgrid --package blockgrid-controller
+	python3 bench/operator/bench.py --programs $${CARGO_TARGET_DIR:-target}/release $(BENCH)
 
 bench-sweeps: ## Time sweeps beside vectorbt's and others, in turn (Python and PyPI; never part of check; BENCH="--quick" to try).
 	python3 -m venv $(VENV)-sweeps
