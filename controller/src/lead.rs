@@ -202,7 +202,14 @@ async fn reconciles(
         let triggers = stream::unfold(receiver, |mut receiver| async move {
             receiver.recv().await.map(|object| (object, receiver))
         });
-        let run = Controller::new(api, watcher::Config::default())
+        let (reader, writer) = reflector::store();
+        let jobs = watcher(api, watcher::Config::default())
+            .default_backoff()
+            // Who wrote which field is half of what a job takes in memory, and nobody asks.
+            .modify(|job: &mut BacktestJob| job.metadata.managed_fields = None)
+            .reflect(writer)
+            .applied_objects();
+        let run = Controller::for_stream(jobs, reader)
             .with_config(Pace::default().concurrency(AT_ONCE))
             .reconcile_on(triggers)
             .graceful_shutdown_on(stopped)
