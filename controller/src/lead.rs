@@ -205,8 +205,7 @@ async fn reconciles(
         let (reader, writer) = reflector::store();
         let jobs = watcher(api, watcher::Config::default())
             .default_backoff()
-            // Who wrote which field is half of what a job takes in memory, and nobody asks.
-            .modify(|job: &mut BacktestJob| job.metadata.managed_fields = None)
+            .modify(BacktestJob::lighten)
             .reflect(writer)
             .applied_objects();
         let run = Controller::for_stream(jobs, reader)

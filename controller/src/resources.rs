@@ -58,6 +58,24 @@ impl BacktestJob {
         })
     }
 
+    /// Forgets what nobody asks for any more, so that a cluster may have many: who wrote which field, what kubectl applied,
+    /// and, once the plan is committed, all of the spec but what is said to the cluster.
+    pub fn lighten(&mut self) {
+        self.metadata.managed_fields = None;
+        let annotations = self.metadata.annotations.get_or_insert_default();
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+        let is_planned = |status: &JobStatus| status.planned_time.is_some() || status.phase.is_terminal();
+        if !self.status.as_ref().is_some_and(is_planned) {
+            return;
+        }
+        annotations.remove(TEXT_ANNOTATION);
+        let Value::Object(spec) = &mut self.spec else { return };
+        spec.retain(|field, _| matches!(field.as_str(), "compute" | "suspend" | "cancel" | "ttl" | "data"));
+        if let Some(Value::Object(data)) = spec.get_mut("data") {
+            data.retain(|field, _| matches!(field.as_str(), "dataset" | "file"));
+        }
+    }
+
     /// The value of an annotation.
     pub fn annotation(&self, name: &str) -> Option<&str> {
         self.metadata.annotations.as_ref()?.get(name).map(String::as_str)
@@ -150,6 +168,37 @@ impl Resource for BacktestBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_planned_job_keeps_what_it_says_to_the_cluster() {
+        let object = |status: Value| {
+            let object = json!({
+                "metadata": { "name": "a", "annotations": { TEXT_ANNOTATION: "spec: {}", LINKS_ANNOTATION: "1" } },
+                "spec": {
+                    "data": { "dataset": "sample", "symbols": ["A"] }, "strategy": { "long": {} },
+                    "compute": { "class": "spot" }, "suspend": true,
+                },
+                "status": status,
+            });
+            let mut job = serde_json::from_value::<BacktestJob>(object).unwrap();
+            job.lighten();
+            job
+        };
+        let new = object(Value::Null);
+        assert_eq!(
+            (new.spec["strategy"]["long"].is_object(), new.annotation(TEXT_ANNOTATION)),
+            (true, Some("spec: {}"))
+        );
+        let planned = object(json!({ "phase": "Queued", "plannedTime": "2026-01-01T00:00:00Z" }));
+        let left =
+            json!({ "data": { "dataset": "sample" }, "compute": { "class": "spot" }, "suspend": true });
+        assert_eq!(planned.spec, left);
+        assert_eq!(
+            (planned.annotation(TEXT_ANNOTATION), planned.annotation(LINKS_ANNOTATION)),
+            (None, Some("1"))
+        );
+        assert_eq!(object(json!({ "phase": "Failed" })).spec, left);
+    }
 
     #[test]
     fn a_status_that_cannot_be_read_is_none() {
