@@ -84,6 +84,12 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         }
         _ => None,
     };
+    let used_micro_usd = match (&end, &asked) {
+        (Some(End::Failed { .. }), Ok(asked)) if is_over && status.reserved_micro_usd.is_some() => {
+            used(context, &id, asked).await?
+        }
+        _ => 0,
+    };
     Ok(World {
         now,
         generation: job.metadata.generation.unwrap_or(0),
@@ -100,6 +106,8 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         pool_refused: None,
         end,
         done,
+        planners_are_busy: planners_are_busy(context),
+        used_micro_usd,
         planner,
         pool,
     })
@@ -167,6 +175,33 @@ fn best(best: &Value) -> Option<String> {
 fn significant(value: f64) -> String {
     let digits = if value == 0.0 { 0 } else { (3 - value.abs().log10().floor() as i32).clamp(0, 8) };
     format!("{value:.*}", usize::try_from(digits).unwrap_or(0))
+}
+
+/// What was computed of a job that ended without results: nobody computes for nothing.
+async fn used(context: &Context, id: &JobId, asked: &Asked) -> Result<u64, ObserveError> {
+    let mut micros = 0_u64;
+    for entry in context.store.list(&keys::outcomes(id)).await? {
+        match context.store.get(&entry.key).await {
+            Ok(bytes) => {
+                let outcome = serde_json::from_slice::<Outcome>(&bytes);
+                micros += outcome.map_or(0, |outcome| outcome.usage().spent.cpu_micros);
+            }
+            Err(StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(asked.price.micro_usd(micros.into()))
+}
+
+/// Whether as many plans are made by pods as the operator itself makes at a time.
+fn planners_are_busy(context: &Context) -> bool {
+    let works = |job: &Arc<Job>| {
+        let ended = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        job.labels().get(ROLE_LABEL).map(String::as_str) == Some(PLANNER)
+            && !ended.into_iter().any(|condition| condition.status == "True")
+    };
+    let most = context.config.jobs.planned_at_once;
+    context.pools.state().iter().filter(|job| works(job)).count() >= most
 }
 
 /// The pod that plans a job, as the watch knows it.

@@ -132,6 +132,7 @@ pub fn plan(world: &World) -> Decision {
         Planning::Unknown => act(world, [Act::Plan]),
         Planning::Working => Say::new(world).planning(None),
         Planning::Outside => match &world.planner {
+            None if world.planners_are_busy => Say::new(world).planned_outside(),
             None => act(world, [Act::CreatePlanner]),
             Some(PlannerPod { failed: Some(why), .. }) => stop(world, Phase::Failed, "PlannerFailed", why),
             Some(_) => Say::new(world).planned_outside(),
@@ -167,9 +168,7 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
         return stop(world, Phase::DeadlineExceeded, "DeadlineExceeded", &message);
     }
     if let (Some(most), Some(pool)) = (asked.max_cost, &world.pool) {
-        let spent = asked.price.micro_usd(pool.micros.into());
-        let burn = u64::try_from(pool.active).unwrap_or(0) * asked.millicpus * 1000 * STOPPING_SECONDS;
-        let ahead = asked.price.micro_usd(burn.into());
+        let (spent, ahead) = (spent(world, asked, pool), until_stopped(asked, pool));
         // What is reached only by stopping was never reached by running.
         if spent + ahead >= most && spent * 2 >= most {
             let message = format!(
@@ -179,6 +178,22 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
                 dollars(most)
             );
             return stop(world, Phase::BudgetExceeded, "MaxCostReached", &message);
+        }
+    }
+    // What is held is the limit: before workers could pass it, more is held, or they stop.
+    if let (Some(held), Some(pool)) = (status.reserved_micro_usd, &world.pool)
+        && !pool.is_suspended
+        && !pool.is_deleted
+    {
+        let ahead = spent(world, asked, pool).saturating_add(until_stopped(asked, pool));
+        let most = asked.max_cost.unwrap_or(u64::MAX);
+        if ahead > held && held < most {
+            if let Some(why) = &world.held {
+                let message =
+                    format!("it has cost what was held for it, and no more can be: {}", why.message);
+                return stop(world, Phase::BudgetExceeded, &why.reason, &message);
+            }
+            return act(world, [Act::Reserve { micro_usd: ahead.saturating_mul(2).min(most) }]);
         }
     }
     let in_lane = planned.is_small && planned.is_ours;
@@ -204,10 +219,34 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
     if in_lane {
         return match status.start_time {
             None => act(world, [Act::Enqueue { in_lane }]),
+            Some(_) if is_late_in_lane(world, asked) => {
+                let message =
+                    format!("no worker of the interactive lane was ready within {} s", asked.start_seconds);
+                stop(world, Phase::Failed, "WorkersNotStarted", &message)
+            }
             Some(_) => Say::new(world).running(planned),
         };
     }
     running(world, asked, planned)
+}
+
+/// Whether a small job has waited in vain for a worker of the lane.
+fn is_late_in_lane(world: &World, asked: &Asked) -> bool {
+    let start = time(world.status.start_time.as_deref()).unwrap_or(world.now);
+    world.lane_workers == Some(0)
+        && world.done.unwrap_or(0) == 0
+        && seconds_since(world.now, start) >= asked.start_seconds
+}
+
+/// What a job has cost: its pods, and those that are gone.
+fn spent(world: &World, asked: &Asked, pool: &Pool) -> u64 {
+    asked.price.micro_usd(pool.micros.into()).max(world.status.spent_micro_usd.unwrap_or(0))
+}
+
+/// What its workers cost until they have stopped, if they were told to now.
+fn until_stopped(asked: &Asked, pool: &Pool) -> u64 {
+    let burn = u64::try_from(pool.active).unwrap_or(0) * asked.millicpus * 1000 * STOPPING_SECONDS;
+    asked.price.micro_usd(burn.into())
 }
 
 /// A job with workers of its own that may run.
@@ -341,7 +380,7 @@ fn clean(world: &World) -> Option<Decision> {
     world.status.reserved_micro_usd?;
     let billed = match &world.end {
         Some(End::Done { micro_usd, .. }) => *micro_usd,
-        _ => 0,
+        _ => world.used_micro_usd,
     };
     let micro_usd = world.status.spent_micro_usd.unwrap_or(0).max(billed);
     Some(act(world, [Act::Settle { micro_usd }]))

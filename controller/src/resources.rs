@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::core::TypeMeta;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// The API group.
@@ -26,21 +27,41 @@ pub const FINALIZER: &str = "operator.grid.blockbuilders.app/job";
 /// The field manager of what the operator writes.
 pub const MANAGER: &str = "blockgrid-operator";
 
+/// The longest spec that a cluster takes, as JSON: the operator holds those of all jobs that wait for their plan.
+pub const MAX_SPEC_BYTES: usize = 128 << 10;
+
 /// A `BacktestJob`. Its spec stays a tree of values: what is in it is checked by the code that checks it on a laptop.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct BacktestJob {
-    /// `apiVersion` and `kind`; lists leave them out.
-    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
-    pub types: Option<TypeMeta>,
+    /// Lists leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
+    /// Lists leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// Name, namespace, uid.
     pub metadata: ObjectMeta,
-    /// What is asked.
-    #[serde(default)]
+    /// What is asked. In place of one that is too long or nests too deep stands a text that says so, which is no spec: one
+    /// tenant's object must not keep those of all others from being read.
+    #[serde(default, deserialize_with = "spec")]
     pub spec: Value,
     /// What the operator says. One that cannot be read, as an older version may have left it, counts as none: it is
     /// made again from what is known, and no watch stops for it.
     #[serde(default, deserialize_with = "readable", skip_serializing_if = "Option::is_none")]
     pub status: Option<JobStatus>,
+}
+
+/// Passes over the text without reading it, as deep as it may nest; then reads it, apart.
+fn spec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    let text = raw.get();
+    if text.len() > MAX_SPEC_BYTES {
+        let bytes = text.len();
+        return Ok(Value::String(format!("a spec of {bytes} bytes (a cluster takes {MAX_SPEC_BYTES})")));
+    }
+    Ok(serde_json::from_str(text)
+        .unwrap_or_else(|error| Value::String(format!("a spec that cannot be read ({error})"))))
 }
 
 fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<JobStatus>, D::Error> {
@@ -168,6 +189,26 @@ impl Resource for BacktestBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_spec_that_is_too_much_is_told_and_stops_no_list() {
+        let object = |spec: &str| {
+            let text = format!(
+                r#"{{"items": [{{"metadata": {{"name": "a"}}, "spec": {spec}, "status": {{"phase": "Queued"}}}}]}}"#
+            );
+            #[derive(Deserialize)]
+            struct List {
+                items: Vec<BacktestJob>,
+            }
+            let job = serde_json::from_str::<List>(&text).unwrap().items.remove(0);
+            assert!(job.status.is_some());
+            blockgrid_job::of_value(&job.manifest(), |_| false).unwrap_err().errors[0].to_string()
+        };
+        let deep = format!(r#"{{"sweep": {}{}}}"#, "[".repeat(500), "]".repeat(500));
+        assert!(object(&deep).contains("recursion limit exceeded"), "{}", object(&deep));
+        let long = format!(r#"{{"sweep": "{}"}}"#, "x".repeat(MAX_SPEC_BYTES));
+        assert!(object(&long).contains("a cluster takes 131072"), "{}", object(&long));
+    }
 
     #[test]
     fn a_planned_job_keeps_what_it_says_to_the_cluster() {

@@ -168,6 +168,8 @@ pub struct Clerk {
     requests: mpsc::Receiver<Request>,
     found: Arc<Mutex<Found>>,
     books: Books,
+    /// Jobs whose entry in this month's ledger is in the books.
+    counted: BTreeSet<JobId>,
     /// Budgets as they were written last.
     latest: BTreeMap<Key, BacktestBudget>,
     told: BTreeMap<Key, Timestamp>,
@@ -203,6 +205,7 @@ pub fn open(means: Means) -> (Treasury, Clerk) {
         requests,
         found: Arc::clone(&found),
         books: Books::default(),
+        counted: BTreeSet::new(),
         latest: BTreeMap::new(),
         told: BTreeMap::new(),
         turn: 0,
@@ -258,7 +261,7 @@ impl Clerk {
 
     async fn begin(&mut self) -> Result<(), TreasuryError> {
         self.books.month = month(Timestamp::now());
-        self.books.spent = self.ledger().await?;
+        self.ledger().await?;
         self.books.reserved = self.reservations().await?;
         self.make_default().await?;
         let budgets: Api<BacktestBudget> = Api::all(self.means.client.clone());
@@ -327,7 +330,7 @@ impl Clerk {
         let month = month(now);
         if month != self.books.month {
             self.books.month = month;
-            self.books.spent = self.ledger().await?;
+            self.ledger().await?;
             changed = true;
         }
         if changed {
@@ -346,11 +349,10 @@ impl Clerk {
             match request {
                 Request::Reserve { whose, reply } => match self.books.may(&whose.id, &whose.share) {
                     Ok(()) => {
-                        let is_new = !self.books.reserved.contains_key(&whose.id);
-                        let holds = self.books.reserved.entry(whose.id.clone());
-                        let micro_usd = holds.or_insert(whose.share.clone()).micro_usd;
+                        let before = self.books.reserve(&whose.id, &whose.share);
+                        let micro_usd = before.unwrap_or(0).max(whose.share.micro_usd);
                         lock(&self.found).waiting.remove(&whose.id);
-                        admitted.push((whose, micro_usd, is_new, reply));
+                        admitted.push((whose, micro_usd, before, reply));
                     }
                     Err(held) => {
                         self.turn += 1;
@@ -379,11 +381,9 @@ impl Clerk {
             .chain(given_back)
             .collect();
         if let Err(error) = self.raise(&touched, now).await {
-            for (whose, _, is_new, reply) in admitted {
+            for (whose, _, before, reply) in admitted {
                 // What a job held before, it holds.
-                if is_new {
-                    self.books.reserved.remove(&whose.id);
-                }
+                self.books.restore(&whose.id, before);
                 let _ = reply.send(Err(error.clone()));
             }
             for (_, _, reply) in settled {
@@ -461,7 +461,7 @@ impl Clerk {
         }
     }
 
-    /// Writes a job into the ledger, once. What stands there already was counted when it was written or read.
+    /// Writes a job into the ledger, once. What stands there counts, whoever wrote it, and an answer that was lost.
     async fn write_down(&mut self, whose: &Whose, at: Timestamp) -> Result<(), TreasuryError> {
         let entry = Entry {
             namespace: whose.share.namespace.clone(),
@@ -471,13 +471,18 @@ impl Clerk {
         };
         let when = month(at);
         let bytes = serde_json::to_vec(&entry).map_err(kube::Error::SerdeError)?;
-        let created = self.means.store.create(&keys::ledger(&when, &whose.id), bytes.into()).await?;
-        match created {
-            Created::New if when == self.books.month => self.books.settle(&whose.id, whose.share.clone()),
-            _ => {
-                self.books.reserved.remove(&whose.id);
+        let key = keys::ledger(&when, &whose.id);
+        let created = self.means.store.create(&key, bytes.clone().into()).await?;
+        if when == self.books.month {
+            match created {
+                Created::New | Created::Same => self.count(&whose.id, &bytes),
+                Created::Different { .. } => {
+                    let there = self.means.store.get(&key).await?;
+                    self.count(&whose.id, &there);
+                }
             }
         }
+        self.books.reserved.remove(&whose.id);
         Ok(())
     }
 

@@ -30,6 +30,10 @@ pub struct World {
     pub end: Option<End>,
     /// Shards that are done, by the store, where they were counted.
     pub done: Option<u64>,
+    /// Whether as many plans are made by pods as may be.
+    pub planners_are_busy: bool,
+    /// Micro-USD of what was computed of a job that ended without results, by the outcomes of its shards.
+    pub used_micro_usd: u64,
     /// The pod that makes its plan.
     pub planner: Option<PlannerPod>,
     /// Its own workers.

@@ -32,6 +32,8 @@ fn world(status: JobStatus, planning: Planning) -> World {
         done: None,
         pool: None,
         pool_refused: None,
+        planners_are_busy: false,
+        used_micro_usd: 0,
         planner: None,
         held: None,
         wants_links: None,

@@ -65,17 +65,19 @@ impl Books {
     /// # Errors
     /// Which budget does not let it, with the numbers.
     pub fn may(&self, job: &JobId, share: &Share) -> Result<(), Held> {
-        if self.reserved.contains_key(job) {
+        let held = self.reserved.get(job).map(|held| held.micro_usd);
+        if held.is_some_and(|held| held >= share.micro_usd) {
             return Ok(());
         }
+        let more = share.micro_usd - held.unwrap_or(0);
         for key in self.of_namespace(&share.namespace) {
             let budget = &self.budgets[key];
             let name = format!("{}/{}", key.0, key.1);
             let sums = self.sums(budget);
-            fits(&name, "", budget.spec.monthly_micro_usd, sums, share.micro_usd)?;
+            fits(&name, "", budget.spec.monthly_micro_usd, sums, more)?;
             if let Some(limit) = budget.spec.per_user_micro_usd {
                 let sums = self.sums_of(budget, &share.user);
-                fits(&name, &format!(" for user {}", share.user), limit, sums, share.micro_usd)?;
+                fits(&name, &format!(" for user {}", share.user), limit, sums, more)?;
             }
         }
         Ok(())
@@ -155,6 +157,28 @@ impl Books {
             self.spent.iter().filter(|((namespace, user), _)| counts(namespace, user)).map(|(_, usd)| usd);
         let held = self.reserved.values().filter(|share| counts(&share.namespace, &share.user));
         (spent.sum(), held.map(|share| share.micro_usd).sum())
+    }
+
+    /// Holds money for a job, if that is more than it holds already; what it held before.
+    pub fn reserve(&mut self, job: &JobId, share: &Share) -> Option<u64> {
+        let before = self.reserved.get(job).map(|held| held.micro_usd);
+        let holds = self.reserved.entry(job.clone()).or_insert_with(|| share.clone());
+        holds.micro_usd = holds.micro_usd.max(share.micro_usd);
+        before
+    }
+
+    /// Takes back what [`Books::reserve`] did.
+    pub fn restore(&mut self, job: &JobId, before: Option<u64>) {
+        match before {
+            Some(micro_usd) => {
+                if let Some(held) = self.reserved.get_mut(job) {
+                    held.micro_usd = micro_usd;
+                }
+            }
+            None => {
+                self.reserved.remove(job);
+            }
+        }
     }
 
     /// Gives back what a job holds and counts what it has cost.
@@ -273,7 +297,14 @@ mod tests {
         let mut books = books(1000, Some(300), Some(200));
         assert_eq!(books.may(&id("a"), &share("team-a", "ann", 200)), Ok(()));
         books.reserved.insert(id("a"), share("team-a", "ann", 200));
-        assert_eq!(books.may(&id("a"), &share("team-a", "ann", 999)), Ok(()), "it holds its share already");
+        assert_eq!(books.may(&id("a"), &share("team-a", "ann", 7)), Ok(()), "it holds its share already");
+        assert!(books.may(&id("a"), &share("team-a", "ann", 301)).is_err(), "more must fit too");
+        assert_eq!(books.reserve(&id("a"), &share("team-a", "ann", 7)), Some(200));
+        assert_eq!(
+            books.reserved[&id("a")].micro_usd,
+            200,
+            "what is held is not given back by asking for less"
+        );
         let team = books.may(&id("b"), &share("team-a", "bob", 101)).unwrap_err();
         assert!(
             team.reason == "WaitingForBudget" && team.message.starts_with("budget team-a/budget has"),

@@ -113,6 +113,8 @@ impl Model {
             done: counts.then_some(self.done),
             pool: self.pool.clone(),
             pool_refused: None,
+            planners_are_busy: false,
+            used_micro_usd: 0,
             planner: self.planner.clone(),
             held: self.held.clone().or_else(|| self.drained()),
             wants_links: self.links.clone(),

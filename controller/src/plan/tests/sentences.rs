@@ -55,6 +55,8 @@ fn world(planned: Planned) -> World {
         done: None,
         pool: None,
         pool_refused: None,
+        planners_are_busy: false,
+        used_micro_usd: 0,
         planner: None,
         held: None,
         wants_links: None,
