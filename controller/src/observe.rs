@@ -59,14 +59,15 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
     } else {
         context.plans.state(&id, status.planned_time.is_some()).await?
     };
-    // The store says how a job ended. Before it was queued there is nothing to ask for.
-    let may_have_ended =
-        status.start_time.is_some() || job.metadata.deletion_timestamp.is_some() || is_cancelled(&asked);
+    let is_to_end = job.metadata.deletion_timestamp.is_some() || is_cancelled(&asked);
+    // The store says how a job ended. Before money was held for it there is nothing to ask for; an operator that died may
+    // have queued it and not said so.
+    let may_have_ended = status.start_time.is_some() || status.reserved_micro_usd.is_some() || is_to_end;
     let end = match &planning {
         Planning::Done(_) if may_have_ended => end(context, &id, asked.as_ref().ok()).await?,
         // What it cost, to settle it; or whether one that is to end has ended, though nobody has said that it began.
         Planning::Unknown | Planning::Working
-            if status.reserved_micro_usd.is_some() && (is_over || may_have_ended) =>
+            if status.reserved_micro_usd.is_some() && (is_over || is_to_end) =>
         {
             end(context, &id, asked.as_ref().ok()).await?
         }

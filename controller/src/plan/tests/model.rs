@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::events::{Event, Kind, event, follows, kind};
 use crate::plan::say::{ending, written};
 use crate::plan::{Act, Decision, held, plan};
-use crate::world::{Asked, End, Held, PlannerPod, Planning, Pool, Refused, Trouble, World};
+use crate::world::{End, Held, PlannerPod, Planning, Pool, Refused, Trouble, World};
 
 /// What is so, whoever knows it.
 #[derive(Debug)]
@@ -75,10 +75,6 @@ impl Model {
         }
     }
 
-    fn asked_mut(&mut self) -> Option<&mut Asked> {
-        self.kind.asked.as_mut().ok()
-    }
-
     /// As `observe` puts it together.
     fn world(&self) -> World {
         let status = self.status.clone();
@@ -88,13 +84,12 @@ impl Model {
             Planning::Unknown if status.planned_time.is_some() => Planning::Done(self.kind.planned.clone()),
             known => known.clone(),
         };
-        let may_have_ended = status.start_time.is_some()
-            || self.is_deleted
-            || self.kind.asked.as_ref().map_or(true, |asked| asked.cancel);
+        let is_to_end = self.is_deleted || self.kind.asked.as_ref().map_or(true, |asked| asked.cancel);
+        let may_have_ended = status.start_time.is_some() || status.reserved_micro_usd.is_some() || is_to_end;
         let is_asked_for = match planning {
             Planning::Done(_) => may_have_ended,
             Planning::Unknown | Planning::Working => {
-                status.reserved_micro_usd.is_some() && (is_over || may_have_ended)
+                status.reserved_micro_usd.is_some() && (is_over || is_to_end)
             }
             _ => false,
         };
@@ -332,7 +327,7 @@ impl Model {
         assert!(self.status.message.as_ref().is_none_or(|line| line.chars().count() <= 4096));
     }
 
-    /// Nothing has happened: nothing is to be done, and the same is said, now and a moment later.
+    /// Nothing has happened: nothing is to be done, and the same is said, now and later.
     fn is_fixed(&mut self) {
         let mut world = self.world();
         let again = plan(&world);
@@ -373,13 +368,13 @@ impl Model {
                 }
             }
             Event::Suspend(suspend) => {
-                if let Some(asked) = self.asked_mut() {
+                if let Ok(asked) = &mut self.kind.asked {
                     asked.suspend = *suspend;
                     self.generation += 1;
                 }
             }
             Event::Cancel => {
-                if let Some(asked) = self.asked_mut() {
+                if let Ok(asked) = &mut self.kind.asked {
                     asked.cancel = true;
                     self.generation += 1;
                 }
@@ -518,7 +513,10 @@ proptest! {
         model.look();
         for event in &events {
             model.happens(event);
-            model.look();
+            // It dies of what the next event gives it to do.
+            if !matches!(event, Event::DieAfter(_)) {
+                model.look();
+            }
         }
         model.goes_well();
     }
