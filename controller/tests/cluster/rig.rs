@@ -479,12 +479,13 @@ leaderElection: {{leaseDuration: 3s, renewDeadline: 2s, retryPeriod: 500ms}}
     }
 
     pub(crate) fn nothing_is_left(&self, id: &JobId) {
-        // Its pods' namespace lists a Job until they are gone.
+        // A Job is listed until its pods are gone.
         assert!(self.pool(id).is_none(), "its pool is there");
-        let queue = self.wait(self.redis.queue());
-        let streams = self.redis_keys(&format!("*{id}*"));
-        assert!(!streams.iter().any(|key| key.ends_with(":q") || key.contains("queue")), "{streams:?}");
-        drop(queue);
+        // Word of its end stays for a while, and goes by itself.
+        let keys = self.redis_keys(&format!("*{id}*"));
+        assert!(keys.iter().all(|key| key.ends_with(":done")), "{keys:?}");
+        let open = self.redis.ask(&format!("ZSCORE bt:open {id}"));
+        assert_eq!(open, redis::Value::Nil, "it is listed among the open jobs");
     }
 
     pub(crate) fn redis_keys(&self, pattern: &str) -> Vec<String> {
