@@ -77,7 +77,7 @@ enum ClusterCommand {
     Why(why::WhyArgs),
     /// Print what the workers of a job say.
     Logs(logs::LogsArgs),
-    /// End a job for good; what it has computed is not computed again.
+    /// End a job for good.
     Cancel(ChangeArgs),
     /// Let a job rest: it gives up its workers and keeps what it has.
     Suspend(ChangeArgs),

@@ -61,6 +61,10 @@ pub struct Note {
     /// Micro-USD: the watch may not know yet what was said a moment ago, and pods that are gone do not tell again.
     spent: Option<u64>,
     phase: Phase,
+    /// vCPU-microseconds of its pods, by their uids.
+    pods: Option<HashMap<String, u64>>,
+    /// The same of pods that this process never saw.
+    gone: u64,
 }
 
 /// The longest pause after a look that failed.
@@ -105,6 +109,24 @@ impl Context {
         self.with(id, |note| {
             note.spent = note.spent.max(micro_usd);
             note.spent
+        })
+    }
+
+    /// vCPU-microseconds of all pods of a job, those that are gone included: of each as it was seen last. `known` is what was
+    /// said of it before this process saw the first of them.
+    pub fn pod_micros(&self, id: &JobId, known: u64, pods: impl IntoIterator<Item = (String, u64)>) -> u64 {
+        self.with(id, |note| {
+            let is_first = note.pods.is_none();
+            let seen = note.pods.get_or_insert_default();
+            for (pod, micros) in pods {
+                let last = seen.entry(pod).or_default();
+                *last = micros.max(*last);
+            }
+            let sum: u64 = seen.values().sum();
+            if is_first {
+                note.gone = known.saturating_sub(sum);
+            }
+            note.gone + sum
         })
     }
 

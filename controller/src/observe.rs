@@ -73,7 +73,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         }
         _ => None,
     };
-    let pool = pool(&id, context, now, asked.as_ref().ok());
+    let pool = pool(&id, context, now, asked.as_ref().ok(), status.spent_micro_usd);
     let planner = planner(&id, context);
     let done = match (&planning, &end, status.phase) {
         // A lane's job is done before anyone has counted.
@@ -226,7 +226,13 @@ fn of_job_named(name: &str, id: &JobId, context: &Context) -> Option<Arc<Job>> {
 }
 
 /// The workers of a job, as the watch knows them, and what keeps them from starting.
-fn pool(id: &JobId, context: &Context, now: Timestamp, asked: Option<&Asked>) -> Option<Pool> {
+fn pool(
+    id: &JobId,
+    context: &Context,
+    now: Timestamp,
+    asked: Option<&Asked>,
+    spent: Option<u64>,
+) -> Option<Pool> {
     let job = of_job_named(&name(id.as_str()), id, context)?;
     let mut pool = of_job(&job, now);
     let ours = |pod: &Arc<Pod>| {
@@ -234,7 +240,9 @@ fn pool(id: &JobId, context: &Context, now: Timestamp, asked: Option<&Asked>) ->
         label(UID_LABEL) == Some(id.as_str()) && label(ROLE_LABEL) != Some(PLANNER)
     };
     let pods: Vec<Arc<Pod>> = context.pods.state().into_iter().filter(ours).collect();
-    of_pods(&mut pool, &pods, now, asked.map_or(1000, |asked| asked.millicpus));
+    let costs = of_pods(&mut pool, &pods, now, asked.map_or(1000, |asked| asked.millicpus));
+    let known = asked.zip(spent).map_or(0, |(asked, spent)| asked.price.micros(spent));
+    pool.micros = context.pod_micros(id, known, costs);
     Some(pool)
 }
 
@@ -283,7 +291,9 @@ fn count_indexes(list: &str) -> u64 {
     list.split(',').map(part).sum()
 }
 
-fn of_pods(pool: &mut Pool, pods: &[Arc<Pod>], now: Timestamp, millicpus: u64) {
+/// What ails the pods of a pool; and what each has cost, in vCPU-microseconds, by its uid.
+fn of_pods(pool: &mut Pool, pods: &[Arc<Pod>], now: Timestamp, millicpus: u64) -> Vec<(String, u64)> {
+    let mut costs = Vec::new();
     for pod in pods {
         let Some(status) = &pod.status else { continue };
         let containers: Vec<_> = status.container_statuses.iter().flatten().collect();
@@ -295,12 +305,14 @@ fn of_pods(pool: &mut Pool, pods: &[Arc<Pod>], now: Timestamp, millicpus: u64) {
         if let Some(start) = &status.start_time {
             let end = ended.filter_map(|ended| ended.finished_at.as_ref()).map(|time| time.0).max();
             let micros = end.unwrap_or(now).as_microsecond() - start.0.as_microsecond();
-            pool.micros += u64::try_from(micros).unwrap_or(0) / 1000 * millicpus;
+            let uid = pod.metadata.uid.clone().unwrap_or_else(|| pod.name_any());
+            costs.push((uid, u64::try_from(micros).unwrap_or(0) / 1000 * millicpus));
         }
         if pool.trouble.is_none() {
             pool.trouble = trouble(pod);
         }
     }
+    costs
 }
 
 /// What keeps a pod from starting, if anything does.
@@ -370,8 +382,8 @@ mod tests {
         .map(Arc::new)
         .collect();
         let mut pool = Pool::default();
-        of_pods(&mut pool, &pods, now, 2000);
-        assert_eq!(pool.micros, (30 + 10) * 2 * 1_000_000);
+        let costs = of_pods(&mut pool, &pods, now, 2000);
+        assert_eq!(costs.iter().map(|(_, micros)| micros).sum::<u64>(), (30 + 10) * 2 * 1_000_000);
         assert_eq!(pool.trouble.unwrap().reason, "ErrImagePull");
         assert!(!pool.is_misconfigured);
     }

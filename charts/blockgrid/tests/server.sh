@@ -108,13 +108,13 @@ may $operator "patch backtestjobs" yes team-b --subresource=status
 may $operator "update backtestjobs" yes team-b --subresource=finalizers
 may $operator "update backtestbudgets" yes team-b --subresource=status
 may $operator "get customresourcedefinitions/backtestjobs.grid.blockbuilders.app" yes grid
-for right in "create jobs.batch" "delete jobs.batch" "list pods" "delete pods" "create leases.coordination.k8s.io" \
-    "update leases.coordination.k8s.io/blockgrid" "create backtestbudgets" "patch deployments.apps/blockgrid-interactive"; do
+for right in "create jobs.batch" "delete jobs.batch" "list pods" "create leases.coordination.k8s.io" \
+    "update leases.coordination.k8s.io/blockgrid" "create backtestbudgets" "get deployments.apps/blockgrid-interactive"; do
     may $operator "$right" yes grid
 done
-may $operator "get pods" yes grid --subresource=log
+may $operator "get pods" no grid --subresource=log
 may $operator "patch deployments.apps/blockgrid-interactive" yes grid --subresource=scale
-for right in "get secrets" "list secrets" "deletecollection jobs.batch" "create pods" "list deployments.apps" "patch deployments.apps/blockgrid-operator" \
+for right in "get secrets" "list secrets" "deletecollection jobs.batch" "create pods" "delete pods" "list deployments.apps" "patch deployments.apps/blockgrid-operator" "patch deployments.apps/blockgrid-interactive" \
     "update leases.coordination.k8s.io/other" "create roles.rbac.authorization.k8s.io" "get customresourcedefinitions/others.example.org" \
     "create serviceaccounts" "patch configmaps" "list nodes" "delete backtestbudgets" "create backtestjobs"; do
     may $operator "$right" no grid

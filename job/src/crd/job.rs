@@ -44,7 +44,7 @@ pub(super) fn spec() -> Schema {
         .field("cancel", Schema::flag("Whether the job ends without results. This cannot be taken back.").default(false))
         .field("ttl", duration(0, MAX_TTL_SECONDS, "How long this object stays after the job ended, such as 7d; 0s removes it at once. Results stay in the store. Default: the platform's."))
         .rule(FIXED, FIXED_SAYS)
-        .rule("!oldSelf.?cancel.orValue(false) || self.?cancel.orValue(false)", "cancel cannot be taken back: create a job of another name, which takes over what was computed")
+        .rule("!oldSelf.?cancel.orValue(false) || self.?cancel.orValue(false)", "cancel cannot be taken back: create a job of another name")
         .rule_of("analysis", "FieldValueForbidden", "!has(self.analysis)", "this build has no analysis yet (walk-forward, Monte Carlo): remove it to run the sweep alone")
 }
 

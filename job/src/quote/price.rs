@@ -44,6 +44,12 @@ impl Default for Price {
 }
 
 impl Price {
+    /// Microseconds of one vCPU that so many micro-USD pay for, rounded down.
+    pub fn micros(&self, micro_usd: u64) -> u64 {
+        let micros = u128::from(micro_usd) * HOUR_MICROS / u128::from(self.micro_usd_a_vcpu_hour.max(1));
+        u64::try_from(micros).unwrap_or(u64::MAX)
+    }
+
     /// Micro-USD of so many microseconds of one vCPU, rounded up.
     pub fn micro_usd(&self, vcpu_micros: u128) -> u64 {
         let exact = vcpu_micros.saturating_mul(self.micro_usd_a_vcpu_hour.into()).div_ceil(HOUR_MICROS);
