@@ -201,6 +201,13 @@ impl Cluster {
     }
 }
 
+impl Drop for Cluster {
+    /// Before its folder goes, in which stands what there is to end.
+    fn drop(&mut self) {
+        self.script("cluster.sh", &["down", "--purge"]);
+    }
+}
+
 fn helm() -> PathBuf {
     let beside = std::env::var_os("GOPATH").map(PathBuf::from);
     let beside = beside.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join("go")));
