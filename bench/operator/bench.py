@@ -174,7 +174,7 @@ class Bench:
         config = self.folder / f"operator{self.replicas}.yaml"
         config.write_text(CONFIG % small)
         port = free_port()
-        child = self.program(["blockgrid-controller", "--config", config, "--namespace", "platform", "--name",
+        child = self.program(["blockgrid-controller", "run", "--config", config, "--namespace", "platform", "--name",
                               f"o{self.replicas}", "--http", f"127.0.0.1:{port}"],
                              KUBECONFIG=str(self.kubeconfig), RUST_LOG="warn")
         child.port = port

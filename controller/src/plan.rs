@@ -184,6 +184,8 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
     if let (Some(held), Some(pool)) = (status.reserved_micro_usd, &world.pool)
         && !pool.is_suspended
         && !pool.is_deleted
+        // Pods that wait for a node cost nothing.
+        && pool.micros > 0
     {
         let ahead = spent(world, asked, pool).saturating_add(until_stopped(asked, pool));
         let most = asked.max_cost.unwrap_or(u64::MAX);

@@ -6,6 +6,7 @@
 //! the store, one object for each job and month, which is written once.
 
 pub mod books;
+mod ledger;
 mod live;
 mod tell;
 
@@ -13,8 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use blockgrid_grid::store::keys;
-use blockgrid_grid::{Created, JobId, Store, StoreError};
+use blockgrid_grid::{JobId, Store, StoreError};
 use blockgrid_job::budget::{BudgetSpec, HardAction};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
@@ -459,31 +459,6 @@ impl Clerk {
                 Err(error) => Err(error.into()),
             }
         }
-    }
-
-    /// Writes a job into the ledger, once. What stands there counts, whoever wrote it, and an answer that was lost.
-    async fn write_down(&mut self, whose: &Whose, at: Timestamp) -> Result<(), TreasuryError> {
-        let entry = Entry {
-            namespace: whose.share.namespace.clone(),
-            name: whose.name.clone(),
-            user: whose.share.user.clone(),
-            micro_usd: whose.share.micro_usd,
-        };
-        let when = month(at);
-        let bytes = serde_json::to_vec(&entry).map_err(kube::Error::SerdeError)?;
-        let key = keys::ledger(&when, &whose.id);
-        let created = self.means.store.create(&key, bytes.clone().into()).await?;
-        if when == self.books.month {
-            match created {
-                Created::New | Created::Same => self.count(&whose.id, &bytes),
-                Created::Different { .. } => {
-                    let there = self.means.store.get(&key).await?;
-                    self.count(&whose.id, &there);
-                }
-            }
-        }
-        self.books.reserved.remove(&whose.id);
-        Ok(())
     }
 
     /// Lets those ask again that waited longest, as far as the money reaches.

@@ -125,7 +125,7 @@ impl Plane {
         std::fs::write(&config, OPERATOR).unwrap();
         let text = |name: &str| self.grid[name].as_str().unwrap().to_owned();
         let args = format!(
-            "blockgrid-controller --config {} --namespace blockgrid --http 127.0.0.1:0",
+            "blockgrid-controller run --config {} --namespace blockgrid --http 127.0.0.1:0",
             config.display()
         );
         let log = File::create(self.folder.join("operator.log")).unwrap();

@@ -2,5 +2,6 @@
 //! phase and reason.
 
 mod events;
+mod laws;
 mod model;
 mod sentences;

@@ -1,20 +1,15 @@
-//! What a leader that begins reads: what was spent, by the ledger; what is held, by a live list.
+//! What is live: budgets, and what jobs hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use blockgrid_grid::JobId;
-use blockgrid_grid::store::keys;
-use futures::{StreamExt, TryStreamExt, stream};
 use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use super::books::Share;
-use super::{Clerk, Entry, TreasuryError};
+use super::{Clerk, TreasuryError};
 use crate::resources::{BacktestBudget, BacktestJob};
-
-/// Entries of the ledger that are read at a time: a leader that begins admits nothing before it knows what was spent.
-const LEDGER_AT_ONCE: usize = 128;
 
 impl Clerk {
     /// The namespaces that are watched, the platform's among them.
@@ -44,39 +39,6 @@ impl Clerk {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
             Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Counts what was spent this month, by the ledger.
-    pub(super) async fn ledger(&mut self) -> Result<(), TreasuryError> {
-        let prefix = format!("ledger/{}", self.books.month);
-        let listed = self.means.store.list(&prefix).await?;
-        let entries = listed.into_iter().map(|entry| {
-            let store = self.means.store.clone();
-            async move { store.get(&entry.key).await.map(|bytes| (entry.key, bytes)) }
-        });
-        let entries: Vec<_> = stream::iter(entries).buffer_unordered(LEDGER_AT_ONCE).try_collect().await?;
-        self.books.spent = BTreeMap::new();
-        self.counted = BTreeSet::new();
-        for (key, bytes) in entries {
-            if let Ok(id) = keys::name(&key).parse() {
-                self.count(&id, &bytes);
-            }
-        }
-        Ok(())
-    }
-
-    /// Counts an entry of this month's ledger, once.
-    pub(super) fn count(&mut self, id: &JobId, bytes: &[u8]) {
-        match serde_json::from_slice::<Entry>(bytes) {
-            Ok(_) if self.counted.contains(id) => {}
-            Ok(entry) => {
-                self.counted.insert(id.clone());
-                *self.books.spent.entry((entry.namespace, entry.user)).or_default() += entry.micro_usd;
-            }
-            Err(error) => {
-                tracing::error!(job = %id, %error, "an entry of the ledger cannot be read: it is not counted");
-            }
         }
     }
 

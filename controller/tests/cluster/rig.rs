@@ -335,7 +335,7 @@ leaderElection: {{leaseDuration: 3s, renewDeadline: 2s, retryPeriod: 500ms}}
     /// One with another's rights.
     pub(crate) fn operator_as(&self, name: &str, kubeconfig: &Path) -> Process {
         let mut command = program("blockgrid-controller");
-        command.arg("--config").arg(self.configuration());
+        command.arg("run").arg("--config").arg(self.configuration());
         command.args(["--name", name, "--namespace", &self.platform, "--http", "127.0.0.1:0"]);
         command.env("KUBECONFIG", kubeconfig).env("RUST_LOG", "info,blockgrid_controller=debug");
         self.process(name, command)

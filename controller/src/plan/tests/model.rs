@@ -3,50 +3,49 @@
 
 use blockgrid_job::status::{JobStatus, MAX_STATUS_BYTES, Phase};
 use jiff::{SignedDuration, Timestamp};
-use proptest::prelude::*;
 
-use super::events::{Event, Kind, event, follows, kind};
+use super::events::{Event, Kind, follows};
 use crate::plan::say::{ending, written};
 use crate::plan::{Act, Decision, held, plan};
 use crate::world::{End, Held, PlannerPod, Planning, Pool, Refused, Trouble, World};
 
 /// What is so, whoever knows it.
 #[derive(Debug)]
-struct Model {
-    kind: Kind,
-    now: Timestamp,
-    generation: i64,
+pub(super) struct Model {
+    pub(super) kind: Kind,
+    pub(super) now: Timestamp,
+    pub(super) generation: i64,
     // The object.
-    is_deleted: bool,
-    has_finalizer: bool,
-    is_gone: bool,
-    status: JobStatus,
-    links: Option<String>,
+    pub(super) is_deleted: bool,
+    pub(super) has_finalizer: bool,
+    pub(super) is_gone: bool,
+    pub(super) status: JobStatus,
+    pub(super) links: Option<String>,
     // The store.
-    committed: bool,
-    end: Option<End>,
-    ledger: Option<u64>,
+    pub(super) committed: bool,
+    pub(super) end: Option<End>,
+    pub(super) ledger: Option<u64>,
     // Queue and cluster.
-    queued: bool,
-    done: u64,
-    pool: Option<Pool>,
-    planner: Option<PlannerPod>,
-    no_rights: bool,
+    pub(super) queued: bool,
+    pub(super) done: u64,
+    pub(super) pool: Option<Pool>,
+    pub(super) planner: Option<PlannerPod>,
+    pub(super) no_rights: bool,
     // The budgets.
-    has_money: bool,
-    drains: bool,
-    holds: Option<u64>,
+    pub(super) has_money: bool,
+    pub(super) drains: bool,
+    pub(super) holds: Option<u64>,
     // In memory.
-    planning: Planning,
-    held: Option<Held>,
-    die_after: Option<usize>,
+    pub(super) planning: Planning,
+    pub(super) held: Option<Held>,
+    pub(super) die_after: Option<usize>,
     // What was ever so.
-    cancelled: bool,
-    pools: usize,
+    pub(super) cancelled: bool,
+    pub(super) pools: usize,
 }
 
 impl Model {
-    fn new(kind: Kind) -> Self {
+    pub(super) fn new(kind: Kind) -> Self {
         Self {
             kind,
             now: "2026-01-05T00:00:00Z".parse().unwrap(),
@@ -267,7 +266,7 @@ impl Model {
     }
 
     /// As `reconcile` does it. False when the operator died of it.
-    fn look(&mut self) -> bool {
+    pub(super) fn look(&mut self) -> bool {
         if self.is_gone {
             return true;
         }
@@ -353,7 +352,7 @@ impl Model {
         self.held = None;
     }
 
-    fn happens(&mut self, event: &Event) {
+    pub(super) fn happens(&mut self, event: &Event) {
         let now = self.now;
         let noise = self.kind.noise.clone();
         match event {
@@ -456,68 +455,5 @@ impl Model {
             Event::Links => self.links = Some(now.to_string()),
             _ => {}
         }
-    }
-
-    /// All goes well from now on.
-    fn goes_well(&mut self) {
-        self.no_rights = false;
-        self.happens(&Event::Money { is_there: true, drain: false });
-        self.happens(&Event::Suspend(false));
-        self.die_after = None;
-        for _ in 0..40 {
-            self.look();
-            if self.is_gone || (self.status.phase.is_terminal() && self.holds.is_none()) {
-                break;
-            }
-            self.happens(&Event::PlanDone);
-            self.happens(&Event::PodsReady);
-            self.happens(&Event::Shards(100));
-            if self.status.lane.is_some() && self.pool.as_ref().is_none_or(|pool| pool.ready > 0) {
-                self.happens(&Event::Finish { partly: false });
-            }
-            // A foreground deletion.
-            if self.pool.as_ref().is_some_and(|pool| pool.is_deleted) {
-                self.pool = None;
-            }
-            self.happens(&Event::Time(11));
-        }
-        if !self.is_gone {
-            let status = &self.status;
-            assert!(status.phase.is_terminal(), "{status:#?}");
-            let is = |kind: &str| status.condition(kind).unwrap().status == "True";
-            assert!(is("Finished") && is("Succeeded") != is("Failed"), "{status:#?}");
-            assert_eq!(is("Succeeded"), status.phase.has_results());
-            assert!(self.pool.is_none() && self.holds.is_none() && status.reserved_micro_usd.is_none());
-            assert_eq!(self.ledger, status.spent_micro_usd.filter(|_| self.ledger.is_some()));
-            assert!(status.observed_generation == Some(self.generation), "{status:#?}");
-        }
-        self.happens(&Event::Delete);
-        for _ in 0..6 {
-            self.look();
-            if self.pool.as_ref().is_some_and(|pool| pool.is_deleted) {
-                self.pool = None;
-            }
-        }
-        assert!(self.is_gone && self.holds.is_none() && self.pool.is_none());
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
-
-    /// Whatever happens: nothing is asked for twice, nothing runs that may not, phases go forward, the last one stays,
-    /// and in the end every job has ended, costs nothing more, and goes when it is deleted.
-    #[test]
-    fn every_job_comes_to_its_end(kind in kind(), events in prop::collection::vec(event(), 0..40)) {
-        let mut model = Model::new(kind);
-        model.look();
-        for event in &events {
-            model.happens(event);
-            // It dies of what the next event gives it to do.
-            if !matches!(event, Event::DieAfter(_)) {
-                model.look();
-            }
-        }
-        model.goes_well();
     }
 }
