@@ -162,8 +162,9 @@ impl Model {
                     "nothing is held for what is not planned"
                 );
                 assert!(!self.cancelled && self.end.is_none());
-                if self.has_money || self.holds.is_some() {
-                    let holds = *self.holds.get_or_insert(*micro_usd);
+                if self.has_money || self.holds.is_some_and(|holds| holds >= *micro_usd) {
+                    let holds = self.holds.unwrap_or(0).max(*micro_usd);
+                    self.holds = Some(holds);
                     self.status.reserved_micro_usd = Some(holds);
                     world.status.reserved_micro_usd = Some(holds);
                     self.held = None;
