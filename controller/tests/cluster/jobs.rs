@@ -49,7 +49,7 @@ fn what_was_computed_is_not_computed_again() {
 }
 
 #[test]
-fn a_job_that_is_suspended_before_it_is_planned_rests_until_it_is_resumed() {
+fn a_job_that_is_suspended_from_the_start_gets_a_quote_and_rests_until_it_is_resumed() {
     let Some(grid) = Grid::start() else { return };
     let mut manifest = fresh();
     manifest["spec"]["suspend"] = json!(true);
@@ -57,7 +57,8 @@ fn a_job_that_is_suspended_before_it_is_planned_rests_until_it_is_resumed() {
     let _operator = grid.operator("a");
     let _worker = grid.worker("w0");
     let status = grid.await_phase("rests", Phase::Suspended);
-    assert_eq!((status.planned_time, status.reserved_micro_usd), (None, None));
+    assert!(status.quote.is_some() && status.planned_time.is_some());
+    assert_eq!((status.start_time, status.reserved_micro_usd), (None, None));
     grid.patch("rests", json!({ "suspend": false }));
     let status = grid.await_end("rests", Phase::Succeeded);
     assert_eq!(status.observed_generation, Some(2));
