@@ -2,15 +2,14 @@
 //! again at once.
 
 use blockgrid_grid::store::{keys, sha256};
-use blockgrid_grid::usage::UnitUsage;
-use blockgrid_grid::{FailReason, JobId, Outcome, Plan, Queue, QueueError, StoreError, Unit};
+use blockgrid_grid::{JobId, Plan, Queue, QueueError, StoreError};
 use blockgrid_job::names::LinksRequest;
 use blockgrid_job::status::{LaneKind, Links, Phase};
 use blockgrid_planner::prepare::lane;
 use blockgrid_planner::{CommitError, enqueue};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
+use kube::api::{DeleteParams, Patch, PostParams, Preconditions, PropagationPolicy};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
@@ -20,7 +19,7 @@ use crate::plan::Act;
 use crate::plan::say::{ending, written};
 use crate::planning::Wanted;
 use crate::pool;
-use crate::resources::{BacktestJob, FINALIZER, MANAGER, TEXT_ANNOTATION, UID_LABEL};
+use crate::resources::{BacktestJob, FINALIZER, MANAGER, TEXT_ANNOTATION, is_of, patching};
 use crate::treasury::books::Share;
 use crate::treasury::{TreasuryError, Whose};
 use crate::world::{PlannerPod, Planning, Pool, Trouble, World};
@@ -220,7 +219,7 @@ impl Target<'_> {
                 // The watch may not know yet of a pool that was made a moment ago: it would be nobody's.
                 if world.status.lane != Some(LaneKind::Interactive)
                     && let Some(job) = self.pools().get_opt(&pool::name(self.id.as_str())).await?
-                    && job.labels().get(UID_LABEL).map(String::as_str) == Some(self.id.as_str())
+                    && is_of(&job, self.id)
                 {
                     world.pool = Some(observe::of_job(&job, world.now));
                     return Ok(());
@@ -266,7 +265,7 @@ impl Target<'_> {
             let body = json!({
                 "metadata": { "finalizers": finalizers, "resourceVersion": now.metadata.resource_version },
             });
-            match self.jobs().patch_metadata(&name, &parameters(), &self.patch(body)).await {
+            match self.jobs().patch_metadata(&name, &patching(), &self.patch(body)).await {
                 Ok(_) => return Ok(()),
                 Err(kube::Error::Api(error)) if error.code == 404 => return Ok(()),
                 // Somebody changed it meanwhile: look again.
@@ -349,7 +348,7 @@ impl Target<'_> {
             // Harmless only if it is this job's.
             Err(kube::Error::Api(error)) if error.code == 409 => {
                 let there = self.pools().get(name).await?;
-                if there.labels().get(UID_LABEL).map(String::as_str) == Some(self.id.as_str()) {
+                if is_of(&there, self.id) {
                     return Ok(None);
                 }
                 Err(ApplyError::Foreign(name.to_owned()))
@@ -373,19 +372,14 @@ impl Target<'_> {
 
     async fn patch_pool(&self, spec: Value) -> Result<(), ApplyError> {
         let body = json!({ "spec": spec });
-        self.pools().patch(&pool::name(self.id.as_str()), &parameters(), &Patch::Merge(body)).await?;
+        self.pools().patch(&pool::name(self.id.as_str()), &patching(), &Patch::Merge(body)).await?;
         Ok(())
     }
 
-    /// First the mark, which workers obey; then the end, unless the job has come to one by now.
     async fn cancel(&self, phase: Phase, reason: &str, message: &str) -> Result<(), ApplyError> {
         let context = self.context;
-        context.store.put(&keys::cancelled(self.id), Vec::new().into()).await?;
-        let message = ending(phase, reason, message);
-        let outcome = Outcome::Failed { reason: FailReason::Cancelled, message, usage: UnitUsage::default() };
-        let key = keys::outcome(self.id, Unit::Finish);
         // Whoever was first has ended it.
-        let _ = context.store.create(&key, serde_json::to_vec(&outcome)?.into()).await?;
+        let _ = blockgrid_grid::cancel(&context.store, self.id, &ending(phase, reason, message)).await?;
         // The store has said it; workers ask there when the queue does not tell.
         for result in [context.queue.forget(self.id).await, context.queue.announce(self.id).await] {
             if let Err(error) = result {
@@ -424,8 +418,4 @@ impl Target<'_> {
         links.until = written(until);
         Ok(links)
     }
-}
-
-fn parameters() -> PatchParams {
-    PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
 }

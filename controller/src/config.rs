@@ -1,10 +1,12 @@
 //! The operator's configuration: what is the platform's to decide, not a job's. One YAML file, made by the chart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
 use blockgrid_job::quote::Price;
+use k8s_openapi::NamespaceResourceScope;
+use kube::{Api, Client, Resource};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -383,6 +385,19 @@ impl Config {
             return Err("jobs.maxWorkers and jobs.plannedAtOnce must be 1 or more".to_owned());
         }
         Ok(())
+    }
+
+    /// Where objects of tenants are watched: everywhere, or in each of the namespaces, and in `platform` where that counts
+    /// as one.
+    pub fn apis<K>(&self, client: &Client, platform: Option<&str>) -> Vec<Api<K>>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        if self.namespaces.is_empty() {
+            return vec![Api::all(client.clone())];
+        }
+        let names: BTreeSet<&str> = self.namespaces.iter().map(String::as_str).chain(platform).collect();
+        names.into_iter().map(|name| Api::namespaced(client.clone(), name)).collect()
     }
 
     /// Whether the namespace may use a data set, and where it is.

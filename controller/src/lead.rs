@@ -95,16 +95,7 @@ pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), L
         pod.metadata.managed_fields = None;
         pod.spec = None;
     });
-    let budgets_of = if config.namespaces.is_empty() {
-        vec![Api::<BacktestBudget>::all(client.clone())]
-    } else {
-        let mut namespaces = config.namespaces.clone();
-        namespaces.push(platform.clone());
-        namespaces.sort();
-        namespaces.dedup();
-        namespaces.iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect()
-    };
-    let budgets = watched_all(&mut tasks, budgets_of);
+    let budgets = watched_all(&mut tasks, config.apis(&client, Some(&platform)));
     let (treasury, clerk) = treasury::open(treasury::Means {
         client: client.clone(),
         store: store.clone(),
@@ -184,15 +175,9 @@ async fn reconciles(
     woken: mpsc::UnboundedReceiver<JobId>,
     stop: watch::Receiver<bool>,
 ) {
-    let client = &context.client;
-    let apis: Vec<Api<BacktestJob>> = if context.config.namespaces.is_empty() {
-        vec![Api::all(client.clone())]
-    } else {
-        context.config.namespaces.iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect()
-    };
     // Each controller hears of every job that is woken; one that has it not in its watch passes over it.
     let (mut senders, mut runs) = (Vec::new(), Vec::new());
-    for api in apis {
+    for api in context.config.apis(&context.client, None) {
         let (sender, receiver) = mpsc::unbounded_channel::<ObjectRef<BacktestJob>>();
         senders.push(sender);
         let mut stop = stop.clone();

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::config::Config;
 use crate::context::Context;
 use crate::pool::{KUEUE_LABEL, MISCONFIGURED, PLANNER, ROLE_LABEL, name, planner_name};
-use crate::resources::{BacktestJob, FINALIZER, LINKS_ANNOTATION, UID_LABEL};
+use crate::resources::{BacktestJob, FINALIZER, LINKS_ANNOTATION, is_of};
 use crate::validate::validate;
 use crate::world::{Asked, End, PlannerPod, Planning, Pool, Trouble, World};
 
@@ -65,12 +65,8 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
     let may_have_ended = status.start_time.is_some() || status.reserved_micro_usd.is_some() || is_to_end;
     let end = match &planning {
         Planning::Done(_) if may_have_ended => end(context, &id, asked.as_ref().ok()).await?,
-        // What it cost, to settle it; or whether one that is to end has ended, though nobody has said that it began.
-        Planning::Unknown | Planning::Working
-            if status.reserved_micro_usd.is_some() && (is_over || is_to_end) =>
-        {
-            end(context, &id, asked.as_ref().ok()).await?
-        }
+        // Money is held, so it may have been queued, though nobody has said that it began; or it is to be settled.
+        _ if status.reserved_micro_usd.is_some() => end(context, &id, asked.as_ref().ok()).await?,
         _ => None,
     };
     let pool = pool(&id, context, now, asked.as_ref().ok(), status.spent_micro_usd);
@@ -222,7 +218,7 @@ fn planner(id: &JobId, context: &Context) -> Option<PlannerPod> {
 fn of_job_named(name: &str, id: &JobId, context: &Context) -> Option<Arc<Job>> {
     let key = ObjectRef::<Job>::new(name).within(&context.config.workers.namespace);
     let job = context.pools.get(&key)?;
-    (job.labels().get(UID_LABEL).map(String::as_str) == Some(id.as_str())).then_some(job)
+    is_of(&*job, id).then_some(job)
 }
 
 /// The workers of a job, as the watch knows them, and what keeps them from starting.
@@ -236,8 +232,7 @@ fn pool(
     let job = of_job_named(&name(id.as_str()), id, context)?;
     let mut pool = of_job(&job, now);
     let ours = |pod: &Arc<Pod>| {
-        let label = |name: &str| pod.labels().get(name).map(String::as_str);
-        label(UID_LABEL) == Some(id.as_str()) && label(ROLE_LABEL) != Some(PLANNER)
+        is_of(&**pod, id) && pod.labels().get(ROLE_LABEL).map(String::as_str) != Some(PLANNER)
     };
     let pods: Vec<Arc<Pod>> = context.pods.state().into_iter().filter(ours).collect();
     let costs = of_pods(&mut pool, &pods, now, asked.map_or(1000, |asked| asked.millicpus));

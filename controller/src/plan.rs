@@ -19,7 +19,7 @@ use blockgrid_job::quote::dollars;
 use blockgrid_job::status::{JobStatus, Phase};
 use jiff::Timestamp;
 
-use crate::world::{Asked, End, Held, Planned, PlannerPod, Planning, Pool, World};
+use crate::world::{Asked, End, Planned, PlannerPod, Planning, Pool, World};
 
 use say::Say;
 
@@ -263,7 +263,9 @@ fn running(world: &World, asked: &Asked, planned: &Planned) -> Decision {
             }
             return Say::new(world).refused(trouble);
         }
-        let workers = workers(planned.shards - world.done.unwrap_or(0).min(planned.shards), asked);
+        // Shards are counted where there are workers: of a job that had some before, what was said last.
+        let done = world.done.unwrap_or(world.status.shards.unwrap_or_default().done);
+        let workers = workers(planned.shards - done.min(planned.shards), asked);
         return act(world, [Act::Enqueue { in_lane: false }, Act::CreatePool { workers }]);
     };
     if pool.is_deleted {
@@ -390,11 +392,6 @@ fn clean(world: &World) -> Option<Decision> {
 
 fn act(world: &World, acts: impl IntoIterator<Item = Act>) -> Decision {
     Decision { acts: acts.into_iter().collect(), status: world.status.clone(), again: 5 * SECOND }
-}
-
-/// What budgets say, for who writes about it.
-pub fn held(reason: &str, message: String, drain: bool) -> Held {
-    Held { reason: reason.to_owned(), message, drain }
 }
 
 /// A time of a status.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{ENGINE, JobId, Options, Plan, Store, StoreError, Tenant};
+use blockgrid_planner::candles::open_registered;
 use blockgrid_planner::prepare::estimate;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -155,13 +156,14 @@ impl Plans {
             Err(refused) => return Planning::Refused(refused),
         };
         let small = self.config.jobs.planned_here;
-        if is_large(&order, &self.s3, small) {
+        let dataset = open_registered(&order.location, &self.s3);
+        if is_large(&order, &dataset, small) {
             return match on.block_on(outside::put(&self.store, &id, &order)) {
                 Ok(()) => Planning::Outside,
                 Err(error) => failing(error.to_string()),
             };
         }
-        match on.block_on(make(&self.store, &self.s3, &id, order)) {
+        match on.block_on(make(&self.store, &id, order, dataset)) {
             Made::Plan(plan) => Planning::Done(self.planned(&plan)),
             Made::Refused(refused) => Planning::Refused(refused),
             Made::Failing(error) => failing(error),

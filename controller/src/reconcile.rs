@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use blockgrid_job::status::{JobStatus, LaneKind, MAX_STATUS_BYTES};
 use jiff::Timestamp;
-use kube::api::PatchParams;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
@@ -15,7 +14,7 @@ use crate::apply::{ApplyError, Target};
 use crate::context::Context;
 use crate::observe::{self, observe};
 use crate::plan::plan;
-use crate::resources::{BacktestJob, MANAGER};
+use crate::resources::{BacktestJob, patching};
 
 /// Rounds of deciding and doing in one look: the longest way has nine.
 const ROUNDS: usize = 16;
@@ -103,9 +102,8 @@ async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duratio
     target.leads()?;
     let jobs: Api<BacktestJob> =
         Api::namespaced(target.context.client.clone(), &target.job.namespace().unwrap_or_default());
-    let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
     let body = target.patch(json!({ "status": patch }));
-    match jobs.patch_status(&target.job.name_any(), &parameters, &body).await {
+    match jobs.patch_status(&target.job.name_any(), &patching(), &body).await {
         Ok(_) => {}
         // It is gone, or another has its name.
         Err(kube::Error::Api(error)) if error.code == 404 || error.code == 409 => return Ok(None),

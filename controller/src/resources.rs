@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use blockgrid_grid::JobId;
 use blockgrid_job::JobStatus;
 use blockgrid_job::budget::BudgetStatus;
 pub use blockgrid_job::names::{
@@ -10,8 +11,9 @@ pub use blockgrid_job::names::{
 use blockgrid_job::spec::{API_VERSION, KIND};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Resource;
+use kube::api::PatchParams;
 use kube::core::TypeMeta;
+use kube::{Resource, ResourceExt};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -62,6 +64,16 @@ fn spec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
     }
     Ok(serde_json::from_str(text)
         .unwrap_or_else(|error| Value::String(format!("a spec that cannot be read ({error})"))))
+}
+
+/// How the operator patches: under its own name.
+pub fn patching() -> PatchParams {
+    PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+/// Whether a Job or a pod is of this BacktestJob, and not of another by an unlikely name.
+pub fn is_of(object: &impl ResourceExt, id: &JobId) -> bool {
+    object.labels().get(UID_LABEL).map(String::as_str) == Some(id.as_str())
 }
 
 fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<JobStatus>, D::Error> {

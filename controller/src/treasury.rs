@@ -18,7 +18,7 @@ use blockgrid_grid::{JobId, Store, StoreError};
 use blockgrid_job::budget::{BudgetSpec, HardAction};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{ListParams, Patch};
 use kube::runtime::reflector;
 use kube::{Api, Client, ResourceExt};
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::Config;
 use crate::election::Reign;
 use crate::meters::Meters;
-use crate::resources::{BacktestBudget, BacktestJob, MANAGER};
+use crate::resources::{BacktestBudget, BacktestJob, patching};
 use crate::world::Held;
 
 use books::{Books, Budget, Key, Share, month};
@@ -264,17 +264,10 @@ impl Clerk {
         self.ledger().await?;
         self.books.reserved = self.reservations().await?;
         self.make_default().await?;
-        let budgets: Api<BacktestBudget> = Api::all(self.means.client.clone());
-        let budgets = if self.means.config.namespaces.is_empty() {
-            budgets.list(&ListParams::default()).await?.items
-        } else {
-            let mut found = Vec::new();
-            for namespace in self.namespaces() {
-                let budgets: Api<BacktestBudget> = Api::namespaced(self.means.client.clone(), &namespace);
-                found.extend(budgets.list(&ListParams::default()).await?.items);
-            }
-            found
-        };
+        let mut budgets = Vec::new();
+        for api in self.means.config.apis::<BacktestBudget>(&self.means.client, Some(&self.means.platform)) {
+            budgets.extend(api.list(&ListParams::default()).await?.items);
+        }
         self.latest = budgets.into_iter().map(|budget| (key(&budget), budget)).collect();
         self.know();
         for key in self.books.budgets.keys().cloned().collect::<Vec<_>>() {
@@ -448,9 +441,7 @@ impl Clerk {
             if !reign.lasts() {
                 return Err(TreasuryError::Gone);
             }
-            let parameters =
-                PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-            match jobs.patch_status(&name, &parameters, &Patch::Merge(body)).await {
+            match jobs.patch_status(&name, &patching(), &Patch::Merge(body)).await {
                 Ok(_) => Ok(()),
                 // It is gone, or another has its name.
                 Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {

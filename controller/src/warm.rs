@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use blockgrid_grid::{ENGINE, Lane as LaneName, Queue, RedisQueue, Stream};
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
 use kube::{Api, Client};
 use serde_json::json;
 
 use crate::config::{Config, Interactive};
 use crate::meters::Meters;
-use crate::resources::MANAGER;
+use crate::resources::patching;
 
 /// How often the lane is looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -79,9 +79,7 @@ pub async fn keep(
                 if has < wanted || too_many >= PATIENCE {
                     too_many = 0;
                     let body = json!({ "spec": { "replicas": wanted } });
-                    let parameters =
-                        PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-                    match deployments.patch_scale(name, &parameters, &Patch::Merge(body)).await {
+                    match deployments.patch_scale(name, &patching(), &Patch::Merge(body)).await {
                         Ok(_) => tracing::info!(from = has, to = wanted, "the interactive lane is scaled"),
                         Err(error) => tracing::warn!(%error, "the interactive lane could not be scaled"),
                     }

@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod bucket;
+mod cancel;
 mod id;
 mod identity;
 pub mod outcome;
@@ -15,6 +16,7 @@ mod queue;
 pub mod store;
 pub mod usage;
 
+pub use cancel::{cancel, end_cancelled};
 pub use id::{BadId, JobId, Unit};
 pub use identity::identity;
 pub use outcome::{FailReason, FailedTrial, Outcome};

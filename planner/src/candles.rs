@@ -8,9 +8,10 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use blockgrid_datasets::Dataset;
 use blockgrid_datasets::catalogue::SAMPLE;
 use blockgrid_datasets::quality::Report;
-use blockgrid_datasets::{Catalogue, Dataset, FileEntry, digest, read_file, sample};
+use blockgrid_datasets::{Catalogue, FileEntry, digest, read_file, sample};
 use blockgrid_engine::expr::nearest;
 use blockgrid_engine::interval::short_instant;
 use blockgrid_engine::sim::SymbolRules;
@@ -82,29 +83,19 @@ pub fn read(job: &Job, folder: &Path) -> Result<JobCandles, Refusal> {
     Ok(data)
 }
 
-/// Reads a job's data set from where its name is registered, which whoever wrote the job does not decide: the sample, a
-/// folder, or `s3://BUCKET/PREFIX`, reached as `options` say.
+/// Reads a job's data set, as [`open_registered`] has opened it.
 ///
 /// # Errors
 /// [`Refusal`].
-pub fn read_registered(
-    job: &Job,
-    name: &str,
-    location: &str,
-    options: &Options,
-) -> Result<JobCandles, Refusal> {
-    let mut data = from_dataset(job, name, open_registered(location, options)?)?;
+pub fn read_registered(job: &Job, name: &str, dataset: Dataset) -> Result<JobCandles, Refusal> {
+    let mut data = from_dataset(job, name, dataset)?;
     checked::judge(&job.spec().data, &mut data)?;
     Ok(data)
 }
 
-/// Candles of a registered data set that a job would read, at most: by its manifest, without reading any.
-///
-/// # Errors
-/// [`Refusal`].
-pub fn rows(spec: &DataSpec, location: &str, options: &Options) -> Result<u64, Refusal> {
-    let dataset = open_registered(location, options)?;
-    let Some(interval) = spec.interval else { return Ok(0) };
+/// Candles of a data set that a job would read, at most: by its manifest, without reading any.
+pub fn rows(spec: &DataSpec, dataset: &Dataset) -> u64 {
+    let Some(interval) = spec.interval else { return 0 };
     let names: Vec<String> = match spec.symbols.as_slice() {
         [] => dataset.symbols(interval),
         some => some.iter().map(|symbol| symbol.name.clone()).collect(),
@@ -120,10 +111,15 @@ pub fn rows(spec: &DataSpec, location: &str, options: &Options) -> Result<u64, R
         (file.rows as f64 * (traded / span).clamp(0.0, 1.0)) as u64
     };
     let files = dataset.manifest().files.iter();
-    Ok(files.filter(|file| wanted.contains(&(file.symbol.clone(), file.interval))).map(part).sum())
+    files.filter(|file| wanted.contains(&(file.symbol.clone(), file.interval))).map(part).sum()
 }
 
-fn open_registered(location: &str, options: &Options) -> Result<Dataset, Refusal> {
+/// Opens a data set where its name is registered, which whoever wrote the job does not decide: the sample, a folder, or
+/// `s3://BUCKET/PREFIX`, reached as `options` say.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn open_registered(location: &str, options: &Options) -> Result<Dataset, Refusal> {
     if !location.starts_with("s3://") {
         return open_dataset(location, Path::new("/"), DATASET);
     }

@@ -23,34 +23,7 @@ pub(crate) use std::sync::Arc;
 /// The files that must be the same bytes whatever happened.
 pub(crate) const FILES: [&str; 4] = ["trials.parquet", "trades.parquet", "equity.parquet", "report.html"];
 
-/// How long anything here may take before it counts as hanging.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
-
-/// Whether the outages are as long as in life (`make chaos`).
-pub(crate) fn is_long() -> bool {
-    std::env::var_os("BLOCKGRID_CHAOS_LONG").is_some()
-}
-
-/// Numbers that are the same for the same seed: splitmix64.
-pub(crate) struct Random(u64);
-
-impl Random {
-    /// From `BLOCKGRID_CHAOS_SEED`, or one that is printed.
-    pub(crate) fn new() -> Self {
-        let given = std::env::var("BLOCKGRID_CHAOS_SEED").ok().and_then(|text| text.parse().ok());
-        let seed = given.unwrap_or_else(|| u64::from(std::process::id()));
-        println!("BLOCKGRID_CHAOS_SEED={seed}");
-        Self(seed)
-    }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (x ^ (x >> 31)) % bound
-    }
-}
+pub(crate) use crate::support::chaos::{PATIENCE, Random, is_long};
 
 /// A job: the example, made small, and cut into shards of a size.
 #[derive(Debug, Clone, Copy)]

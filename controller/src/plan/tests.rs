@@ -1,7 +1,15 @@
 //! The decisions: against a model of the world, whatever happens and in whatever order; and as sentences, one for each
 //! phase and reason.
 
+mod asked;
 mod events;
 mod laws;
 mod model;
 mod sentences;
+
+use crate::world::Held;
+
+/// What budgets say.
+fn held(reason: &str, message: String, drain: bool) -> Held {
+    Held { reason: reason.to_owned(), message, drain }
+}

@@ -1,8 +1,8 @@
 //! A plan, made: validated by the code of a laptop, its candles read, its shards laid out, committed.
 
-use blockgrid_grid::{JobId, Options, Plan, Store, Tenant};
+use blockgrid_grid::{JobId, Plan, Store, Tenant};
 use blockgrid_job::FieldError;
-use blockgrid_planner::candles::{self, read_registered};
+use blockgrid_planner::candles::{Dataset, read_registered, rows};
 use blockgrid_planner::{CommitError, Refusal, Request, prepare};
 use blockgrid_results::{Objective, is_reserved};
 use serde::{Deserialize, Serialize};
@@ -69,18 +69,19 @@ pub enum Made {
 }
 
 /// Whether planning takes more time and memory than should be taken from all other jobs.
-pub fn is_large(order: &Order, s3: &Options, small: PlannedHere) -> bool {
+pub fn is_large(order: &Order, dataset: &Result<Dataset, Refusal>, small: PlannedHere) -> bool {
     // What cannot be read is refused at once.
     let Some(spec) = blockgrid_job::manifest::spec(&order.manifest) else { return false };
     if blockgrid_job::grid::full_size(&spec.sweep.parameters) > small.parameter_sets.into() {
         return true;
     }
     // One that cannot be opened is told by who reads it.
-    candles::rows(&spec.data, &order.location, s3).is_ok_and(|rows| rows > small.candles)
+    dataset.as_ref().is_ok_and(|dataset| rows(&spec.data, dataset) > small.candles)
 }
 
-/// Makes the plan.
-pub async fn make(store: &Store, s3: &Options, id: &JobId, order: Order) -> Made {
+/// Makes the plan. `dataset` is what `order` names, opened, or why it cannot be: that is told after what is wrong with the
+/// manifest.
+pub async fn make(store: &Store, id: &JobId, order: Order, dataset: Result<Dataset, Refusal>) -> Made {
     let refused = |errors: &[FieldError]| Made::Refused(invalid(errors));
     let job = match blockgrid_job::of_value(&order.manifest, is_reserved) {
         Ok(job) => job,
@@ -89,7 +90,7 @@ pub async fn make(store: &Store, s3: &Options, id: &JobId, order: Order) -> Made
     if let Err(error) = Objective::of(&job.spec().sweep.objective) {
         return refused(&[FieldError::new("spec.sweep.objective", error.to_string())]);
     }
-    let data = match read_registered(&job, &order.dataset, &order.location, s3) {
+    let data = match dataset.and_then(|dataset| read_registered(&job, &order.dataset, dataset)) {
         Ok(data) => data,
         Err(Refusal::Input { errors, .. }) => return refused(&errors),
         Err(Refusal::Data(error)) => return Made::Failing(format!("failed to read candles: {error}")),

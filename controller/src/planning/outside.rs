@@ -3,6 +3,7 @@
 
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{JobId, Options, Store, StoreError};
+use blockgrid_planner::candles::open_registered;
 
 use super::make::{Made, Order, make};
 use crate::world::Refused;
@@ -41,7 +42,8 @@ pub async fn work(store: &Store, s3: &Options, id: &JobId) -> Result<(), String>
     let text = |error: StoreError| error.to_string();
     let bytes = store.get(&keys::order(id)).await.map_err(text)?;
     let order: Order = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-    match make(store, s3, id, order).await {
+    let dataset = open_registered(&order.location, s3);
+    match make(store, id, order, dataset).await {
         Made::Plan(plan) => {
             tracing::info!(job = %id, shards = plan.shards, trials = plan.trials(), "planned");
             Ok(())

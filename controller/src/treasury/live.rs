@@ -12,15 +12,6 @@ use super::{Clerk, TreasuryError};
 use crate::resources::{BacktestBudget, BacktestJob};
 
 impl Clerk {
-    /// The namespaces that are watched, the platform's among them.
-    pub(super) fn namespaces(&self) -> Vec<String> {
-        let mut namespaces = self.means.config.namespaces.clone();
-        namespaces.push(self.means.platform.clone());
-        namespaces.sort();
-        namespaces.dedup();
-        namespaces
-    }
-
     /// Makes the budget of the configuration where the whole grid has none.
     pub(super) async fn make_default(&self) -> Result<(), TreasuryError> {
         let Some(spec) = &self.means.config.budget else { return Ok(()) };
@@ -45,17 +36,7 @@ impl Clerk {
     /// What jobs hold, by a live list.
     pub(super) async fn reservations(&self) -> Result<BTreeMap<JobId, Share>, TreasuryError> {
         let mut found = BTreeMap::new();
-        let apis: Vec<Api<BacktestJob>> = if self.means.config.namespaces.is_empty() {
-            vec![Api::all(self.means.client.clone())]
-        } else {
-            self.means
-                .config
-                .namespaces
-                .iter()
-                .map(|name| Api::namespaced(self.means.client.clone(), name))
-                .collect()
-        };
-        for api in apis {
+        for api in self.means.config.apis::<BacktestJob>(&self.means.client, None) {
             let mut page = ListParams::default().limit(500);
             loop {
                 let jobs = api.list(&page).await?;

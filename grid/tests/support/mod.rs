@@ -1,6 +1,7 @@
 //! What the tests of the grid share.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part of it")]
 
+pub mod chaos;
 pub mod proxy;
 pub mod redis;
 pub mod s3;

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use blockgrid_grid::store::keys;
-use blockgrid_grid::usage::UnitUsage;
 use blockgrid_grid::{Entry, FailReason, JobId, Outcome, Queue, StoreError, Stream, Unit};
 
 use super::{InFlight, Serve, Worker};
@@ -281,11 +280,8 @@ impl<Q: Queue> Worker<Q> {
         let (cancelled, plan) = (keys::cancelled(job), keys::plan(job));
         let (cancelled, plan) = tokio::join!(self.store.head(&cancelled), self.store.head(&plan));
         if cancelled.is_ok() && plan.is_ok() {
-            let (reason, message) = (FailReason::Cancelled, "it was cancelled".to_owned());
-            let outcome = Outcome::Failed { reason, message, usage: UnitUsage::default() };
-            let bytes = serde_json::to_vec(&outcome).unwrap_or_default();
             // One that was there before is the end as well.
-            let _ = self.store.create(&keys::outcome(job, Unit::Finish), bytes.into()).await?;
+            let _ = blockgrid_grid::end_cancelled(&self.store, job, "it was cancelled").await?;
         }
         self.close(job).await;
         Ok(())

@@ -5,8 +5,9 @@ use blockgrid_job::status::{JobStatus, MAX_STATUS_BYTES, Phase};
 use jiff::{SignedDuration, Timestamp};
 
 use super::events::{Event, Kind, follows};
+use super::held;
 use crate::plan::say::{ending, written};
-use crate::plan::{Act, Decision, held, plan};
+use crate::plan::{Act, Decision, plan};
 use crate::world::{End, Held, PlannerPod, Planning, Pool, Refused, Trouble, World};
 
 /// What is so, whoever knows it.
@@ -87,10 +88,7 @@ impl Model {
         let may_have_ended = status.start_time.is_some() || status.reserved_micro_usd.is_some() || is_to_end;
         let is_asked_for = match planning {
             Planning::Done(_) => may_have_ended,
-            Planning::Unknown | Planning::Working => {
-                status.reserved_micro_usd.is_some() && (is_over || is_to_end)
-            }
-            _ => false,
+            _ => status.reserved_micro_usd.is_some(),
         };
         let has_begun = matches!(status.phase, Phase::Running | Phase::Finishing);
         let counts = matches!(planning, Planning::Done(_))

@@ -4,8 +4,9 @@ use blockgrid_job::quote::{Estimate, Price};
 use blockgrid_job::status::{JobStatus, LaneKind, Phase};
 use jiff::{SignedDuration, Timestamp};
 
+use super::held;
 use crate::plan::say::{ending, written};
-use crate::plan::{Act, held, plan};
+use crate::plan::{Act, plan};
 use crate::world::{Asked, End, Planned, Planning, Pool, Refused, Trouble, World};
 
 fn asked() -> Asked {
@@ -24,7 +25,7 @@ fn asked() -> Asked {
 }
 
 /// A thousand vCPU-seconds are a cent here.
-fn big() -> Planned {
+pub(super) fn big() -> Planned {
     Planned {
         shards: 100,
         trials: 50_000,
@@ -41,7 +42,7 @@ fn small() -> Planned {
 }
 
 /// A job that has been planned, and nothing since.
-fn world(planned: Planned) -> World {
+pub(super) fn world(planned: Planned) -> World {
     World {
         now: "2026-01-05T12:00:00Z".parse().unwrap(),
         generation: 3,

@@ -1,10 +1,11 @@
 //! What somebody who uses a job asks of the operator: links to its results, and a quote before it runs.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use blockgrid_controller::plan::{Act, plan};
-use blockgrid_controller::world::{Asked, Planned, Planning, World};
 use blockgrid_job::quote::{Estimate, Price};
 use blockgrid_job::status::{JobStatus, Links, Phase};
+
+use super::sentences;
+use crate::plan::{Act, plan};
+use crate::world::{Asked, Planned, Planning, World};
 
 fn world(status: JobStatus, planning: Planning) -> World {
     let now = "2026-01-01T00:00:10Z".parse().unwrap();
@@ -12,8 +13,6 @@ fn world(status: JobStatus, planning: Planning) -> World {
         now,
         generation: 1,
         created: now,
-        is_deleted: false,
-        has_finalizer: true,
         status,
         asked: Ok(Asked {
             suspend: false,
@@ -28,17 +27,8 @@ fn world(status: JobStatus, planning: Planning) -> World {
             max_cost: None,
         }),
         planning,
-        end: None,
-        done: None,
-        pool: None,
-        pool_refused: None,
-        planners_are_busy: false,
-        used_micro_usd: 0,
-        planner: None,
-        held: None,
-        wants_links: None,
-        image: "x:1".to_owned(),
         lane_workers: None,
+        ..sentences::world(sentences::big())
     }
 }
 
