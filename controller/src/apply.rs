@@ -215,7 +215,7 @@ impl Target<'_> {
                 self.cancel(*phase, reason, message).await?;
                 world.end = observe::end(self.context, self.id, world.asked.as_ref().ok()).await?;
             }
-            Act::Settle { micro_usd } => {
+            Act::Settle { micro_usd, requests_micro_usd } => {
                 // The watch may not know yet of a pool that was made a moment ago: it would be nobody's.
                 if world.status.lane != Some(LaneKind::Interactive)
                     && let Some(job) = self.pools().get_opt(&pool::name(self.id.as_str())).await?
@@ -225,9 +225,13 @@ impl Target<'_> {
                     return Ok(());
                 }
                 let ended = world.status.completion_time.as_deref().and_then(|text| text.parse().ok());
-                self.context.treasury.settle(self.whose(*micro_usd), ended.unwrap_or(world.now)).await?;
+                let is_in_lane = world.status.lane == Some(LaneKind::Interactive);
+                let lane_micro_usd = if is_in_lane { micro_usd - requests_micro_usd } else { 0 };
+                let at = ended.unwrap_or(world.now);
+                let counted =
+                    self.context.treasury.settle(self.whose(*micro_usd), lane_micro_usd, at).await?;
                 world.status.reserved_micro_usd = None;
-                world.status.spent_micro_usd = Some(*micro_usd);
+                world.status.spent_micro_usd = Some(counted);
             }
             Act::Sign { request } => world.status.links = Some(self.sign(request, world.now).await?),
             Act::Delete => {

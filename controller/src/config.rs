@@ -10,6 +10,8 @@ use kube::{Api, Client, Resource};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::costs::Costs;
+
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -55,6 +57,9 @@ pub struct Config {
     /// Limits and defaults of jobs.
     #[serde(default)]
     pub jobs: Jobs,
+    /// Prices of what is no compute class.
+    #[serde(default)]
+    pub costs: Costs,
     /// Which replica leads.
     #[serde(default)]
     pub leader_election: LeaderElection,
@@ -122,6 +127,8 @@ pub struct Interactive {
     pub max_replicas: i32,
     /// Units that a worker computes at a time.
     pub slots: u32,
+    /// Micro-USD that an hour of a vCPU of these workers costs; as in class `standard`, where it is not told.
+    pub micro_usd_per_vcpu_hour: Option<u64>,
 }
 
 impl Default for Interactive {
@@ -133,6 +140,7 @@ impl Default for Interactive {
             min_replicas: 1,
             max_replicas: 8,
             slots: 2,
+            micro_usd_per_vcpu_hour: None,
         }
     }
 }
@@ -179,14 +187,15 @@ impl Class {
     /// # Errors
     /// When `cpu` is no quantity.
     pub fn vcpus(&self) -> Result<f64, String> {
-        let (digits, scale) = match self.cpu.strip_suffix('m') {
-            Some(digits) => (digits, 1e-3),
-            None => (self.cpu.as_str(), 1.0),
-        };
-        let vcpus = digits.parse::<f64>().ok().map(|number| number * scale);
-        vcpus.filter(|vcpus| (0.001..=1024.0).contains(vcpus)).ok_or_else(|| {
+        vcpus(&self.cpu).ok_or_else(|| {
             format!("cpu is `{}`, but must be a number of processors such as 2 or 500m", self.cpu)
         })
+    }
+
+    /// Micro-USD that an hour of one of its workers costs.
+    pub fn micro_usd_per_hour(&self) -> u64 {
+        // Checked when the configuration was read.
+        (self.vcpus().unwrap_or(0.0) * self.micro_usd_per_vcpu_hour as f64).round() as u64
     }
 
     /// Bytes of memory of a worker.
@@ -218,6 +227,16 @@ impl Class {
     }
 }
 
+/// Processors, as Kubernetes writes them: `2`, `500m`.
+pub fn vcpus(text: &str) -> Option<f64> {
+    let (digits, scale) = match text.strip_suffix('m') {
+        Some(digits) => (digits, 1e-3),
+        None => (text, 1.0),
+    };
+    let vcpus = digits.parse::<f64>().ok().map(|number| number * scale);
+    vcpus.filter(|vcpus| (0.001..=1024.0).contains(vcpus))
+}
+
 /// A registered data set.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -239,6 +258,9 @@ pub struct Jobs {
     /// How long a job may take, where it does not say.
     #[serde(deserialize_with = "time")]
     pub deadline: Duration,
+    /// The longest deadline that a job may ask for.
+    #[serde(deserialize_with = "time")]
+    pub max_deadline: Duration,
     /// The most workers of a job.
     pub max_workers: u32,
     /// Jobs that are planned at a time.
@@ -269,6 +291,7 @@ impl Default for Jobs {
         Self {
             ttl: Duration::from_secs(7 * 86_400),
             deadline: Duration::from_secs(86_400),
+            max_deadline: Duration::from_secs(7 * 86_400),
             max_workers: 64,
             planned_at_once: 2,
             planned_here: PlannedHere::default(),
@@ -381,6 +404,15 @@ impl Config {
         {
             return Err("leaderElection: retryPeriod must be less than renewDeadline, and that less than leaseDuration".to_owned());
         }
+        self.costs.check()?;
+        let jobs = &self.jobs;
+        if jobs.deadline.is_zero() || jobs.deadline > jobs.max_deadline {
+            return Err(format!(
+                "jobs.deadline is {} s, but must be more than nothing and at most jobs.maxDeadline, {} s",
+                jobs.deadline.as_secs(),
+                jobs.max_deadline.as_secs()
+            ));
+        }
         if self.jobs.max_workers == 0 || self.jobs.planned_at_once == 0 {
             return Err("jobs.maxWorkers and jobs.plannedAtOnce must be 1 or more".to_owned());
         }
@@ -456,6 +488,8 @@ datasets: {sample: {location: sample}, own: {location: /data, namespaces: [team-
             ("workers: {", "workers: {color: red, ", "color"),
             ("classes:", "jobs: {ttl: 7}\nclasses:", "must be a time"),
             ("classes:", "leaderElection: {retryPeriod: 20s}\nclasses:", "leaderElection"),
+            ("classes:", "jobs: {deadline: 8d}\nclasses:", "jobs.deadline is 691200 s"),
+            ("classes:", "costs: {fixedMonthlyUsd: -1}\nclasses:", "costs.fixedMonthlyUsd is -1"),
             ("classes:", "interactive: {maxReplicas: 0}\nclasses:", "interactive.maxReplicas is 0"),
         ] {
             let error = Config::of_text(&LEAST.replace(from, to)).unwrap_err();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use blockgrid_grid::{JobId, Options, Queue, RedisQueue, Store};
 use futures::{StreamExt, stream};
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::controller::{Config as Pace, Controller};
@@ -23,8 +24,9 @@ use crate::planning::Plans;
 use crate::reconcile::{failed, reconcile};
 use crate::resources::{BacktestBudget, BacktestJob, UID_LABEL};
 use crate::sweep::sweep;
-use crate::warm::{Lane, keep};
-use crate::{crds, treasury, warm};
+use crate::treasury::Rates;
+use crate::warm::keep;
+use crate::{crds, observe, treasury, warm};
 
 /// Jobs that are looked at at a time.
 const AT_ONCE: u16 = 64;
@@ -96,6 +98,11 @@ pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), L
         pod.spec = None;
     });
     let budgets = watched_all(&mut tasks, config.apis(&client, Some(&platform)));
+    let lane = Arc::new(warm::Lane::default());
+    let rates = {
+        let (lane, pods, config) = (Arc::clone(&lane), pods.clone(), Arc::clone(&config));
+        move || Rates { warm: lane.micro_usd_per_hour(), planners: observe::planners(&pods, &config) }
+    };
     let (treasury, clerk) = treasury::open(treasury::Means {
         client: client.clone(),
         store: store.clone(),
@@ -105,8 +112,9 @@ pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), L
         wake: wake.clone(),
         meters: Arc::clone(&meters),
         reign: reign.clone(),
+        name: format!("{identity}-{}", Timestamp::now().as_millisecond()),
+        rates: Box::new(rates),
     });
-    let lane = Arc::new(warm::Lane::default());
     let context = Arc::new(Context {
         client: client.clone(),
         plans: Plans::new(store.clone(), s3, Arc::clone(&config), wake.clone()),
@@ -124,7 +132,7 @@ pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), L
         reign,
     });
     let keeping =
-        keep(client.clone(), queue.clone(), Arc::clone(&config), Arc::clone(&lane) as Arc<Lane>, meters);
+        keep(client.clone(), queue.clone(), Arc::clone(&config), lane, context.treasury.clone(), meters);
     tasks.spawn(async move {
         keeping.await;
         "the keeper of the interactive lane"

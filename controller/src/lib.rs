@@ -13,6 +13,7 @@
 pub mod apply;
 pub mod config;
 pub mod context;
+pub mod costs;
 pub mod crds;
 pub mod election;
 pub mod health;

@@ -1,5 +1,6 @@
 //! What the operator counts, for Prometheus.
 
+use blockgrid_job::budget::BudgetStatus;
 use blockgrid_job::status::Phase;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
@@ -48,7 +49,7 @@ impl Meters {
             jobs: gauges("jobs", "BacktestJobs by phase.", &["phase"])?,
             budgets: gauges(
                 "budget_micro_usd",
-                "Micro-USD of a budget: its limit, spent, and held for jobs.",
+                "Micro-USD of a budget: its limit, spent, how much of that is no job's, and held for jobs.",
                 &["budget", "kind"],
             )?,
             leader: IntGauge::new(name("leader"), "Whether this replica leads.")?,
@@ -92,8 +93,13 @@ impl Meters {
     }
 
     /// What a budget holds.
-    pub fn budget(&self, name: &str, limit: u64, spent: u64, reserved: u64) {
-        for (kind, micro_usd) in [("limit", limit), ("spent", spent), ("reserved", reserved)] {
+    pub fn budget(&self, name: &str, status: &BudgetStatus) {
+        for (kind, micro_usd) in [
+            ("limit", status.limit_micro_usd),
+            ("spent", status.spent_micro_usd),
+            ("unattributed", status.unattributed_micro_usd),
+            ("reserved", status.reserved_micro_usd),
+        ] {
             let gauge = self.budgets.with_label_values(&[name, kind]);
             gauge.set(i64::try_from(micro_usd).unwrap_or(i64::MAX));
         }
@@ -135,7 +141,7 @@ mod tests {
         meters.reconciled(0.003);
         meters.failed("store");
         meters.phases(|phase| i64::from(phase == Phase::Running));
-        meters.budget("blockgrid/grid", 10, 3, 2);
+        meters.budget("blockgrid/grid", &BudgetStatus { spent_micro_usd: 3, ..BudgetStatus::default() });
         let text = meters.text();
         for line in [
             "blockgrid_operator_reconcile_duration_seconds_count 1",

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use blockgrid_grid::store::keys;
+use blockgrid_grid::usage::Spent;
 use blockgrid_grid::{JobId, Outcome, StoreError, Unit};
 use blockgrid_job::names::MAX_REQUEST_BYTES;
 use blockgrid_job::status::Phase;
@@ -10,12 +11,12 @@ use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::{self, ObjectRef};
 use serde_json::Value;
 
 use crate::config::Config;
 use crate::context::Context;
-use crate::pool::{KUEUE_LABEL, MISCONFIGURED, PLANNER, ROLE_LABEL, name, planner_name};
+use crate::pool::{CLASS_LABEL, KUEUE_LABEL, MISCONFIGURED, PLANNER, ROLE_LABEL, name, planner_name};
 use crate::resources::{BacktestJob, FINALIZER, LINKS_ANNOTATION, is_of};
 use crate::validate::validate;
 use crate::world::{Asked, End, PlannerPod, Planning, Pool, Trouble, World};
@@ -81,11 +82,11 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         }
         _ => None,
     };
-    let used_micro_usd = match (&end, &asked) {
+    let (used_micro_usd, used_requests_micro_usd) = match (&end, &asked) {
         (Some(End::Failed { .. }), Ok(asked)) if is_over && status.reserved_micro_usd.is_some() => {
             used(context, &id, asked).await?
         }
-        _ => 0,
+        _ => (0, 0),
     };
     Ok(World {
         now,
@@ -105,6 +106,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         done,
         planners_are_busy: planners_are_busy(context),
         used_micro_usd,
+        used_requests_micro_usd,
         planner,
         pool,
     })
@@ -146,15 +148,32 @@ pub async fn end(context: &Context, id: &JobId, asked: Option<&Asked>) -> Result
             return Ok(Some(End::Failed { reason: reason.id().to_owned(), message }));
         }
     };
-    let bytes = context.store.get_checked(&record.key, &record.sha256).await?;
-    let told: Value = serde_json::from_slice(&bytes)
-        .map_err(|source| ObserveError::Garbled { key: record.key.clone(), source })?;
+    // It cannot be had again by asking again; what the job cost is known without it, and is settled.
+    let damaged = |message: String| {
+        tracing::error!(job = %id, message, "the results are damaged");
+        Ok(Some(End::Failed { reason: "resultsDamaged".to_owned(), message }))
+    };
+    let bytes = match context.store.get_checked(&record.key, &record.sha256).await {
+        Ok(bytes) => bytes,
+        Err(error @ (StoreError::NotFound { .. } | StoreError::Corrupt { .. })) => {
+            return damaged(error.to_string());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let told: Value = match serde_json::from_slice(&bytes) {
+        Ok(told) => told,
+        Err(error) => return damaged(format!("{}: {error}", record.key)),
+    };
     let grid = &told["grid"];
     let micros = grid["usage"]["cpuMicros"].as_u64().unwrap_or(0);
     let price = asked.map(|asked| asked.price.clone()).unwrap_or_default();
     Ok(Some(End::Done {
         partly: told["state"] == "PartiallySucceeded",
         micro_usd: price.micro_usd(micros.into()),
+        requests_micro_usd: context.config.costs.requests(
+            grid["usage"]["readRequests"].as_u64().unwrap_or(0),
+            grid["usage"]["writeRequests"].as_u64().unwrap_or(0),
+        ),
         best: best(&grid["best"]),
         record: record.key,
         sha256: record.sha256,
@@ -174,20 +193,22 @@ fn significant(value: f64) -> String {
     format!("{value:.*}", usize::try_from(digits).unwrap_or(0))
 }
 
-/// What was computed of a job that ended without results: nobody computes for nothing.
-async fn used(context: &Context, id: &JobId, asked: &Asked) -> Result<u64, ObserveError> {
-    let mut micros = 0_u64;
+/// What was computed of a job that ended without results, and what its requests cost: nobody computes for nothing.
+async fn used(context: &Context, id: &JobId, asked: &Asked) -> Result<(u64, u64), ObserveError> {
+    let mut sum = Spent::default();
     for entry in context.store.list(&keys::outcomes(id)).await? {
         match context.store.get(&entry.key).await {
             Ok(bytes) => {
-                let outcome = serde_json::from_slice::<Outcome>(&bytes);
-                micros += outcome.map_or(0, |outcome| outcome.usage().spent.cpu_micros);
+                if let Ok(outcome) = serde_json::from_slice::<Outcome>(&bytes) {
+                    sum += outcome.usage().spent;
+                }
             }
             Err(StoreError::NotFound { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(asked.price.micro_usd(micros.into()))
+    let requests = asked.costs.requests(sum.read_requests, sum.write_requests);
+    Ok((asked.price.micro_usd(sum.cpu_micros.into()), requests))
 }
 
 /// Whether as many plans are made by pods as the operator itself makes at a time.
@@ -199,6 +220,22 @@ fn planners_are_busy(context: &Context) -> bool {
     };
     let most = context.config.jobs.planned_at_once;
     context.pools.state().iter().filter(|job| works(job)).count() >= most
+}
+
+/// Micro-USD that an hour of all pods that plan costs at this moment.
+pub fn planners(pods: &reflector::Store<Pod>, config: &Config) -> u64 {
+    let of = |pod: &Arc<Pod>| {
+        let status = pod.status.as_ref()?;
+        let is_on =
+            status.start_time.is_some() && !matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
+        let label = |name: &str| pod.labels().get(name).map(String::as_str);
+        if label(ROLE_LABEL) != Some(PLANNER) || !is_on {
+            return None;
+        }
+        let class = config.classes.get(label(CLASS_LABEL).unwrap_or("standard"))?;
+        Some(class.micro_usd_per_hour())
+    };
+    pods.state().iter().filter_map(of).sum()
 }
 
 /// The pod that plans a job, as the watch knows it.

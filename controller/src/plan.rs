@@ -80,6 +80,8 @@ pub enum Act {
     Settle {
         /// Micro-USD that it has cost.
         micro_usd: u64,
+        /// How much of it were requests to the store.
+        requests_micro_usd: u64,
     },
     /// Make links to its results.
     Sign {
@@ -190,12 +192,21 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
         let ahead = spent(world, asked, pool).saturating_add(until_stopped(asked, pool));
         let most = asked.max_cost.unwrap_or(u64::MAX);
         if ahead > held && held < most {
-            if let Some(why) = &world.held {
+            let Some(why) = &world.held else {
+                return act(world, [Act::Reserve { micro_usd: ahead.saturating_mul(2).min(most) }]);
+            };
+            // No more can be: as many workers go on as what is held pays for to their end.
+            let paid =
+                u32::try_from(held.saturating_sub(spent(world, asked, pool)) / a_worker_stops(asked).max(1))
+                    .unwrap_or(u32::MAX);
+            if paid == 0 {
                 let message =
                     format!("it has cost what was held for it, and no more can be: {}", why.message);
                 return stop(world, Phase::BudgetExceeded, &why.reason, &message);
             }
-            return act(world, [Act::Reserve { micro_usd: ahead.saturating_mul(2).min(most) }]);
+            if paid < pool.wanted && !why.drain {
+                return act(world, [Act::ScalePool { workers: paid }]);
+            }
         }
     }
     let in_lane = planned.is_small && planned.is_ours;
@@ -215,7 +226,8 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
         };
     }
     if status.reserved_micro_usd.is_none() {
-        let micro_usd = asked.max_cost.map_or(quote.high, |most| most.min(quote.high));
+        let high = quote.high.saturating_add(asked.costs.requests_of_a_job(planned.shards));
+        let micro_usd = asked.max_cost.map_or(high, |most| most.min(high));
         return act(world, [Act::Reserve { micro_usd }]);
     }
     if in_lane {
@@ -247,8 +259,12 @@ fn spent(world: &World, asked: &Asked, pool: &Pool) -> u64 {
 
 /// What its workers cost until they have stopped, if they were told to now.
 fn until_stopped(asked: &Asked, pool: &Pool) -> u64 {
-    let burn = u64::try_from(pool.active).unwrap_or(0) * asked.millicpus * 1000 * STOPPING_SECONDS;
-    asked.price.micro_usd(burn.into())
+    u64::try_from(pool.active).unwrap_or(0).saturating_mul(a_worker_stops(asked))
+}
+
+/// What one of them costs until then.
+fn a_worker_stops(asked: &Asked) -> u64 {
+    asked.price.micro_usd((asked.millicpus * 1000 * STOPPING_SECONDS).into())
 }
 
 /// A job with workers of its own that may run.
@@ -351,6 +367,8 @@ fn afterwards(world: &World) -> Decision {
     let again = Duration::from_secs(u64::try_from(left).unwrap_or(1).clamp(1, 3600));
     let mut status = world.status.clone();
     status.observed_generation = Some(world.generation);
+    // With what was counted last: its requests.
+    status.cost = status.spent_micro_usd.map(dollars);
     if world.wants_links.is_none() {
         // Whoever may look at the job could use them: they go when they are not needed.
         status.links = None;
@@ -382,12 +400,12 @@ fn clean(world: &World) -> Option<Decision> {
         return Some(decision);
     }
     world.status.reserved_micro_usd?;
-    let billed = match &world.end {
-        Some(End::Done { micro_usd, .. }) => *micro_usd,
-        _ => world.used_micro_usd,
+    let (billed, requests_micro_usd) = match &world.end {
+        Some(End::Done { micro_usd, requests_micro_usd, .. }) => (*micro_usd, *requests_micro_usd),
+        _ => (world.used_micro_usd, world.used_requests_micro_usd),
     };
-    let micro_usd = world.status.spent_micro_usd.unwrap_or(0).max(billed);
-    Some(act(world, [Act::Settle { micro_usd }]))
+    let micro_usd = world.status.spent_micro_usd.unwrap_or(0).max(billed).saturating_add(requests_micro_usd);
+    Some(act(world, [Act::Settle { micro_usd, requests_micro_usd }]))
 }
 
 fn act(world: &World, acts: impl IntoIterator<Item = Act>) -> Decision {

@@ -29,6 +29,8 @@ const GRACE_MORE: u64 = 10;
 
 /// Label that tells pods of one job apart by what they do.
 pub const ROLE_LABEL: &str = "grid.blockbuilders.app/role";
+/// Label of what a pod costs: its compute class.
+pub const CLASS_LABEL: &str = "grid.blockbuilders.app/class";
 /// Its value on pods that plan.
 pub const PLANNER: &str = "planner";
 
@@ -158,6 +160,7 @@ fn labels(owner: &Owner<'_>) -> BTreeMap<String, String> {
         (NAME_LABEL, label(owner.name)),
         (NAMESPACE_LABEL, owner.namespace.to_owned()),
         (USER_LABEL, label(owner.user)),
+        (CLASS_LABEL, label(owner.class)),
     ]
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value))

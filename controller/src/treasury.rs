@@ -8,6 +8,8 @@
 pub mod books;
 mod ledger;
 mod live;
+mod month;
+mod platform;
 mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +23,6 @@ use jiff::Timestamp;
 use kube::api::{ListParams, Patch};
 use kube::runtime::reflector;
 use kube::{Api, Client, ResourceExt};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
@@ -32,6 +33,10 @@ use crate::resources::{BacktestBudget, BacktestJob, patching};
 use crate::world::Held;
 
 use books::{Books, Budget, Key, Share, month};
+use ledger::Ledger;
+use platform::Platform;
+
+pub use platform::Rates;
 
 /// Requests that wait for the task.
 const WAITING: usize = 4096;
@@ -57,6 +62,14 @@ pub enum TreasuryError {
     /// Somebody else changed what a budget holds: another leader.
     #[error("budget {0} was changed by another leader")]
     Fenced(String),
+    /// The ledger cannot be read: nobody knows what was spent, so nothing is admitted.
+    #[error("{key} cannot be read ({why}): mend or remove it; nothing is admitted before")]
+    Unreadable {
+        /// The object.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The job is gone, or another has its name.
     #[error("job {0} is not there any more")]
     NoJob(String),
@@ -83,9 +96,19 @@ pub struct Whose {
 }
 
 enum Request {
-    Reserve { whose: Whose, reply: oneshot::Sender<Result<Result<u64, Held>, TreasuryError>> },
-    Forget { id: JobId },
-    Settle { whose: Whose, at: Timestamp, reply: oneshot::Sender<Result<(), TreasuryError>> },
+    Reserve {
+        whose: Whose,
+        reply: oneshot::Sender<Result<Result<u64, Held>, TreasuryError>>,
+    },
+    Forget {
+        id: JobId,
+    },
+    Settle {
+        whose: Whose,
+        lane_micro_usd: u64,
+        at: Timestamp,
+        reply: oneshot::Sender<Result<u64, TreasuryError>>,
+    },
 }
 
 /// A job that waits for money.
@@ -104,6 +127,8 @@ struct Found {
     waiting: BTreeMap<JobId, Waits>,
     /// Namespaces whose jobs should stop, and why.
     drained: BTreeMap<String, Held>,
+    /// What a budget of the whole grid wants that is spent.
+    spent: Option<HardAction>,
 }
 
 /// Who asks the budgets; clones ask the same ones.
@@ -111,16 +136,6 @@ struct Found {
 pub struct Treasury {
     requests: mpsc::Sender<Request>,
     found: Arc<Mutex<Found>>,
-}
-
-/// One settled job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Entry {
-    namespace: String,
-    name: String,
-    user: String,
-    micro_usd: u64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -134,6 +149,11 @@ impl Treasury {
         found.drained.get(namespace).or_else(|| found.waiting.get(id).map(|waits| &waits.held)).cloned()
     }
 
+    /// What a budget of the whole grid wants that is spent, if one is; where several are, the sternest.
+    pub fn spent(&self) -> Option<HardAction> {
+        lock(&self.found).spent
+    }
+
     /// Has the budgets hold money for a job; how much they hold, or why they do not.
     ///
     /// # Errors
@@ -144,13 +164,22 @@ impl Treasury {
         answer.await.map_err(|_| TreasuryError::Gone)?
     }
 
-    /// Gives back what is held for a job, and writes down what it cost in the month of `at`.
+    /// Gives back what is held for a job, and writes down what it cost in the month of `at`; how much counts. `lane_micro_usd`
+    /// of it are for workers that it shared with others.
     ///
     /// # Errors
     /// [`TreasuryError`]; asking again is harmless.
-    pub async fn settle(&self, whose: Whose, at: Timestamp) -> Result<(), TreasuryError> {
+    pub async fn settle(
+        &self,
+        whose: Whose,
+        lane_micro_usd: u64,
+        at: Timestamp,
+    ) -> Result<u64, TreasuryError> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send(Request::Settle { whose, at, reply }).await.map_err(|_| TreasuryError::Gone)?;
+        self.requests
+            .send(Request::Settle { whose, lane_micro_usd, at, reply })
+            .await
+            .map_err(|_| TreasuryError::Gone)?;
         answer.await.map_err(|_| TreasuryError::Gone)?
     }
 
@@ -168,8 +197,10 @@ pub struct Clerk {
     requests: mpsc::Receiver<Request>,
     found: Arc<Mutex<Found>>,
     books: Books,
-    /// Jobs whose entry in this month's ledger is in the books.
-    counted: BTreeSet<JobId>,
+    /// What stands behind what the books say was spent; none before the beginning.
+    ledger: Option<Ledger>,
+    /// What the grid has cost beside.
+    platform: Option<Platform>,
     /// Budgets as they were written last.
     latest: BTreeMap<Key, BacktestBudget>,
     told: BTreeMap<Key, Timestamp>,
@@ -194,6 +225,10 @@ pub struct Means {
     pub meters: Arc<Meters>,
     /// How long this replica leads.
     pub reign: Reign,
+    /// A name that no other reign has.
+    pub name: String,
+    /// What runs at this moment and is no job's.
+    pub rates: Box<dyn Fn() -> Rates + Send + Sync>,
 }
 
 /// Makes both sides.
@@ -205,7 +240,8 @@ pub fn open(means: Means) -> (Treasury, Clerk) {
         requests,
         found: Arc::clone(&found),
         books: Books::default(),
-        counted: BTreeSet::new(),
+        ledger: None,
+        platform: None,
         latest: BTreeMap::new(),
         told: BTreeMap::new(),
         turn: 0,
@@ -239,6 +275,7 @@ impl Clerk {
                 audited = Instant::now();
                 self.audit().await?;
             }
+            self.count_platform(now).await;
             self.drain();
             self.tell(now).await?;
         }
@@ -257,12 +294,13 @@ impl Clerk {
             let _ = self.means.wake.send(id.clone());
         }
         found.drained = drained;
+        found.spent = self.books.spent_whole();
     }
 
     async fn begin(&mut self) -> Result<(), TreasuryError> {
-        self.books.month = month(Timestamp::now());
-        self.ledger().await?;
+        self.open_month(month(Timestamp::now())).await?;
         self.books.reserved = self.reservations().await?;
+        self.count_platform(Timestamp::now()).await;
         self.make_default().await?;
         let mut budgets = Vec::new();
         for api in self.means.config.apis::<BacktestBudget>(&self.means.client, Some(&self.means.platform)) {
@@ -320,10 +358,17 @@ impl Clerk {
                 changed = true;
             }
         }
+        // Without one, everything would be admitted; that is for the configuration to say, not for a slip of the hand.
+        if self.latest.keys().all(|(namespace, _)| *namespace != self.means.platform)
+            && let Some(budget) = self.make_default().await?
+        {
+            tracing::warn!("the platform's last budget was deleted: the configuration's takes its place");
+            self.latest.insert(key(&budget), budget);
+            changed = true;
+        }
         let month = month(now);
         if month != self.books.month {
-            self.books.month = month;
-            self.ledger().await?;
+            self.open_month(month).await?;
             changed = true;
         }
         if changed {
@@ -361,8 +406,8 @@ impl Clerk {
                         given_back.push(share.namespace);
                     }
                 }
-                Request::Settle { whose, at, reply } => {
-                    let done = self.write_down(&whose, at).await;
+                Request::Settle { whose, lane_micro_usd, at, reply } => {
+                    let done = self.write_down(&whose, lane_micro_usd, at).await;
                     settled.push((whose, done, reply));
                 }
             }
@@ -402,15 +447,16 @@ impl Clerk {
             let _ = reply.send(patched.map(|()| Ok(micro_usd)));
         }
         let writes = settled.into_iter().map(|(whose, done, reply)| {
-            let spent = whose.share.micro_usd;
-            let body = json!({ "status": { "reservedMicroUsd": null, "spentMicroUsd": spent } });
-            let patched = done.map(|()| self.patch(&whose, body));
+            let patched = done.map(|spent| {
+                let body = json!({ "status": { "reservedMicroUsd": null, "spentMicroUsd": spent } });
+                (spent, self.patch(&whose, body))
+            });
             async move {
                 let result = match patched {
                     // What is gone holds nothing.
-                    Ok(patched) => match patched.await {
-                        Err(TreasuryError::NoJob(_)) => Ok(()),
-                        result => result,
+                    Ok((spent, patched)) => match patched.await {
+                        Ok(()) | Err(TreasuryError::NoJob(_)) => Ok(spent),
+                        Err(error) => Err(error),
                     },
                     Err(error) => Err(error),
                 };

@@ -38,6 +38,15 @@ pub fn validate(manifest: &Value, namespace: &str, config: &Config) -> Result<As
         })?;
     }
     let seconds = |time: std::time::Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    let longest = config.jobs.max_deadline;
+    if cluster.deadline_seconds.is_some_and(|asked| asked > longest.as_secs()) {
+        let asked = manifest.pointer("/spec/compute/deadline").cloned().unwrap_or_default();
+        let message = format!(
+            "is {asked}, but this platform lets a job take {} at most (jobs.maxDeadline of the chart): ask for less, or split the sweep",
+            blockgrid_job::quote::duration(longest.as_secs_f64())
+        );
+        return Err(invalid(&[FieldError::new("spec.compute.deadline", message)]));
+    }
     let or = |asked: Option<u64>, else_: i64| asked.map_or(else_, |s| i64::try_from(s).unwrap_or(i64::MAX));
     Ok(Asked {
         suspend: cluster.suspend,
@@ -51,6 +60,7 @@ pub fn validate(manifest: &Value, namespace: &str, config: &Config) -> Result<As
         millicpus: (class.vcpus().unwrap_or(1.0) * 1e3).round() as u64,
         price: class.price(&cluster.class),
         max_cost: cluster.max_cost_micro_usd,
+        costs: config.costs,
     })
 }
 
@@ -113,6 +123,8 @@ jobs: {maxWorkers: 8}
         );
         let foreign = refused(json!({ "dataset": "own" }), Value::Null);
         assert_eq!(foreign.reason, "UnknownDataset");
+        let late = refused(sample.clone(), json!({ "deadline": "30d" })).message;
+        assert!(late.starts_with("spec.compute.deadline: is \"30d\", but this platform"), "{late}");
         let workers = refused(sample, json!({ "maxWorkers": 0 }));
         assert!(workers.message.contains("spec.compute.maxWorkers"), "{}", workers.message);
     }

@@ -1,18 +1,20 @@
 //! The warm workers of the interactive lane: as many as what waits needs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use blockgrid_grid::{ENGINE, Lane as LaneName, Queue, RedisQueue, Stream};
+use blockgrid_job::budget::HardAction;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::Patch;
 use kube::{Api, Client};
 use serde_json::json;
 
-use crate::config::{Config, Interactive};
+use crate::config::{Config, Interactive, vcpus};
 use crate::meters::Meters;
 use crate::resources::patching;
+use crate::treasury::Treasury;
 
 /// How often the lane is looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -27,13 +29,14 @@ const PATIENCE: u32 = 24;
 #[derive(Debug)]
 pub struct Lane {
     ready: AtomicI32,
+    micro_usd_per_hour: AtomicU64,
 }
 
 const UNKNOWN: i32 = -1;
 
 impl Default for Lane {
     fn default() -> Self {
-        Self { ready: AtomicI32::new(UNKNOWN) }
+        Self { ready: AtomicI32::new(UNKNOWN), micro_usd_per_hour: AtomicU64::new(0) }
     }
 }
 
@@ -42,10 +45,32 @@ impl Lane {
     pub fn ready(&self) -> Option<i32> {
         Some(self.ready.load(Ordering::Relaxed)).filter(|&ready| ready != UNKNOWN)
     }
+
+    /// Micro-USD that an hour of all its pods costs, ready or not.
+    pub fn micro_usd_per_hour(&self) -> u64 {
+        self.micro_usd_per_hour.load(Ordering::Relaxed)
+    }
 }
 
-/// How many workers so much waiting work needs.
-pub fn wanted(queued_micros: u64, lane: &Interactive) -> i32 {
+/// What an hour of a Deployment's pods costs: what they ask for, at the price of a vCPU.
+fn micro_usd_per_hour(deployment: &Deployment, micro_usd_per_vcpu_hour: u64) -> u64 {
+    let pods = deployment.status.as_ref().and_then(|status| status.replicas).unwrap_or(0);
+    let pod = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let asked = pod.into_iter().flat_map(|pod| &pod.containers).filter_map(|container| {
+        let requests = container.resources.as_ref()?.requests.as_ref()?;
+        vcpus(&requests.get("cpu")?.0)
+    });
+    (asked.sum::<f64>() * f64::from(pods) * micro_usd_per_vcpu_hour as f64).round() as u64
+}
+
+/// How many workers so much waiting work needs, and the money of the whole grid pays for.
+pub fn wanted(queued_micros: u64, lane: &Interactive, spent: Option<HardAction>) -> i32 {
+    match spent {
+        // What waits is done, then nothing is left that costs.
+        Some(HardAction::Drain) if queued_micros == 0 => return 0,
+        Some(_) => return lane.min_replicas,
+        None => {}
+    }
     let a_worker = u64::from(lane.slots.max(1)) * SOON * 1_000_000;
     let wanted = i32::try_from(queued_micros.div_ceil(a_worker)).unwrap_or(i32::MAX);
     wanted.clamp(lane.min_replicas, lane.max_replicas)
@@ -57,6 +82,7 @@ pub async fn keep(
     queue: RedisQueue,
     config: Arc<Config>,
     lane: Arc<Lane>,
+    treasury: Treasury,
     meters: Arc<Meters>,
 ) {
     if !config.interactive.enabled {
@@ -65,13 +91,16 @@ pub async fn keep(
     let deployments: Api<Deployment> = Api::namespaced(client, &config.workers.namespace);
     let name = &config.interactive.deployment;
     let stream = Stream::Lane(LaneName::interactive(ENGINE));
+    let standard = config.classes.get("standard").map(|class| class.micro_usd_per_vcpu_hour);
+    let price = config.interactive.micro_usd_per_vcpu_hour.or(standard).unwrap_or(0);
     let mut too_many = 0;
     loop {
         // A lane that nobody opened yet has nothing waiting.
         let micros = queue.depth(&stream).await.map_or(0, |depth| depth.queued_micros);
-        let wanted = wanted(micros, &config.interactive);
+        let wanted = wanted(micros, &config.interactive, treasury.spent());
         match deployments.get(name).await {
             Ok(deployment) => {
+                lane.micro_usd_per_hour.store(micro_usd_per_hour(&deployment, price), Ordering::Relaxed);
                 let status = deployment.status.unwrap_or_default();
                 lane.ready.store(status.ready_replicas.unwrap_or(0), Ordering::Relaxed);
                 let has = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1);
@@ -100,10 +129,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn its_pods_cost_what_they_ask_for() {
+        let container = json!({ "name": "w", "resources": { "requests": { "cpu": "1500m" } } });
+        let deployment: Deployment = serde_json::from_value(json!({
+            "spec": {
+                "selector": {},
+                "template": { "spec": { "containers": [container, { "name": "x" }, { "name": "y", "resources": { "requests": { "cpu": "1" } } }] } },
+            },
+            "status": { "replicas": 4 },
+        }))
+        .unwrap();
+        assert_eq!(micro_usd_per_hour(&deployment, 36_000), 360_000);
+        assert_eq!(micro_usd_per_hour(&Deployment::default(), 36_000), 0);
+    }
+
+    #[test]
     fn workers_are_as_many_as_the_work_needs_within_limits() {
         let lane = Interactive { slots: 2, min_replicas: 1, max_replicas: 5, ..Interactive::default() };
         for (seconds, workers) in [(0, 1), (4, 1), (5, 2), (12, 3), (1000, 5)] {
-            assert_eq!(wanted(seconds * 1_000_000, &lane), workers, "{seconds}");
+            assert_eq!(wanted(seconds * 1_000_000, &lane, None), workers, "{seconds}");
+        }
+        // Where the month's money is gone.
+        for (action, seconds, workers) in [
+            (HardAction::Hold, 0, 1),
+            (HardAction::Hold, 99, 1),
+            (HardAction::Drain, 0, 0),
+            (HardAction::Drain, 99, 1),
+        ] {
+            assert_eq!(wanted(seconds * 1_000_000, &lane, Some(action)), workers, "{action:?} {seconds}");
         }
     }
 }

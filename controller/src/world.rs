@@ -7,6 +7,8 @@ use blockgrid_job::status::JobStatus;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::costs::Costs;
+
 /// One job at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct World {
@@ -34,6 +36,8 @@ pub struct World {
     pub planners_are_busy: bool,
     /// Micro-USD of what was computed of a job that ended without results, by the outcomes of its shards.
     pub used_micro_usd: u64,
+    /// Micro-USD of its requests to the store.
+    pub used_requests_micro_usd: u64,
     /// The pod that makes its plan.
     pub planner: Option<PlannerPod>,
     /// Its own workers.
@@ -73,6 +77,8 @@ pub struct Asked {
     pub price: Price,
     /// The most that it may cost, in micro-USD.
     pub max_cost: Option<u64>,
+    /// Prices of what is no compute class.
+    pub costs: Costs,
 }
 
 /// Why a job does not run, ever.
@@ -143,6 +149,8 @@ pub enum End {
         partly: bool,
         /// Micro-USD by the record: CPU time at the price of its class.
         micro_usd: u64,
+        /// Micro-USD of its requests to the store.
+        requests_micro_usd: u64,
         /// The best trial, in words.
         best: Option<String>,
         /// Key of the record in the store.

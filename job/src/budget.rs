@@ -169,8 +169,11 @@ pub struct BudgetStatus {
     pub month: Option<String>,
     /// The limit.
     pub limit_micro_usd: u64,
-    /// What jobs have cost this month.
+    /// What this month has cost: its jobs, and what is unattributed.
     pub spent_micro_usd: u64,
+    /// How much of it is on no job's account: warm workers while they wait, pods that plan, what is fixed. Counted in budgets
+    /// of the whole grid.
+    pub unattributed_micro_usd: u64,
     /// What is held for jobs that have not ended.
     pub reserved_micro_usd: u64,
     /// The limit without what is spent and reserved; below 0 when jobs cost more than was held for them.

@@ -187,7 +187,7 @@ impl<'a> Say<'a> {
     /// The job has ended, as the store says.
     pub(super) fn ended(mut self, end: &End) -> Decision {
         match end {
-            End::Done { partly, micro_usd, best, record, sha256, location } => {
+            End::Done { partly, micro_usd, best, record, sha256, location, .. } => {
                 self.spent(*micro_usd);
                 self.status.best = best.as_deref().map(|best| cut(best, 100));
                 self.status.results = Some(ResultsRef {

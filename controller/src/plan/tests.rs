@@ -5,6 +5,7 @@ mod asked;
 mod events;
 mod laws;
 mod model;
+mod money;
 mod sentences;
 
 use crate::world::Held;

@@ -9,6 +9,7 @@ use blockgrid_job::quote::dollars;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::costs::seconds_of_month;
 use crate::world::Held;
 
 /// A budget's namespace and name.
@@ -45,6 +46,8 @@ pub struct Books {
     pub reserved: BTreeMap<JobId, Share>,
     /// What was spent this month, by namespace and user.
     pub spent: BTreeMap<(String, String), u64>,
+    /// What the grid has cost this month that is no job's: budgets of the whole grid count it.
+    pub unattributed: u64,
 }
 
 impl Books {
@@ -139,6 +142,13 @@ impl Books {
         })
     }
 
+    /// What a budget of the whole grid wants that is spent, if one is; where several are, the sternest.
+    pub fn spent_whole(&self) -> Option<HardAction> {
+        let whole = self.budgets.values().filter(|budget| budget.scope.is_none());
+        let spent = whole.filter(|budget| self.sums(budget).0 >= budget.spec.monthly_micro_usd);
+        spent.map(|budget| budget.spec.hard_action).max_by_key(|action| *action == HardAction::Drain)
+    }
+
     /// Spent and reserved of a budget.
     pub fn sums(&self, budget: &Budget) -> (u64, u64) {
         self.sum(budget, None)
@@ -156,7 +166,13 @@ impl Books {
         let spent =
             self.spent.iter().filter(|((namespace, user), _)| counts(namespace, user)).map(|(_, usd)| usd);
         let held = self.reserved.values().filter(|share| counts(&share.namespace, &share.user));
-        (spent.sum(), held.map(|share| share.micro_usd).sum())
+        let beside = if only.is_none() { self.unattributed_of(budget) } else { 0 };
+        (spent.sum::<u64>().saturating_add(beside), held.map(|share| share.micro_usd).sum())
+    }
+
+    /// What a budget counts that is no job's.
+    fn unattributed_of(&self, budget: &Budget) -> u64 {
+        if budget.scope.is_none() { self.unattributed } else { 0 }
     }
 
     /// Holds money for a job, if that is more than it holds already; what it held before.
@@ -209,7 +225,7 @@ impl Books {
             ranked.truncate(MAX_USERS);
             users = ranked.into_iter().collect();
         }
-        let (gone, whole) = hours(now);
+        let (gone, whole) = seconds_of_month(now);
         let burn = (u128::from(spent) * 3600 / u128::from(gone.max(1))).min(u64::MAX.into());
         let left = u128::from(whole.saturating_sub(gone));
         let projected = (u128::from(spent) + burn * left / 3600).min(u64::MAX.into());
@@ -217,6 +233,7 @@ impl Books {
             month: Some(self.month.clone()),
             limit_micro_usd: budget.spec.monthly_micro_usd,
             spent_micro_usd: spent,
+            unattributed_micro_usd: self.unattributed_of(budget),
             reserved_micro_usd: reserved,
             burn_micro_usd_per_hour: u64::try_from(burn).unwrap_or(u64::MAX),
             projected_micro_usd: u64::try_from(projected).unwrap_or(u64::MAX),
@@ -247,15 +264,6 @@ fn fits(name: &str, whose: &str, limit: u64, (spent, reserved): (u64, u64), more
 /// The month of an instant, in UTC.
 pub fn month(now: Timestamp) -> String {
     now.to_zoned(TimeZone::UTC).strftime("%Y-%m").to_string()
-}
-
-/// Seconds of the month that are gone, and that it has.
-fn hours(now: Timestamp) -> (u64, u64) {
-    let day = now.to_zoned(TimeZone::UTC);
-    let whole = u64::from(day.days_in_month().unsigned_abs()) * 86_400;
-    let first = day.first_of_month().and_then(|first| first.start_of_day());
-    let gone = first.map_or(0, |first| now.as_second() - first.timestamp().as_second());
-    (u64::try_from(gone).unwrap_or(0), whole)
 }
 
 #[cfg(test)]
@@ -319,6 +327,26 @@ mod tests {
         books.settle(&id("c"), share("team-a", "bob", 150));
         assert!(books.drained("team-a").unwrap().drain);
         assert_eq!(books.drained("team-b"), None);
+    }
+
+    #[test]
+    fn what_is_no_jobs_counts_for_the_whole_grid_alone() {
+        let mut books = books(1000, Some(300), Some(500));
+        books.settle(&id("a"), share("team-a", "ann", 100));
+        books.unattributed = 600;
+        assert_eq!(books.may(&id("b"), &share("team-a", "ann", 200)), Ok(()), "300 are left of each");
+        let held = books.may(&id("b"), &share("team-b", "bob", 301)).unwrap_err();
+        assert!(held.message.contains("$0.000300 left"), "{}", held.message);
+        let now = "2026-01-16T00:00:00Z".parse().unwrap();
+        let told = |scope: Option<&str>| {
+            let budget = books.budgets.values().find(|budget| budget.scope.as_deref() == scope).unwrap();
+            let status = books.status(budget, now);
+            (status.spent_micro_usd, status.unattributed_micro_usd)
+        };
+        assert_eq!((told(None), told(Some("team-a"))), ((700, 600), (100, 0)));
+        assert_eq!(books.spent_whole(), None);
+        books.unattributed = 900;
+        assert_eq!(books.spent_whole(), Some(HardAction::Drain));
     }
 
     #[test]

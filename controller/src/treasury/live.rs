@@ -1,6 +1,7 @@
 //! What is live: budgets, and what jobs hold.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use blockgrid_grid::JobId;
 use kube::api::{ListParams, PostParams};
@@ -12,12 +13,12 @@ use super::{Clerk, TreasuryError};
 use crate::resources::{BacktestBudget, BacktestJob};
 
 impl Clerk {
-    /// Makes the budget of the configuration where the whole grid has none.
-    pub(super) async fn make_default(&self) -> Result<(), TreasuryError> {
-        let Some(spec) = &self.means.config.budget else { return Ok(()) };
+    /// Makes the budget of the configuration where the whole grid has none: the one that was made.
+    pub(super) async fn make_default(&self) -> Result<Option<BacktestBudget>, TreasuryError> {
+        let Some(spec) = &self.means.config.budget else { return Ok(None) };
         let budgets: Api<BacktestBudget> = Api::namespaced(self.means.client.clone(), &self.means.platform);
         if !budgets.list(&ListParams::default().limit(1)).await?.items.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let budget: BacktestBudget = serde_json::from_value(json!({
             "apiVersion": blockgrid_job::spec::API_VERSION,
@@ -27,8 +28,8 @@ impl Clerk {
         }))
         .map_err(kube::Error::SerdeError)?;
         match budgets.create(&PostParams::default(), &budget).await {
-            Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+            Ok(made) => Ok(Some(made)),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -79,6 +80,19 @@ impl Clerk {
             self.told.clear();
             self.wake_some();
         }
-        Ok(())
+        let Some(ledger) = &mut self.ledger else { return Ok(()) };
+        // Of a job that holds money somebody may ask once more to have it written down.
+        match ledger.fold(Instant::now(), |id| live.contains_key(id)).await {
+            Ok(0) => Ok(()),
+            Ok(jobs) => {
+                tracing::info!(jobs, "entries of the ledger were folded");
+                Ok(())
+            }
+            Err(error @ TreasuryError::Fenced(_)) => Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "the ledger could not be folded");
+                Ok(())
+            }
+        }
     }
 }

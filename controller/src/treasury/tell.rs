@@ -46,13 +46,7 @@ impl Clerk {
         };
         let api: Api<BacktestBudget> = Api::namespaced(self.means.client.clone(), &key.0);
         let status = self.books.status(budget, now);
-        let limit = budget.spec.monthly_micro_usd;
-        self.means.meters.budget(
-            &format!("{}/{}", key.0, key.1),
-            limit,
-            status.spent_micro_usd,
-            status.reserved_micro_usd,
-        );
+        self.means.meters.budget(&format!("{}/{}", key.0, key.1), &status);
         let soft = budget.spec.soft_percent.clone();
         let mut object = known;
         for _ in 0..5 {

@@ -3,10 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use blockgrid_controller::costs::Costs;
+use blockgrid_job::quote::dollars;
 use blockgrid_job::status::Phase;
+use jiff::Timestamp;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::rig::{Grid, Over, Process, Random, fresh, is_long, sized, until};
+use crate::rig::{Grid, Over, Process, Random, dynamic, fresh, is_long, sized, until};
 
 /// A grid where a vCPU-second is a dollar: small jobs cost something.
 fn dear() -> Option<Grid> {
@@ -244,6 +248,85 @@ fn a_race_for_the_last_money_passes_no_limit() {
     println!(
         "{ended} of {jobs} jobs ran for {spent} of {whole} micro-USD; at most {highest} were spent or held"
     );
+}
+
+/// Warm workers that wait, requests to the store, and what is fixed: the grid's budget counts them, a tenant's only the
+/// requests of its jobs.
+#[test]
+fn what_is_no_jobs_counts_too() {
+    let Some(mut grid) = Grid::start() else { return };
+    grid.more =
+        "costs: {fixedMonthlyUsd: 10000, microUsdPer1000Reads: 400000, microUsdPer1000Writes: 5000000}"
+            .to_owned();
+    let warm = json!({
+        "metadata": { "name": "warm", "namespace": grid.platform },
+        "spec": {
+            "selector": { "matchLabels": { "is": "warm" } },
+            "template": {
+                "metadata": { "labels": { "is": "warm" } },
+                "spec": { "containers": [{ "name": "w", "image": "grid:1", "resources": { "requests": { "cpu": "100" } } }] },
+            },
+        },
+    });
+    grid.create("apps", "v1", "Deployment", Some(&grid.platform), warm);
+    let deployments = dynamic(&grid.client, "apps", "v1", "Deployment", Some(&grid.platform));
+    let replicas = json!({ "status": { "replicas": 2, "observedGeneration": 1 } });
+    grid.wait(deployments.patch_status("warm", &PatchParams::default(), &Patch::Merge(replicas))).unwrap();
+    for namespace in [&grid.platform, &grid.tenant] {
+        grid.budget(namespace, &json!({ "monthlyUsd": 100_000 }));
+    }
+    let operator = grid.operator("a");
+    let _worker = grid.worker("w0");
+    let run = |name: &str| {
+        let id = grid.apply(name, &fresh());
+        let status = grid.await_end(name, Phase::Succeeded);
+        let spent = grid.await_job(name, "it is settled", |status| status.reserved_micro_usd.is_none());
+        // The bill of so small a job is a micro-dollar or two; a request that writes costs 5,000.
+        assert!(spent.spent_micro_usd.unwrap() > 20_000, "{spent:#?}");
+        assert!(
+            status.reserved_micro_usd.is_none_or(|held| held >= spent.spent_micro_usd.unwrap()),
+            "{status:#?}"
+        );
+        assert_eq!(Some(grid.ledger()[id.as_str()]), spent.spent_micro_usd);
+        grid.await_job(name, "what it cost is told", |status| {
+            status.cost.as_deref() == Some(&dollars(spent.spent_micro_usd.unwrap()))
+        });
+    };
+    run("first");
+    let told =
+        |of: &str| (grid.budget_status(of).spent_micro_usd, grid.budget_status(of).unattributed_micro_usd);
+    let (spent, beside) = told(&grid.platform);
+    let ledger = || grid.ledger().values().sum::<u64>();
+    assert_eq!((spent - beside, told(&grid.tenant)), (ledger(), (ledger(), 0)));
+    let fixed = Costs { fixed_monthly_usd: 10_000.0, ..Costs::default() }.fixed(Timestamp::now());
+    assert!(beside >= fixed - 10_000_000, "{beside} of which {fixed} are fixed");
+    // 200 vCPUs are $7.20 an hour, $0.01 in five seconds; the operator's own requests some $0.10 more.
+    std::thread::sleep(Duration::from_secs(6));
+    run("second");
+    let (spent, later) = told(&grid.platform);
+    assert_eq!(spent - later, ledger());
+    assert!(later > beside + 10_000, "{beside} -> {later}");
+    assert!(operator.metrics().contains("kind=\"unattributed\""));
+}
+
+/// Without the platform's last budget everything would be admitted: where the configuration has one, it comes back.
+#[test]
+fn the_platforms_budget_comes_back_when_it_is_deleted() {
+    let Some(mut grid) = dear() else { return };
+    grid.more = "budget: {monthlyUsd: 0.000001}".to_owned();
+    let _operator = grid.operator("a");
+    let budgets =
+        dynamic(&grid.client, "grid.blockbuilders.app", "v1alpha1", "BacktestBudget", Some(&grid.platform));
+    let uid = || grid.wait(budgets.get_opt("grid")).unwrap().and_then(|budget| budget.metadata.uid);
+    until("the budget is made", || uid().is_some());
+    let first = uid();
+    grid.wait(budgets.delete("grid", &DeleteParams::default())).unwrap();
+    until("it comes back", || uid().is_some() && uid() != first);
+    grid.apply(
+        "held",
+        &sized(json!({ "fast": { "from": 5, "to": 45, "step": 1 }, "slow": [60], "stop": [0.02, 0.03] })),
+    );
+    grid.await_phase("held", Phase::Queued);
 }
 
 /// Which of some replicas leads, as soon as one does.

@@ -166,6 +166,32 @@ pub fn ledger(month: &str, job: &JobId) -> String {
     format!("ledger/{}/{job}", segment(month))
 }
 
+/// What the jobs of a month have cost that stand by themselves: the last segment of each is its [`JobId`].
+pub fn ledger_of(month: &str) -> String {
+    format!("ledger/{}", segment(month))
+}
+
+/// Entries of a month's ledger that were taken together, and the sums up to there. By key they are in the order of their
+/// numbers, which begin at 1.
+pub fn ledger_fold(month: &str, number: u64) -> String {
+    format!("{}/{number:08}", ledger_folds(month))
+}
+
+/// All of those.
+pub fn ledger_folds(month: &str) -> String {
+    format!("ledger-folds/{}", segment(month))
+}
+
+/// What a grid has cost in a month that is no job's, as one leader has counted it in its time.
+pub fn platform_cost(month: &str, reign: &str) -> String {
+    format!("{}/{}", platform_costs(month), segment(reign))
+}
+
+/// All of those.
+pub fn platform_costs(month: &str) -> String {
+    format!("platform-costs/{}", segment(month))
+}
+
 /// The last segment of a key.
 pub fn name(key: &str) -> &str {
     key.rsplit_once('/').map_or(key, |(_, name)| name)
@@ -208,6 +234,7 @@ mod tests {
             (admission(&uid), "admission/0b0c"),
             (lane_job("x86-v4", &uid), "lanes/x86-v4/0b0c"),
             (ledger("2026-01", &uid), "ledger/2026-01/0b0c"),
+            (ledger_fold("2026-01", 7), "ledger-folds/2026-01/00000007"),
         ] {
             assert_eq!(key, expected);
         }

@@ -74,12 +74,21 @@ impl Store {
     /// [`StoreError`]; some objects may be gone then. An empty prefix is refused: it would empty the store.
     pub async fn delete_prefix(&self, prefix: &str) -> Result<usize, StoreError> {
         self.path(prefix)?;
-        let found = self.list(prefix).await?;
-        for batch in found.chunks(BATCH) {
-            let paths: Result<Vec<_>, _> = batch.iter().map(|entry| self.path(&entry.key)).collect();
-            self.delete_paths(prefix, &paths?).await?;
-        }
+        let found: Vec<String> = self.list(prefix).await?.into_iter().map(|entry| entry.key).collect();
+        self.delete_all(&found).await?;
         Ok(found.len())
+    }
+
+    /// Removes objects; that one is not there is no error.
+    ///
+    /// # Errors
+    /// [`StoreError`]; some may be gone then.
+    pub async fn delete_all(&self, keys: &[String]) -> Result<(), StoreError> {
+        for batch in keys.chunks(BATCH) {
+            let paths: Result<Vec<_>, _> = batch.iter().map(|key| self.path(key)).collect();
+            self.delete_paths(&batch[0], &paths?).await?;
+        }
+        Ok(())
     }
 
     async fn delete_paths(&self, key: &str, paths: &[Path]) -> Result<(), StoreError> {

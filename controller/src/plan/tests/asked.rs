@@ -4,6 +4,7 @@ use blockgrid_job::quote::{Estimate, Price};
 use blockgrid_job::status::{JobStatus, Links, Phase};
 
 use super::sentences;
+use crate::costs::Costs;
 use crate::plan::{Act, plan};
 use crate::world::{Asked, Planned, Planning, World};
 
@@ -25,6 +26,7 @@ fn world(status: JobStatus, planning: Planning) -> World {
             millicpus: 1000,
             price: Price::default(),
             max_cost: None,
+            costs: Costs::default(),
         }),
         planning,
         lane_workers: None,

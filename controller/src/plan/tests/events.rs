@@ -4,6 +4,7 @@ use blockgrid_job::quote::{Estimate, Price};
 use blockgrid_job::status::Phase;
 use proptest::prelude::*;
 
+use crate::costs::Costs;
 use crate::world::{Asked, Planned, Refused};
 
 /// What happens between two looks.
@@ -122,6 +123,7 @@ pub(super) fn kind() -> impl Strategy<Value = Kind> {
                 millicpus: 2000,
                 price: Price { name: "standard".to_owned(), micro_usd_a_vcpu_hour: 36_000 },
                 max_cost,
+                costs: Costs::default(),
             };
             let refused = Refused { reason: "InvalidSpec".into(), message: noise.clone() };
             Kind { planned, asked: if is_bad { Err(refused) } else { Ok(asked) }, is_kueues, noise }

@@ -107,6 +107,7 @@ impl Model {
             pool_refused: None,
             planners_are_busy: false,
             used_micro_usd: 0,
+            used_requests_micro_usd: 3,
             planner: self.planner.clone(),
             held: self.held.clone().or_else(|| self.drained()),
             wants_links: self.links.clone(),
@@ -232,14 +233,15 @@ impl Model {
                 self.end.get_or_insert(End::Failed { reason: "cancelled".to_owned(), message });
                 world.end = self.end.clone();
             }
-            Act::Settle { micro_usd } => {
+            Act::Settle { micro_usd, .. } => {
                 assert!(self.pool.is_none(), "its pods cost still");
-                self.ledger.get_or_insert(*micro_usd);
+                // What was written first stands.
+                let micro_usd = *self.ledger.get_or_insert(*micro_usd);
                 self.holds = None;
                 self.status.reserved_micro_usd = None;
-                self.status.spent_micro_usd = Some(*micro_usd);
+                self.status.spent_micro_usd = Some(micro_usd);
                 world.status.reserved_micro_usd = None;
-                world.status.spent_micro_usd = Some(*micro_usd);
+                world.status.spent_micro_usd = Some(micro_usd);
             }
             Act::Sign { request } => {
                 assert!(phase.has_results());
@@ -430,6 +432,7 @@ impl Model {
                 self.end.get_or_insert(End::Done {
                     partly: *partly,
                     micro_usd: 7,
+                    requests_micro_usd: 2,
                     best: Some(noise),
                     record: "cache/t/k".to_owned(),
                     sha256: "0".repeat(64),

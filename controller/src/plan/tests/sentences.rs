@@ -5,6 +5,7 @@ use blockgrid_job::status::{JobStatus, LaneKind, Phase};
 use jiff::{SignedDuration, Timestamp};
 
 use super::held;
+use crate::costs::Costs;
 use crate::plan::say::{ending, written};
 use crate::plan::{Act, plan};
 use crate::world::{Asked, End, Planned, Planning, Pool, Refused, Trouble, World};
@@ -21,6 +22,7 @@ fn asked() -> Asked {
         millicpus: 2000,
         price: Price { name: "standard".to_owned(), micro_usd_a_vcpu_hour: 36_000 },
         max_cost: None,
+        costs: Costs::default(),
     }
 }
 
@@ -58,6 +60,7 @@ pub(super) fn world(planned: Planned) -> World {
         pool_refused: None,
         planners_are_busy: false,
         used_micro_usd: 0,
+        used_requests_micro_usd: 0,
         planner: None,
         held: None,
         wants_links: None,
@@ -66,7 +69,7 @@ pub(super) fn world(planned: Planned) -> World {
     }
 }
 
-fn asks(change: impl Fn(&mut Asked)) -> Result<Asked, Refused> {
+pub(super) fn asks(change: impl Fn(&mut Asked)) -> Result<Asked, Refused> {
     let mut asked = asked();
     change(&mut asked);
     Ok(asked)
@@ -86,7 +89,7 @@ fn ago(world: &World, seconds: i64) -> Timestamp {
 }
 
 /// The same, with workers.
-fn working(seconds: i64) -> World {
+pub(super) fn working(seconds: i64) -> World {
     let mut world = begun(big(), seconds);
     let since = Some(ago(&world, seconds));
     world.pool = Some(Pool { wanted: 8, ready: 8, active: 8, since, ..Pool::default() });
@@ -95,7 +98,7 @@ fn working(seconds: i64) -> World {
 }
 
 /// Phase, and reason and message of `Finished`, where nothing is to be done.
-fn said(world: &World) -> (Phase, String, String) {
+pub(super) fn said(world: &World) -> (Phase, String, String) {
     let decision = plan(world);
     assert_eq!(decision.acts, []);
     let finished = decision.status.condition("Finished").unwrap();
@@ -103,7 +106,7 @@ fn said(world: &World) -> (Phase, String, String) {
 }
 
 /// How it is ended, and what is said then.
-fn ends(mut world: World) -> (Phase, String, String) {
+pub(super) fn ends(mut world: World) -> (Phase, String, String) {
     let acts = plan(&world).acts;
     let [Act::Cancel { phase, reason, message }] = &acts[..] else { panic!("{acts:?}") };
     let message = ending(*phase, reason, message);
@@ -376,6 +379,7 @@ fn done(partly: bool) -> End {
     End::Done {
         partly,
         micro_usd: 12_345,
+        requests_micro_usd: 0,
         best: Some("sharpe 1.93".to_owned()),
         record: "cache/t/k/job.json".to_owned(),
         sha256: "00".repeat(32),
@@ -432,7 +436,11 @@ fn workers_go_before_the_cost_is_settled_and_cost_until_then() {
     assert_eq!((decision.acts, decision.status.spent_micro_usd), (vec![], Some(40_000)));
     world.status = decision.status;
     world.pool = None;
-    assert_eq!(plan(&world).acts, [Act::Settle { micro_usd: 40_000 }], "pods cost more than the record says");
+    assert_eq!(
+        plan(&world).acts,
+        [Act::Settle { micro_usd: 40_000, requests_micro_usd: 0 }],
+        "pods cost more than the record says"
+    );
 }
 
 #[test]

@@ -1,0 +1,63 @@
+//! What a job may cost, and what becomes of it when money runs short.
+
+use blockgrid_job::status::Phase;
+
+use super::held;
+use super::sentences::{asks, big, ends, said, working, world};
+use crate::costs::Costs;
+use crate::plan::{Act, plan};
+use crate::world::End;
+
+const S3: Costs =
+    Costs { fixed_monthly_usd: 0.0, micro_usd_a_1000_reads: 400, micro_usd_a_1000_writes: 5000 };
+
+#[test]
+fn what_is_held_has_room_for_requests_to_the_store() {
+    let mut world = world(big());
+    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 40_000 }]);
+    world.asked = asks(|asked| asked.costs = S3);
+    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 40_000 + S3.requests_of_a_job(100) }]);
+    world.asked = asks(|asked| (asked.costs, asked.max_cost) = (S3, Some(35_000)));
+    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 35_000 }]);
+}
+
+#[test]
+fn requests_are_settled_with_the_rest_and_told() {
+    let mut world = world(big());
+    world.status.phase = Phase::Succeeded;
+    world.status.reserved_micro_usd = Some(40_000);
+    world.status.spent_micro_usd = Some(30_000);
+    world.end = Some(End::Done {
+        partly: false,
+        micro_usd: 20_000,
+        requests_micro_usd: 63,
+        best: None,
+        record: "k".to_owned(),
+        sha256: "0".repeat(64),
+        location: "s3://grid/jobs/1".to_owned(),
+    });
+    let settle = Act::Settle { micro_usd: 30_063, requests_micro_usd: 63 };
+    assert_eq!(plan(&world).acts, [settle], "pods cost more than the record says, and requests come on top");
+    world.status.reserved_micro_usd = None;
+    world.status.spent_micro_usd = Some(30_063);
+    assert_eq!(plan(&world).status.cost.as_deref(), Some("$0.0301"));
+}
+
+/// Eight workers of two vCPUs cost $0.0022 each in the 110 seconds of stopping.
+#[test]
+fn where_no_more_can_be_held_as_many_workers_go_on_as_are_paid_for() {
+    let mut world = working(600);
+    world.pool.as_mut().unwrap().micros = 3_000_000_000;
+    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 95_200 }], "it asks for more first");
+    world.held = Some(held("WaitingForBudget", "it is empty".to_owned(), false));
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 4 }]);
+    // Those that go are still there for a while.
+    world.pool.as_mut().unwrap().wanted = 4;
+    assert_eq!(said(&world).0, Phase::Running);
+    world.pool.as_mut().unwrap().micros = 3_700_000_000;
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 1 }]);
+    world.pool.as_mut().unwrap().micros = 3_800_000_000;
+    let (phase, reason, message) = ends(world);
+    assert_eq!((phase, reason.as_str()), (Phase::BudgetExceeded, "WaitingForBudget"));
+    assert_eq!(message, "it has cost what was held for it, and no more can be: it is empty");
+}
