@@ -1,6 +1,6 @@
 """Figures of the operator: reconciles, latency of small jobs, calls of the API, failover, ten thousand jobs at once.
 
-    python bench/operator/bench.py --programs target/release [--only latency failover] [--small 200] [--many 10000]
+    python bench/operator/bench.py --programs target/release [--only latency lane] [--small 200] [--many 10000]
 
 Everything is real but the kubelet: a control plane of dev/cluster (etcd, API server, Job controller), Redis, an S3 server,
 the operator with the rights and the token of a service account of its own, so that its calls are told apart in the audit
@@ -20,6 +20,7 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -71,6 +72,11 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def cpu_seconds(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def quantile(values, share):
@@ -193,8 +199,8 @@ class Bench:
         while not self.leads(operator):
             time.sleep(0.02)
 
-    def worker(self):
-        return self.program(["blockgrid", "worker", "--all", "--name", "w0", "--slots", "1", "--http", "127.0.0.1:0"],
+    def worker(self, slots=1):
+        return self.program(["blockgrid", "worker", "--all", "--name", "w0", "--slots", slots, "--http", "127.0.0.1:0"],
                             BLOCKGRID_HOME=str(self.folder / "home"))
 
     def calls(self, since=0):
@@ -291,6 +297,76 @@ def latency(bench, args):
     bench.stop(operator)
 
 
+def lane(bench, args):
+    """Small jobs at the rate of so many an hour, for a while, with real workers: how many are done, and how late."""
+    operator, worker = bench.operator(), bench.worker(args.slots)
+    bench.await_leader(operator)
+    bench.api("POST", JOBS, manifest("warm"))
+    bench.until_phase("warm", {"Succeeded"})
+    count, pause = args.lane_seconds * args.rate // 3600, 3600 / args.rate
+    made, ended, lock = {}, {}, threading.Lock()
+    version = bench.api("GET", JOBS)["metadata"]["resourceVersion"]
+
+    def look():
+        for event in bench.api.watch(version):
+            name = event["object"]["metadata"].get("name")
+            if event["object"].get("status", {}).get("phase") in {"Succeeded", "Failed"}:
+                with lock:
+                    ended.setdefault(name, (time.monotonic(), event["object"]["status"]["phase"]))
+                    if len(ended) >= count:
+                        return
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    began, cpu = time.monotonic(), {child.pid: cpu_seconds(child.pid) for child in (operator, worker)}
+    for nth in range(count):
+        time.sleep(max(0, began + nth * pause - time.monotonic()))
+        made[f"lane{nth}"] = time.monotonic()
+        bench.api("POST", JOBS, manifest(f"lane{nth}"))
+    submitted = time.monotonic() - began
+    looking.join(timeout=args.patience)
+    whole = max(at for at, _ in ended.values()) - began
+    times = [ended[name][0] - at for name, at in made.items() if name in ended]
+    good = sum(phase == "Succeeded" for name, (_, phase) in ended.items() if name in made)
+    say(f"small jobs an hour through the lane, {args.slots} slots", f"{good / whole * 3600:,.0f}", "aim 20,000")
+    say(f"    asked for {args.rate:,} an hour, submitted at", f"{count / submitted * 3600:,.0f}")
+    say(f"    of {count}, Succeeded", f"{good}")
+    say("    apply to Succeeded, p50", f"{quantile(times, 0.5) * 1e3:.0f} ms")
+    say("    p99", f"{quantile(times, 0.99) * 1e3:.0f} ms")
+    for name, child in (("operator", operator), ("worker", worker)):
+        say(f"    CPU of the {name} a job", f"{(cpu_seconds(child.pid) - cpu[child.pid]) / count * 1e3:.1f} ms")
+    bench.stop(worker)
+    bench.stop(operator)
+
+
+def ledger(bench, args):
+    """A leader that begins late in a month of many jobs: until it admits."""
+    operator = bench.operator()
+    bench.await_leader(operator)
+    bench.stop(operator)
+    month = time.strftime("%Y-%m", time.gmtime())
+    folder = Path(bench.folder, "s3/grid/ledger-folds", month)
+    folder.mkdir(parents=True)
+    entries = {f"{nth:032x}": {"namespace": "tenant", "name": f"job{nth}", "user": f"u{nth % 200}", "microUsd": nth} for nth in range(args.unfolded)}
+    sums = [{"namespace": "tenant", "user": f"u{nth}", "microUsd": 1000 * nth} for nth in range(200)]
+    (folder / f"{1:08}").write_text(json.dumps({"sums": sums, "laneMicroUsd": 0, "entries": entries}))
+    folder = Path(bench.folder, "s3/grid/ledger", month)
+    folder.mkdir(parents=True)
+    for nth in range(args.unfolded):
+        body = {"namespace": "tenant", "name": f"late{nth}", "user": f"u{nth % 200}", "microUsd": 1}
+        (folder / f"{nth + 10**9:032x}").write_text(json.dumps(body))
+    operator = bench.operator()
+    began = time.monotonic()
+    bench.await_leader(operator)
+    led = time.monotonic()
+    bench.api("POST", JOBS, manifest("first"))
+    while "reservedMicroUsd" not in (bench.api("GET", f"{JOBS}/first") or {}).get("status", {}):
+        time.sleep(0.01)
+    say(f"a leader admits, {args.unfolded:,} folded and {args.unfolded:,} other entries", f"{time.monotonic() - led:.1f} s", "aim 20 s")
+    say("    from its start", f"{time.monotonic() - began:.1f} s")
+    bench.stop(operator)
+
+
 def pools(bench, args):
     """Jobs that get workers of their own: until the Job is there."""
     operator = bench.operator(small=0)
@@ -370,7 +446,11 @@ def many(bench, args):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--programs", type=Path, required=True, help="folder of blockgrid and blockgrid-controller")
-    parser.add_argument("--only", nargs="*", default=["latency", "pools", "failover", "many"])
+    parser.add_argument("--only", nargs="*", default=["latency", "lane", "pools", "failover", "ledger", "many"])
+    parser.add_argument("--rate", type=int, default=20_000, help="small jobs an hour that `lane` asks for")
+    parser.add_argument("--lane-seconds", type=int, default=120, help="how long it does")
+    parser.add_argument("--slots", type=int, default=2, help="slots of its worker")
+    parser.add_argument("--unfolded", type=int, default=5000, help="entries that `ledger` begins with")
     parser.add_argument("--small", type=int, default=200)
     parser.add_argument("--many", type=int, default=10_000)
     parser.add_argument("--patience", type=int, default=1800, help="seconds to wait for all of them")

@@ -6,7 +6,7 @@ use blockgrid_grid::store::keys;
 use blockgrid_grid::usage::Spent;
 use blockgrid_grid::{JobId, Outcome, StoreError, Unit};
 use blockgrid_job::names::MAX_REQUEST_BYTES;
-use blockgrid_job::status::Phase;
+use blockgrid_job::status::{JobStatus, LaneKind, Phase};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -20,6 +20,9 @@ use crate::pool::{CLASS_LABEL, KUEUE_LABEL, MISCONFIGURED, PLANNER, ROLE_LABEL, 
 use crate::resources::{BacktestJob, FINALIZER, LINKS_ANNOTATION, is_of};
 use crate::validate::validate;
 use crate::world::{Asked, End, PlannerPod, Planning, Pool, Trouble, World};
+
+/// Seconds for which nobody asks whether a job of the lane has moved: most are done by then, and none has.
+const IN_LANE_SECONDS: i64 = 5;
 
 /// Why a job could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -55,11 +58,18 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
     let config = &context.config;
     let asked = validate(&job.manifest(), &namespace, config);
     let is_over = status.phase.is_terminal();
-    let planning = if is_over {
+    let mut planning = if is_over {
         Planning::Unknown
     } else {
         context.plans.state(&id, status.planned_time.is_some()).await?
     };
+    if let Planning::Done(planned) = &mut planning
+        && planned.is_small
+        && planned.is_ours
+        && has_moved(context, &id, &status, now).await?
+    {
+        planned.is_small = false;
+    }
     let is_to_end = job.metadata.deletion_timestamp.is_some() || is_cancelled(&asked);
     // The store says how a job ended. Before money was held for it there is nothing to ask for; an operator that died may
     // have queued it and not said so.
@@ -110,6 +120,28 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         planner,
         pool,
     })
+}
+
+/// Whether a small job turned out to be too long for the lane: its workers say so in the store.
+async fn has_moved(
+    context: &Context,
+    id: &JobId,
+    status: &JobStatus,
+    now: Timestamp,
+) -> Result<bool, ObserveError> {
+    if status.lane == Some(LaneKind::Pool) {
+        // It was said before.
+        return Ok(true);
+    }
+    let began = status.start_time.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
+    if began.is_none_or(|began| now.as_second() - began.as_second() < IN_LANE_SECONDS) {
+        return Ok(false);
+    }
+    match context.store.head(&keys::moved(id)).await {
+        Ok(_) => Ok(true),
+        Err(StoreError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Whether a status can repeat it, as an answer does.

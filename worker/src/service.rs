@@ -2,6 +2,7 @@
 
 mod audit;
 mod beat;
+mod lane;
 mod lease;
 mod observe;
 
@@ -166,6 +167,7 @@ impl<Q: Queue> Worker<Q> {
     /// Works until the job that it serves is finished, or `stop` says so.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) -> Ended {
         let beats = tokio::spawn(Arc::clone(&self).beats());
+        let clock = tokio::spawn(Arc::clone(&self).clock());
         let ended = loop {
             if *stop.borrow_and_update() {
                 self.drain().await;
@@ -187,6 +189,7 @@ impl<Q: Queue> Worker<Q> {
             }
         };
         beats.abort();
+        clock.abort();
         ended
     }
 

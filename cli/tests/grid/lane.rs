@@ -1,7 +1,7 @@
 //! The interactive lane, which many share.
 
-use blockgrid_grid::JobId;
 use blockgrid_grid::store::keys;
+use blockgrid_grid::{JobId, Queue};
 
 use crate::rig::{Rig, TINY, until};
 
@@ -31,6 +31,35 @@ fn many_jobs_of_one_owner_do_not_delay_another() {
     assert!(before < ids.len() / 3, "{before} of {many} were before it");
     rig.right(&mut one);
     until("the others are done too", || finished() == ids.len());
+}
+
+/// A job whose shards take far longer than they were quoted leaves the lane to the others, and is done by workers that are
+/// there for such jobs: the same bytes.
+#[test]
+fn a_job_that_is_too_long_for_the_lane_moves_out_of_it() {
+    let Some(rig) = Rig::start() else { return };
+    let mut long = rig.submit(TINY, "long");
+    until("it is queued", || long.log().contains("uid long"));
+    let moved = || rig.wait(rig.store.head(&keys::moved(&long.id))).is_ok();
+    let lane = rig.worker_with("w0", &["--lane", "interactive", "--most-time", "1s"], "slow:2500");
+    until("it is moved", moved);
+    until("it is with the large ones", || {
+        rig.wait(rig.queue().list_open()).is_ok_and(|open| open.contains(&long.id))
+    });
+    assert!(rig.outcomes(&long.id).is_empty(), "it has not failed");
+    drop(lane);
+    // What has its name in the lane still is dropped there.
+    let quick = rig.worker_with("w1", &["--lane", "interactive"], "");
+    let mut short = rig.submit_with(
+        TINY,
+        "short",
+        &["--set", "sweep.parameters.stop=[0.04]", "--wait", "-o", "out-short"],
+    );
+    assert!(short.ended().success(), "{}", short.log());
+    assert!(rig.outcomes(&long.id).is_empty(), "the lane has nothing to do with it any more");
+    let _all = rig.worker("w2");
+    rig.right(&mut long);
+    assert!(quick.counter("units_claimed_total") >= 2.0);
 }
 
 /// The lane is lost with all jobs in it, and rebuilt from what the store knows of it.

@@ -156,7 +156,7 @@ impl Rig {
                 command.args([option, value]);
             }
         }
-        if !more.contains(&"--job") {
+        if !["--job", "--lane"].iter().any(|option| more.contains(option)) {
             command.arg("--all");
         }
         self.grid(&mut command, self.proxy.address);

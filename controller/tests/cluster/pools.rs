@@ -6,7 +6,7 @@ use blockgrid_job::status::{LaneKind, Phase};
 use serde_json::{Value, json};
 
 use crate::kubelet::{ago, pause};
-use crate::rig::{Grid, sized, until};
+use crate::rig::{Grid, fresh, sized, until};
 
 /// Some dozen shards, where no job is small.
 fn large() -> Value {
@@ -17,6 +17,24 @@ fn grid_of_pools() -> Option<Grid> {
     let mut grid = Grid::start()?;
     grid.small = 0.0;
     Some(grid)
+}
+
+/// A small job whose shards take far longer than they were quoted leaves the lane, and gets workers of its own.
+#[test]
+fn a_job_that_is_too_long_for_the_lane_gets_workers_of_its_own() {
+    let Some(grid) = Grid::start() else { return };
+    let _operator = grid.operator("a");
+    let _lane = grid.worker_with("w0", &["--lane", "interactive", "--most-time", "1s"], "slow:2500");
+    let manifest = fresh();
+    let id = grid.apply("long", &manifest);
+    let status = grid.await_phase("long", Phase::Running);
+    assert_eq!(status.lane, Some(LaneKind::Interactive));
+    grid.await_pool(&id);
+    grid.await_job("long", "it says so", |status| status.lane == Some(LaneKind::Pool));
+    let _own = grid.worker_with("w1", &["--job", id.as_str()], "");
+    grid.await_end("long", Phase::Succeeded);
+    grid.same_as_run(&id, &manifest);
+    until("its pool is gone", || grid.pool(&id).is_none());
 }
 
 #[test]

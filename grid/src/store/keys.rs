@@ -161,6 +161,11 @@ pub fn identity() -> String {
     "grid.json".to_owned()
 }
 
+/// Says that a job is too long for the lane that it was in, and has its own workers from now on.
+pub fn moved(job: &JobId) -> String {
+    format!("jobs/{job}/moved")
+}
+
 /// What a job cost in the end, under the month (UTC, `2026-01`) in which it was settled.
 pub fn ledger(month: &str, job: &JobId) -> String {
     format!("ledger/{}/{job}", segment(month))

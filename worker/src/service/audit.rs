@@ -1,5 +1,6 @@
 //! The audit: what the store says has no outcome is queued again, whatever the queue has forgotten.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use blockgrid_grid::store::keys;
@@ -7,6 +8,13 @@ use blockgrid_grid::{JobId, MOST_QUEUED, Queue, Stream, Unit};
 
 use super::Worker;
 use super::lease::POOL;
+use crate::jobs::OpenJob;
+
+fn to_do(job: &OpenJob, there: &BTreeSet<Unit>) -> Vec<Unit> {
+    let shards = (0..job.ready.plan().shards).map(Unit::Shard);
+    let missing: Vec<Unit> = shards.filter(|unit| !there.contains(unit)).take(MOST_QUEUED).collect();
+    if missing.is_empty() { vec![Unit::Finish] } else { missing }
+}
 
 /// For how long one audit of a stream is enough.
 const LOCK: Duration = Duration::from_secs(10);
@@ -64,13 +72,22 @@ impl<Q: Queue> Worker<Q> {
             Ok(open) => open,
             Err(error) => return tracing::debug!(%job, %error, "not audited"),
         };
-        let missing: Vec<Unit> = (0..open.ready.plan().shards)
-            .map(Unit::Shard)
-            .filter(|unit| !there.contains(unit))
-            .take(MOST_QUEUED)
-            .collect();
-        let units = if missing.is_empty() { vec![Unit::Finish] } else { missing };
+        if let Stream::Lane(lane) = stream
+            && self.has_moved(job).await
+        {
+            // Whoever moved it died on the way.
+            if let Err(error) = self.moves(&open, lane).await {
+                tracing::warn!(%job, %error, "the job could not be moved out of the lane");
+            }
+            return;
+        }
+        let units = to_do(&open, &there);
         tracing::info!(%job, units = units.len(), "queued again by the audit");
         self.push(&open, stream, &units).await;
+    }
+
+    /// What of a job has no outcome, as much as may be queued; its finish, where all shards have one.
+    pub(super) async fn missing(&self, job: &OpenJob) -> Vec<Unit> {
+        to_do(job, &self.units(&job.id).await)
     }
 }

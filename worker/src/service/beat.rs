@@ -6,21 +6,20 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use blockgrid_grid::store::keys;
-use blockgrid_grid::{HOLD, JobId, Lease, Queue, Unit};
+use blockgrid_grid::{HOLD, JobId, Lease, Queue, Stream, Unit};
 
-use super::{InFlight, Worker};
+use super::{InFlight, Worker, lane};
 use crate::jobs::lock;
+
+/// How often it is looked at how long shards take.
+const TICK: Duration = Duration::from_millis(500);
 
 impl<Q: Queue> Worker<Q> {
     /// Beats until it is dropped.
     pub(super) async fn beats(self: Arc<Self>) {
-        let mut last = Instant::now();
         loop {
             tokio::time::sleep(self.pause()).await;
             let flights: Vec<InFlight> = lock(&self.in_flight).values().cloned().collect();
-            // A process that was stopped has not worked meanwhile.
-            self.end_late(&flights, last.elapsed().min(2 * self.settings.heartbeat));
-            last = Instant::now();
             if self.cut_off.load(Ordering::Relaxed)
                 && self.queue.hold(HOLD.min(self.settings.idle / 2)).await.is_ok()
             {
@@ -44,6 +43,18 @@ impl<Q: Queue> Worker<Q> {
         }
     }
 
+    /// Looks at how long shards take, until it is dropped.
+    pub(super) async fn clock(self: Arc<Self>) {
+        let mut last = Instant::now();
+        loop {
+            tokio::time::sleep(TICK).await;
+            let flights: Vec<InFlight> = lock(&self.in_flight).values().cloned().collect();
+            // A process that was stopped has not worked meanwhile.
+            self.end_late(&flights, last.elapsed().min(2 * TICK));
+            last = Instant::now();
+        }
+    }
+
     /// The heartbeat's time, a tenth more or less by the worker's name, so that workers do not beat together.
     fn pause(&self) -> Duration {
         let spread =
@@ -64,13 +75,15 @@ impl<Q: Queue> Worker<Q> {
     }
 
     /// Ends shards that have been computing for far longer than they were quoted: after ten times that, and never before
-    /// `--most-time`.
+    /// `--most-time`, or in a lane a few seconds.
     fn end_late(&self, flights: &[InFlight], passed: Duration) {
         let passed = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
         for flight in flights.iter().filter(|flight| flight.computing.load(Ordering::Relaxed)) {
             let ran = Duration::from_millis(flight.ran.fetch_add(passed, Ordering::Relaxed) + passed);
             let is_shard = matches!(flight.lease.entry.unit, Unit::Shard(_));
-            let may = self.settings.most.max(10 * Duration::from_micros(flight.lease.entry.cost_micros));
+            let in_lane = matches!(flight.lease.stream, Stream::Lane(_));
+            let least = if in_lane { self.settings.most.min(lane::MOST) } else { self.settings.most };
+            let may = least.max(10 * Duration::from_micros(flight.lease.entry.cost_micros));
             if is_shard && ran > may && !flight.cancelled.load(Ordering::Relaxed) {
                 flight.late.store(true, Ordering::Relaxed);
                 flight.cancelled.store(true, Ordering::Relaxed);

@@ -30,7 +30,13 @@ impl<Q: Queue> Worker<Q> {
         let lease = &flight.lease;
         let (id, unit) = (&lease.entry.job, lease.entry.unit);
         let marker = keys::cancelled(id);
-        let (job, cancelled) = tokio::join!(self.jobs.get(&self.store, id), self.store.head(&marker));
+        let lane = match &lease.stream {
+            Stream::Lane(lane) => Some(lane),
+            Stream::Job(_) => None,
+        };
+        let has_moved = async { lane.is_some() && self.has_moved(id).await };
+        let (job, cancelled, has_moved) =
+            tokio::join!(self.jobs.get(&self.store, id), self.store.head(&marker), has_moved);
         if cancelled.is_ok() {
             self.jobs.forget(id);
             self.drop_lease(flight).await;
@@ -58,6 +64,9 @@ impl<Q: Queue> Worker<Q> {
                 return self.give_up(flight, None, FailReason::BadPlan, message).await;
             }
         };
+        if let Some(lane) = lane.filter(|_| has_moved) {
+            return self.move_out(&job, flight, lane).await;
+        }
         if lease.deliveries > 1 && self.has_outcome(id, unit).await {
             self.acknowledge(flight).await;
             self.after(&job, flight).await;
@@ -251,7 +260,7 @@ impl<Q: Queue> Worker<Q> {
         tracing::info!(%job, "closed");
     }
 
-    async fn acknowledge(&self, flight: &InFlight) {
+    pub(super) async fn acknowledge(&self, flight: &InFlight) {
         let lease = std::slice::from_ref(&flight.lease);
         for attempt in 0..3 {
             match self.queue.acknowledge(&self.consumer, lease).await {
@@ -300,6 +309,9 @@ impl<Q: Queue> Worker<Q> {
                 }
             }
             UnitError::Abandoned if flight.late.load(Ordering::Relaxed) => {
+                if let Stream::Lane(lane) = &flight.lease.stream {
+                    return self.move_out(job, flight, lane).await;
+                }
                 let ran = Duration::from_millis(flight.ran.load(Ordering::Relaxed)).as_secs_f64();
                 let quoted = Duration::from_micros(flight.lease.entry.cost_micros).as_secs_f64();
                 let message = format!("it was quoted {quoted:.3} s and had no end after {ran:.1} s");
@@ -360,14 +372,14 @@ impl<Q: Queue> Worker<Q> {
     }
 
     /// Gives a lease back. What cannot be given back is anyone's after the idle time.
-    async fn release(&self, flight: &InFlight) {
+    pub(super) async fn release(&self, flight: &InFlight) {
         if let Err(error) = self.queue.release(&self.consumer, std::slice::from_ref(&flight.lease)).await {
             tracing::debug!(%error, "not handed back");
         }
     }
 
     /// Writes down what an attempt cost that came to nothing.
-    async fn record_overhead(&self, job: &Arc<OpenJob>, flight: &InFlight) {
+    pub(super) async fn record_overhead(&self, job: &Arc<OpenJob>, flight: &InFlight) {
         let cpu = flight.cpu.load(Ordering::Relaxed);
         let work = self.work(job, flight);
         if cpu > 0

@@ -42,6 +42,8 @@ pub(super) enum Event {
     Fails,
     WorkersFail,
     Misconfigured,
+    /// A small job turns out to be too long for the lane.
+    TooLong,
     PoolGone,
     NoRights(bool),
     Links,
@@ -69,6 +71,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Fails),
         1 => Just(Event::WorkersFail),
         1 => Just(Event::Misconfigured),
+        1 => Just(Event::TooLong),
         1 => Just(Event::PoolGone),
         1 => any::<bool>().prop_map(Event::NoRights),
         1 => Just(Event::Links),

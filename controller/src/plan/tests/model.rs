@@ -452,6 +452,8 @@ impl Model {
                     pool.is_misconfigured = true;
                 }
             }
+            // Workers of the lane find it out.
+            Event::TooLong if self.queued => self.kind.planned.is_small = false,
             Event::PoolGone => self.pool = None,
             Event::NoRights(no_rights) => self.no_rights = *no_rights,
             Event::Links => self.links = Some(now.to_string()),
