@@ -20,7 +20,7 @@ use blockgrid_grid::{JobId, Store, StoreError};
 use blockgrid_job::budget::{BudgetSpec, HardAction};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use kube::api::{ListParams, Patch};
+use kube::api::ListParams;
 use kube::runtime::reflector;
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::Config;
 use crate::election::Reign;
 use crate::meters::Meters;
-use crate::resources::{BacktestBudget, BacktestJob, patching};
+use crate::resources::BacktestBudget;
 use crate::world::Held;
 
 use books::{Books, Budget, Key, Share, month};
@@ -472,30 +472,6 @@ impl Clerk {
             let _ = reply.send(result);
         }
         Ok(())
-    }
-
-    fn patch(
-        &self,
-        whose: &Whose,
-        mut body: serde_json::Value,
-    ) -> impl Future<Output = Result<(), TreasuryError>> + use<> {
-        let jobs: Api<BacktestJob> = Api::namespaced(self.means.client.clone(), &whose.share.namespace);
-        let (name, jobs_of) = (whose.name.clone(), whose.share.namespace.clone());
-        let (id, reign) = (whose.id.clone(), self.means.reign.clone());
-        body["metadata"] = json!({ "uid": id });
-        async move {
-            if !reign.lasts() {
-                return Err(TreasuryError::Gone);
-            }
-            match jobs.patch_status(&name, &patching(), &Patch::Merge(body)).await {
-                Ok(_) => Ok(()),
-                // It is gone, or another has its name.
-                Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {
-                    Err(TreasuryError::NoJob(format!("{}/{name} ({id})", jobs_of)))
-                }
-                Err(error) => Err(error.into()),
-            }
-        }
     }
 
     /// Lets those ask again that waited longest, as far as the money reaches.

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use blockgrid_grid::JobId;
-use kube::api::{ListParams, PostParams};
+use kube::api::{ListParams, Patch, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use super::books::Share;
-use super::{Clerk, TreasuryError};
-use crate::resources::{BacktestBudget, BacktestJob};
+use super::{Clerk, TreasuryError, Whose};
+use crate::resources::{BacktestBudget, BacktestJob, patching};
 
 impl Clerk {
     /// Makes the budget of the configuration where the whole grid has none: the one that was made.
@@ -58,6 +58,31 @@ impl Clerk {
             }
         }
         Ok(found)
+    }
+
+    /// Writes into the status of a job, and of no later one of its name.
+    pub(super) fn patch(
+        &self,
+        whose: &Whose,
+        mut body: serde_json::Value,
+    ) -> impl Future<Output = Result<(), TreasuryError>> + use<> {
+        let jobs: Api<BacktestJob> = Api::namespaced(self.means.client.clone(), &whose.share.namespace);
+        let (name, jobs_of) = (whose.name.clone(), whose.share.namespace.clone());
+        let (id, reign) = (whose.id.clone(), self.means.reign.clone());
+        body["metadata"] = json!({ "uid": id });
+        async move {
+            if !reign.lasts() {
+                return Err(TreasuryError::Gone);
+            }
+            match jobs.patch_status(&name, &patching(), &Patch::Merge(body)).await {
+                Ok(_) => Ok(()),
+                // It is gone, or another has its name.
+                Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {
+                    Err(TreasuryError::NoJob(format!("{}/{name} ({id})", jobs_of)))
+                }
+                Err(error) => Err(error.into()),
+            }
+        }
     }
 
     /// Gives back what jobs hold that are gone without a word: somebody took their finalizer away. Nothing is being written
