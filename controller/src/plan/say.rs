@@ -149,7 +149,13 @@ impl<'a> Say<'a> {
                 return self.phase(Phase::Running, message, 5 * SECOND);
             }
             self.holds("WorkersReady", true, "InteractiveLane", "the workers that small jobs share");
-            return self.phase(Phase::Running, "its shards are in the interactive lane", 5 * SECOND);
+            let message = match &self.world.asked {
+                Ok(asked) if asked.suspend => {
+                    "spec.suspend is true, but its shards are in the interactive lane already: they are done before anyone could stop them; set spec.cancel to end it"
+                }
+                _ => "its shards are in the interactive lane",
+            };
+            return self.phase(Phase::Running, message, 5 * SECOND);
         };
         let (ready, wanted) = (pool.ready, pool.wanted);
         match (&pool.trouble, ready) {

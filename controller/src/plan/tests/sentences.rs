@@ -262,6 +262,14 @@ fn suspending_a_big_job_lets_its_workers_rest_and_it_keeps_its_money() {
 }
 
 #[test]
+fn a_job_that_is_in_the_lane_says_why_it_does_not_rest() {
+    let mut world = begun(small(), 1);
+    world.asked = asks(|asked| asked.suspend = true);
+    let (phase, _, message) = said(&world);
+    assert!(phase == Phase::Running && message.starts_with("spec.suspend is true, but"), "{message}");
+}
+
+#[test]
 fn cancelling_says_so_whether_or_not_there_is_a_plan() {
     let mut world = working(60);
     world.asked = asks(|asked| asked.cancel = true);
