@@ -4,7 +4,7 @@
 
 Everything is real but the kubelet: a control plane of dev/cluster (etcd, API server, Job controller), Redis, an S3 server,
 the operator with the rights and the token of a service account of its own, so that its calls are told apart in the audit
-log, and one warm worker. Each figure is printed with the aim it is held against; nothing is asserted. Needs redis-server,
+log, and one warm worker; `scale` has nodes of kwok, where that is installed. Each figure is printed with the aim it is held against; nothing is asserted. Needs redis-server,
 versitygw, and the Kubernetes of tools/setup.sh.
 """
 
@@ -77,6 +77,10 @@ def free_port():
 def cpu_seconds(pid):
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_mib(pid):
+    return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text()).group(1)) / 1024
 
 
 def quantile(values, share):
@@ -412,6 +416,75 @@ def failover(bench, args):
     bench.stop(first)
 
 
+def kwok(bench, nodes):
+    """Nodes that say of every pod that it is ready, and compute nothing; none where kwok is not installed."""
+    program = shutil.which("kwok") or str(Path.home() / "go/bin/kwok")
+    module = subprocess.run(["go", "env", "GOMODCACHE"], capture_output=True, text=True).stdout.strip()
+    stages = sorted(Path(module, "sigs.k8s.io").glob("kwok@*/kustomize/stage"))
+    if not Path(program).exists() or not stages:
+        print("skipped: kwok is not installed: go install sigs.k8s.io/kwok/cmd/kwok@v0.8.0")
+        return False
+    # Without the stage in which the pods of Jobs are done at once.
+    wanted = ["node/fast/node-initialize", "node/heartbeat/node-heartbeat", "pod/fast/pod-ready", "pod/fast/pod-delete"]
+    config = bench.folder / "kwok.yaml"
+    config.write_text("\n---\n".join((stages[-1] / f"{name}.yaml").read_text() for name in wanted))
+    bench.spawn([program, "--kubeconfig", bench.folder / "cluster/kubeconfig", "--manage-all-nodes", "--config", config])
+    for nth in range(nodes):
+        room = {"cpu": "1k", "memory": "4Ti", "pods": "1k"}
+        bench.api("POST", "/api/v1/nodes", {"metadata": {"name": f"kwok{nth}"}, "status": {"capacity": room, "allocatable": room}})
+    while True:
+        items = bench.api("GET", "/api/v1/nodes")["items"]
+        is_ready = lambda node: any(c["type"] == "Ready" and c["status"] == "True" for c in node.get("status", {}).get("conditions", []))
+        if sum(map(is_ready, items)) == nodes:
+            return True
+        time.sleep(0.5)
+
+
+def scale(bench, args):
+    """Jobs with workers of their own by the hundred, on nodes that compute nothing: what the operator takes."""
+    if not kwok(bench, 50):
+        return
+    operator = bench.operator(small=0)
+    bench.await_leader(operator)
+    since, made = bench.audit_path.stat().st_size, {}
+    began = time.monotonic()
+
+    def phases():
+        found = collections.Counter()
+        for job in bench.api("GET", JOBS)["items"]:
+            status = job.get("status", {})
+            ready = any(c["type"] == "WorkersReady" and c["status"] == "True" for c in status.get("conditions", []))
+            found[status.get("phase", "")] += 1
+            found["ready"] += ready
+            found["settled"] += status.get("completionTime") is not None and "reservedMicroUsd" not in status
+        return found
+
+    for nth in range(args.pools):
+        made[nth] = time.monotonic()
+        bench.api("POST", JOBS, manifest(f"scale{nth}"))
+    while phases()["ready"] < args.pools and time.monotonic() - began < args.patience:
+        time.sleep(1)
+    pods = len(bench.api("GET", "/api/v1/namespaces/platform/pods")["items"])
+    say(f"{args.pools} jobs applied, until {pods} pods of their own are told ready", f"{time.monotonic() - began:.0f} s")
+    before, idle = cpu_seconds(operator.pid), time.monotonic()
+    time.sleep(20)
+    share = (cpu_seconds(operator.pid) - before) / (time.monotonic() - idle)
+    say("    CPU of the operator while they run", f"{share * 100:.1f} %")
+    say("    its memory at most", f"{peak_mib(operator.pid):.0f} MiB", "aim 200 MiB")
+    began = time.monotonic()
+    for nth in range(args.pools):
+        bench.api.merge(f"{JOBS}/scale{nth}", {"spec": {"cancel": True}})
+    while phases()["settled"] < args.pools and time.monotonic() - began < args.patience:
+        time.sleep(1)
+    say("    all cancelled, until all are settled and their pods gone", f"{time.monotonic() - began:.0f} s")
+    calls = bench.calls(since)
+    others = sum(count for what, count in calls.items() if not what.endswith("leases") and "deployments" not in what)
+    say("    calls of the API a job", f"{others / args.pools:.1f}", f"aim {40 + 8 * pods // args.pools}")
+    for what, count in calls.most_common(6):
+        print(f"        {what:40} {count / args.pools:6.2f}")
+    bench.stop(operator)
+
+
 def many(bench, args):
     """Jobs by the thousand, and a budget without anything left."""
     budget = f"/apis/{GROUP}/v1alpha1/namespaces/platform/backtestbudgets"
@@ -436,21 +509,20 @@ def many(bench, args):
         if waiting >= args.many or time.monotonic() - began > args.patience:
             break
         time.sleep(1)
-    status = Path(f"/proc/{operator.pid}/status").read_text()
-    peak = int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024
     say(f"{waiting} of {args.many} jobs planned and held", f"{(time.monotonic() - began) / 60:.1f} min", "aim 10,000 in 10 min")
-    say("peak memory of the operator", f"{peak:.0f} MiB", "aim 200 MiB")
+    say("peak memory of the operator", f"{peak_mib(operator.pid):.0f} MiB", "aim 200 MiB")
     bench.stop(operator)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--programs", type=Path, required=True, help="folder of blockgrid and blockgrid-controller")
-    parser.add_argument("--only", nargs="*", default=["latency", "lane", "pools", "failover", "ledger", "many"])
+    parser.add_argument("--only", nargs="*", default=["latency", "lane", "pools", "scale", "failover", "ledger", "many"])
     parser.add_argument("--rate", type=int, default=20_000, help="small jobs an hour that `lane` asks for")
     parser.add_argument("--lane-seconds", type=int, default=120, help="how long it does")
     parser.add_argument("--slots", type=int, default=2, help="slots of its worker")
     parser.add_argument("--unfolded", type=int, default=5000, help="entries that `ledger` begins with")
+    parser.add_argument("--pools", type=int, default=500, help="jobs of `scale`")
     parser.add_argument("--small", type=int, default=200)
     parser.add_argument("--many", type=int, default=10_000)
     parser.add_argument("--patience", type=int, default=1800, help="seconds to wait for all of them")

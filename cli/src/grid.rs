@@ -4,6 +4,7 @@ mod bucket;
 mod cancel;
 mod down;
 mod link;
+mod ls;
 pub(crate) mod report;
 mod submit;
 mod up;
@@ -23,6 +24,7 @@ pub(crate) use bucket::{BucketCommand, bucket};
 pub(crate) use cancel::{CancelArgs, cancel};
 pub(crate) use down::{DownArgs, down};
 pub(crate) use link::{LinkArgs, link};
+pub(crate) use ls::{LsArgs, ls};
 pub(crate) use submit::{ResultsArgs, SubmitArgs, deliver, results, submit, writable};
 pub(crate) use up::{UpArgs, up};
 

@@ -102,6 +102,8 @@ enum Command {
     Results(grid::ResultsArgs),
     /// Make the report of a job on a grid: blockgrid report s3://BUCKET/jobs/UID.
     Report(grid::report::ReportArgs),
+    /// List the jobs of a grid.
+    Ls(grid::LsArgs),
     /// End a job that was submitted.
     Cancel(grid::CancelArgs),
     /// Start a grid on this machine: Redis, an S3 server, workers.
@@ -217,6 +219,7 @@ fn main() -> ExitCode {
             | Command::Quote { output: Output::Json, .. }
             | Command::Submit(grid::SubmitArgs { output: Output::Json, .. })
             | Command::Results(grid::ResultsArgs { output: Output::Json, .. })
+            | Command::Ls(grid::LsArgs { output: Output::Json, .. })
             | Command::Up(grid::UpArgs { output: Output::Json, .. })
     ) || matches!(&command, Command::Data(command) if command.json())
         || matches!(&command, Command::Bucket(command) if command.json())
@@ -239,6 +242,7 @@ fn main() -> ExitCode {
         Command::Submit(args) => grid::submit(&args),
         Command::Results(args) => grid::results(&args),
         Command::Report(args) => grid::report::run(&args),
+        Command::Ls(args) => grid::ls(&args),
         Command::Cancel(args) => grid::cancel(&args),
         Command::Up(args) => grid::up(&args),
         Command::Down(args) => grid::down(&args),

@@ -80,16 +80,11 @@ fn text(jobs: &[BacktestJob], with_namespace: bool, now: Timestamp) -> String {
             known(&status.cost),
             status.workers.map(|workers| workers.to_string()).unwrap_or_default(),
             status.lane.map(lane).unwrap_or_default().to_owned(),
-            job.created.map(|created| age(created, now)).unwrap_or_default(),
+            job.created.map(|created| show::age(created, now)).unwrap_or_default(),
         ];
         table.add_row(with_namespace.then(|| job.namespace.clone()).into_iter().chain(row));
     }
-    lines(&table)
-}
-
-/// A table without blanks at the ends of its lines.
-pub(super) fn lines(table: &Table) -> String {
-    table.to_string().lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    show::lines(&table)
 }
 
 fn machine(job: &BacktestJob) -> Value {
@@ -117,35 +112,5 @@ pub(super) fn lane(lane: LaneKind) -> &'static str {
     match lane {
         LaneKind::Interactive => "interactive",
         LaneKind::Pool => "pool",
-    }
-}
-
-/// How long ago something was, as kubectl says it.
-pub(super) fn age(then: Timestamp, now: Timestamp) -> String {
-    let seconds = (now.as_second() - then.as_second()).max(0);
-    match seconds {
-        0..120 => format!("{seconds}s"),
-        120..7200 => format!("{}m", seconds / 60),
-        7200..172_800 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86_400),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_are_short() {
-        let now: Timestamp = "2026-01-10T00:00:00Z".parse().unwrap();
-        for (then, text) in [
-            ("2026-01-10T00:00:05Z", "0s"),
-            ("2026-01-09T23:58:01Z", "119s"),
-            ("2026-01-09T23:58:00Z", "2m"),
-            ("2026-01-09T22:00:00Z", "2h"),
-            ("2026-01-01T12:00:00Z", "8d"),
-        ] {
-            assert_eq!(age(then.parse().unwrap(), now), text);
-        }
     }
 }

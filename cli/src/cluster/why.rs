@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use self::gate::{Budget, Pool, Seen, Why};
 use super::client::{Call, Cluster};
-use super::ls::{age, lane, lines};
+use super::ls::lane;
 use super::object::BacktestJob;
 use crate::failure::Failure;
 use crate::{Output, show};
@@ -150,7 +150,8 @@ fn text(job: &BacktestJob, seen: &Seen, why: &Why, now: Timestamp) -> String {
         table.load_style(TableStyle::new()).set_width(show::width());
         table.set_header(["CONDITION", "STATUS", "REASON", "SINCE", "MESSAGE"]);
         for condition in &status.conditions {
-            let since = condition.last_transition_time.parse().map(|then| age(then, now)).unwrap_or_default();
+            let since =
+                condition.last_transition_time.parse().map(|then| show::age(then, now)).unwrap_or_default();
             table.add_row([
                 &condition.kind,
                 &condition.status,
@@ -159,7 +160,7 @@ fn text(job: &BacktestJob, seen: &Seen, why: &Why, now: Timestamp) -> String {
                 &condition.message,
             ]);
         }
-        out.push_str(&format!("\n{}", lines(&table)));
+        out.push_str(&format!("\n{}", show::lines(&table)));
     }
     out
 }
@@ -181,7 +182,7 @@ fn money(seen: &Seen) -> String {
             }
         }
     }
-    let rows = if seen.budgets.is_empty() { String::new() } else { lines(&table) };
+    let rows = if seen.budgets.is_empty() { String::new() } else { show::lines(&table) };
     let notes: String = seen.unreadable.iter().map(|note| format!("not shown: {note}\n")).collect();
     rows + &notes
 }

@@ -2,6 +2,7 @@
 
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{JobId, Queue};
+use serde_json::{Value, json};
 
 use crate::rig::{Rig, TINY, until};
 
@@ -27,6 +28,20 @@ fn many_jobs_of_one_owner_do_not_delay_another() {
             |id: &&JobId| rig.wait(rig.store.head(&keys::outcome(id, blockgrid_grid::Unit::Finish))).is_ok();
         ids.iter().filter(done).count()
     };
+    let listed = |more: &[&str]| {
+        let (code, said) = rig.of_store(&[&["ls", "--output", "json"], more].concat());
+        assert_eq!(code, Some(0), "{said}");
+        serde_json::from_str::<Vec<Value>>(said.lines().next().unwrap()).unwrap()
+    };
+    let of_b = listed(&[]).into_iter().find(|job| job["uid"] == "b").unwrap();
+    let expected = json!({
+        "uid": "b", "name": "sma-crossover", "owner": "b", "state": "Succeeded", "trials": 2, "message": null,
+        "shards": { "done": 1, "total": 1 }, "best": of_b["best"], "planned": of_b["planned"],
+    });
+    assert_eq!(of_b, expected);
+    assert!(of_b["best"].as_str().unwrap().starts_with("sharpe "), "{of_b}");
+    assert_eq!(listed(&["--limit", "5"]).len(), 5);
+    assert!(listed(&[]).iter().any(|job| job["state"] == "Queued"));
     let before = finished();
     assert!(before < ids.len() / 3, "{before} of {many} were before it");
     rig.right(&mut one);

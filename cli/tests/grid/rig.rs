@@ -129,8 +129,12 @@ impl Rig {
     }
 
     fn grid(&self, command: &mut Command, endpoint: SocketAddr) {
-        command.args(["--store", "s3://grid", "--redis", &self.redis.url()]);
-        command.args(["--s3-endpoint", &format!("http://{endpoint}")]);
+        command.args(["--redis", &self.redis.url()]);
+        self.store(command, endpoint);
+    }
+
+    fn store(&self, command: &mut Command, endpoint: SocketAddr) {
+        command.args(["--store", "s3://grid", "--s3-endpoint", &format!("http://{endpoint}")]);
         command
             .env("AWS_ACCESS_KEY_ID", KEY)
             .env("AWS_SECRET_ACCESS_KEY", SECRET)
@@ -201,6 +205,15 @@ impl Rig {
         let mut command = program(self.folder.path());
         command.args(args);
         self.grid(&mut command, self.proxy.address);
+        let ran = command.output().unwrap();
+        (ran.status.code(), String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned())
+    }
+
+    /// The same of a command that has no use for the queue.
+    pub(crate) fn of_store(&self, args: &[&str]) -> (Option<i32>, String) {
+        let mut command = program(self.folder.path());
+        command.args(args);
+        self.store(&mut command, self.proxy.address);
         let ran = command.output().unwrap();
         (ran.status.code(), String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned())
     }

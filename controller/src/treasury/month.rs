@@ -17,6 +17,8 @@ impl Clerk {
         let platform = Platform::read(store.clone(), &month, &self.means.name, now).await?;
         self.books.spent.clone_from(ledger.spent());
         self.books.month = month;
+        // Last month's is not this one's; it is counted with the next look.
+        self.books.unattributed = 0;
         (self.ledger, self.platform) = (Some(ledger), Some(platform));
         Ok(())
     }

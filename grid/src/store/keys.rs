@@ -166,6 +166,11 @@ pub fn moved(job: &JobId) -> String {
     format!("jobs/{job}/moved")
 }
 
+/// The jobs of a store: the last segment of each folder is its [`JobId`].
+pub fn jobs() -> String {
+    "jobs".to_owned()
+}
+
 /// What a job cost in the end, under the month (UTC, `2026-01`) in which it was settled.
 pub fn ledger(month: &str, job: &JobId) -> String {
     format!("ledger/{}/{job}", segment(month))

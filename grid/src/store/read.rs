@@ -20,6 +20,8 @@ pub struct Entry {
     pub size: u64,
     /// Names this very content at this key: see [`Store::get_if_match`].
     pub etag: Option<String>,
+    /// When it was written, in seconds since 1970 by the store's clock.
+    pub modified: i64,
     /// The digest in its metadata. A list never has it, nor has the local file system.
     pub sha256: Option<String>,
 }
@@ -126,8 +128,27 @@ impl Store {
         Ok(found)
     }
 
+    /// The folders right under a key, by name: `jobs` has one for each job.
+    ///
+    /// # Errors
+    /// The kinds of [`Store::get`]; a prefix without objects is an empty list.
+    pub async fn folders(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let path = self.prefix(prefix)?;
+        let list = || async {
+            self.meter.put(0);
+            let found = self.inner.objects.list_with_delimiter(Some(&path)).await;
+            found.map_err(|e| self.error(prefix, &e))
+        };
+        let found = self.retrying(prefix, list).await?;
+        let name = |folder: &object_store::path::Path| folder.filename().map(str::to_owned);
+        let mut names: Vec<String> = found.common_prefixes.iter().filter_map(name).collect();
+        names.sort();
+        Ok(names)
+    }
+
     pub(super) fn entry(&self, meta: ObjectMeta) -> Entry {
-        Entry { key: self.key(&meta.location), size: meta.size, etag: meta.e_tag, sha256: None }
+        let modified = meta.last_modified.timestamp();
+        Entry { key: self.key(&meta.location), size: meta.size, etag: meta.e_tag, modified, sha256: None }
     }
 
     async fn read(
