@@ -1,6 +1,7 @@
 //! What all reconciles share.
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,10 @@ pub struct Context {
 pub struct Note {
     object: Option<ObjectRef<BacktestJob>>,
     told: Option<Instant>,
+    /// The phase that was told last.
+    said: Option<Phase>,
+    /// What was written last, by a digest, over which version of the object.
+    written: Option<u64>,
     failures: u32,
     /// Micro-USD: the watch may not know yet what was said a moment ago, and pods that are gone do not tell again.
     spent: Option<u64>,
@@ -96,12 +101,19 @@ impl Context {
         self.with(id, |note| note.told.map(|at| at.elapsed()))
     }
 
-    /// A status was written.
-    pub fn tell(&self, id: &JobId, phase: Phase) {
+    /// A status was written; whether its phase is another than the one that was told last.
+    pub fn tell(&self, id: &JobId, phase: Phase, written: &(String, String)) -> bool {
         self.with(id, |note| {
             note.told = Some(Instant::now());
+            note.written = Some(digest(written));
             note.phase = phase;
-        });
+            note.said.replace(phase) != Some(phase)
+        })
+    }
+
+    /// Whether this very patch was written over this version of the object.
+    pub fn was_written(&self, id: &JobId, written: &(String, String)) -> bool {
+        self.with(id, |note| note.written == Some(digest(written)))
     }
 
     /// What a job has cost, by the highest figure of all looks, this one included.
@@ -157,6 +169,12 @@ impl Context {
         }
         self.meters.phases(|phase| counts.get(&phase).copied().unwrap_or(0));
     }
+}
+
+fn digest(written: &(String, String)) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    written.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Who tells events: the operator.

@@ -19,9 +19,17 @@ use crate::resources::{BacktestJob, patching};
 /// Rounds of deciding and doing in one look: the longest way has nine.
 const ROUNDS: usize = 16;
 
-/// Progress is told this often, in the interactive lane and otherwise.
+/// Progress is told this often at most, in the interactive lane and otherwise.
 const TELL_SMALL: Duration = Duration::from_secs(1);
 const TELL: Duration = Duration::from_secs(5);
+
+/// Steps of progress that are worth a word, and what the cost has to have grown by, in percent: a job is told of some dozen
+/// times, however long it takes.
+const STEPS: u64 = 30;
+const GROWN: u64 = 25;
+
+/// After this long whatever has changed is told.
+const TELL_ALL: Duration = Duration::from_secs(300);
 
 /// The longest note of an event.
 const NOTE: usize = 1000;
@@ -93,11 +101,20 @@ async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duratio
         || before.links != status.links
         // What its pods cost to the last.
         || status.phase.is_terminal();
-    if !news {
-        let pause = if status.lane == Some(LaneKind::Interactive) { TELL_SMALL } else { TELL };
-        if let Some(left) = target.context.told_since(target.id).and_then(|since| pause.checked_sub(since)) {
+    if !news && let Some(since) = target.context.told_since(target.id) {
+        let pause = match status.lane {
+            Some(LaneKind::Interactive) => TELL_SMALL,
+            _ if is_a_step(&before, status) => TELL,
+            _ => TELL_ALL,
+        };
+        if let Some(left) = pause.checked_sub(since) {
             return Ok(Some(left));
         }
+    }
+    // The watch may not know yet of what was written a moment ago: once is enough.
+    let seen = (target.job.resource_version().unwrap_or_default(), patch.to_string());
+    if target.context.was_written(target.id, &seen) {
+        return Ok(None);
     }
     target.leads()?;
     let jobs: Api<BacktestJob> =
@@ -109,11 +126,23 @@ async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duratio
         Err(kube::Error::Api(error)) if error.code == 404 || error.code == 409 => return Ok(None),
         Err(error) => return Err(error.into()),
     }
-    target.context.tell(target.id, status.phase);
-    if before.phase != status.phase || target.job.status.is_none() {
+    let is_new = target.context.tell(target.id, status.phase, &seen);
+    if is_new && (before.phase != status.phase || target.job.status.is_none()) {
         event(target, status).await;
     }
     Ok(None)
+}
+
+/// Whether numbers have moved as far as somebody who looks would notice.
+fn is_a_step(before: &JobStatus, after: &JobStatus) -> bool {
+    let done = |status: &JobStatus| status.shards.unwrap_or_default().done;
+    let total = after.shards.unwrap_or_default().total;
+    let spent = |status: &JobStatus| status.spent_micro_usd.unwrap_or(0);
+    before.workers != after.workers
+        || done(after) >= total && done(before) < total
+        || (done(after).saturating_sub(done(before))).saturating_mul(STEPS) >= total.max(1)
+        || spent(after).saturating_sub(spent(before)).saturating_mul(100)
+            > spent(before).saturating_mul(GROWN)
 }
 
 fn said(condition: &blockgrid_job::status::Condition) -> (&str, &str, &str) {
@@ -190,7 +219,7 @@ async fn event(target: &Target<'_>, status: &JobStatus) {
 
 #[cfg(test)]
 mod tests {
-    use blockgrid_job::status::{Links, Phase};
+    use blockgrid_job::status::{Links, Phase, ShardCounts};
 
     use super::*;
 
@@ -210,6 +239,36 @@ mod tests {
                 merge(&mut target[key], value);
             }
         }
+    }
+
+    #[test]
+    fn numbers_are_told_by_steps() {
+        let status = |done, spent| JobStatus {
+            shards: Some(ShardCounts { total: 300, done }),
+            spent_micro_usd: Some(spent),
+            workers: Some(3),
+            ..JobStatus::default()
+        };
+        let before = status(20, 1000);
+        for (after, is) in [
+            (status(29, 1249), false),
+            (status(30, 1000), true),
+            (status(20, 1251), true),
+            (status(300, 1000), true),
+            (JobStatus { workers: Some(2), ..before.clone() }, true),
+        ] {
+            assert_eq!(is_a_step(&before, &after), is, "{after:?}");
+        }
+        assert!(is_a_step(&status(0, 0), &status(0, 1)), "the first cost");
+        // However long it takes: a day of progress and cost, looked at every five seconds.
+        let (mut told, mut last) = (0, status(0, 0));
+        for look in 1..=17_280_u64 {
+            let now = status(look * 300 / 17_280, look * 10);
+            if is_a_step(&last, &now) {
+                (told, last) = (told + 1, now);
+            }
+        }
+        assert!(told <= 75, "{told}");
     }
 
     #[test]
