@@ -19,7 +19,9 @@ use crate::plan::Act;
 use crate::plan::say::{ending, written};
 use crate::planning::Wanted;
 use crate::pool;
-use crate::resources::{BacktestJob, FINALIZER, MANAGER, TEXT_ANNOTATION, is_of, patching};
+use crate::resources::{
+    BacktestJob, FINALIZER, MANAGER, TEXT_ANNOTATION, is_gone, is_of, is_there, patching,
+};
 use crate::treasury::books::Share;
 use crate::treasury::{TreasuryError, Whose};
 use crate::world::{PlannerPod, Planning, Pool, Trouble, World};
@@ -239,10 +241,11 @@ impl Target<'_> {
                     preconditions: Some(Preconditions { uid: self.job.uid(), resource_version: None }),
                     ..DeleteParams::default()
                 };
-                match self.jobs().delete(&self.job.name_any(), &how).await {
-                    Ok(_) => {}
-                    Err(kube::Error::Api(error)) if error.code == 404 || error.code == 409 => {}
-                    Err(error) => return Err(error.into()),
+                let (jobs, name) = (self.jobs(), self.job.name_any());
+                if let Err(error) = jobs.delete(&name, &how).await
+                    && (!is_gone(&error) || is_there(&jobs, &name, self.id).await?)
+                {
+                    return Err(error.into());
                 }
                 world.is_deleted = true;
             }
@@ -271,9 +274,8 @@ impl Target<'_> {
             });
             match self.jobs().patch_metadata(&name, &patching(), &self.patch(body)).await {
                 Ok(_) => return Ok(()),
-                Err(kube::Error::Api(error)) if error.code == 404 => return Ok(()),
-                // Somebody changed it meanwhile: look again.
-                Err(kube::Error::Api(error)) if error.code == 409 => {}
+                // It is gone, or somebody changed it meanwhile: look again.
+                Err(error) if is_gone(&error) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blockgrid_grid::{JobId, Options, Queue, RedisQueue, Store};
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -196,7 +196,7 @@ async fn reconciles(
             receiver.recv().await.map(|object| (object, receiver))
         });
         let (reader, writer) = reflector::store();
-        let jobs = watcher(api, watcher::Config::default())
+        let jobs = watching(api, watcher::Config::default())
             .default_backoff()
             .modify(BacktestJob::lighten)
             .reflect(writer)
@@ -229,6 +229,27 @@ async fn reconciles(
     }
 }
 
+/// Watches, and lists anew also where a watch is refused because what it goes on from is forgotten: the watcher of kube does
+/// so where it is told that within a watch, and asks for the same for ever where it is told by the code of the answer.
+fn watching<K>(
+    api: Api<K>,
+    config: watcher::Config,
+) -> impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send
+where
+    K: Resource + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
+{
+    let anew = move || watcher(api.clone(), config.clone()).boxed();
+    stream::unfold((anew(), anew), |(mut events, anew)| async move {
+        let event = events.next().await?;
+        if let Err(watcher::Error::WatchStartFailed(kube::Error::Api(status))) = &event
+            && status.code == 410
+        {
+            events = anew();
+        }
+        Some((event, (events, anew)))
+    })
+}
+
 /// Watches objects of jobs, and wakes a job when something of it changes.
 fn watched<K>(
     tasks: &mut JoinSet<&'static str>,
@@ -242,7 +263,7 @@ where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let (reader, writer) = reflector::store();
-    let events = watcher(api, config).default_backoff().modify(strip).reflect(writer).touched_objects();
+    let events = watching(api, config).default_backoff().modify(strip).reflect(writer).touched_objects();
     tasks.spawn(async move {
         let mut events = Box::pin(events);
         while let Some(event) = events.next().await {
@@ -270,7 +291,7 @@ fn watched_all(
     for api in apis {
         let (reader, writer) = reflector::store();
         let events =
-            watcher(api, watcher::Config::default()).default_backoff().reflect(writer).applied_objects();
+            watching(api, watcher::Config::default()).default_backoff().reflect(writer).applied_objects();
         tasks.spawn(async move {
             let mut events = Box::pin(events);
             while let Some(event) = events.next().await {

@@ -14,7 +14,7 @@ use crate::apply::{ApplyError, Target};
 use crate::context::Context;
 use crate::observe::{self, observe};
 use crate::plan::plan;
-use crate::resources::{BacktestJob, patching};
+use crate::resources::{BacktestJob, is_gone, is_there, patching};
 
 /// Rounds of deciding and doing in one look: the longest way has nine.
 const ROUNDS: usize = 16;
@@ -120,11 +120,12 @@ async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duratio
     let jobs: Api<BacktestJob> =
         Api::namespaced(target.context.client.clone(), &target.job.namespace().unwrap_or_default());
     let body = target.patch(json!({ "status": patch }));
-    match jobs.patch_status(&target.job.name_any(), &patching(), &body).await {
-        Ok(_) => {}
-        // It is gone, or another has its name.
-        Err(kube::Error::Api(error)) if error.code == 404 || error.code == 409 => return Ok(None),
-        Err(error) => return Err(error.into()),
+    let name = target.job.name_any();
+    if let Err(error) = jobs.patch_status(&name, &patching(), &body).await {
+        if is_gone(&error) && !is_there(&jobs, &name, target.id).await? {
+            return Ok(None);
+        }
+        return Err(error.into());
     }
     let is_new = target.context.tell(target.id, status.phase, &seen);
     if is_new && (before.phase != status.phase || target.job.status.is_none()) {

@@ -13,7 +13,7 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::PatchParams;
 use kube::core::TypeMeta;
-use kube::{Resource, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -74,6 +74,20 @@ pub fn patching() -> PatchParams {
 /// Whether a Job or a pod is of this BacktestJob, and not of another by an unlikely name.
 pub fn is_of(object: &impl ResourceExt, id: &JobId) -> bool {
     object.labels().get(UID_LABEL).map(String::as_str) == Some(id.as_str())
+}
+
+/// Whether a refusal may mean that an object is gone, or that another has its name.
+pub fn is_gone(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 404 | 409))
+}
+
+/// Whether this very job is there, asked live. A refusal alone does not say so: a conflict may be about a name that another
+/// has now, or about what somebody else wrote at the same moment.
+///
+/// # Errors
+/// The API server's.
+pub async fn is_there(jobs: &Api<BacktestJob>, name: &str, id: &JobId) -> Result<bool, kube::Error> {
+    Ok(jobs.get_metadata_opt(name).await?.is_some_and(|job| job.metadata.uid.as_deref() == Some(id.as_str())))
 }
 
 fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<JobStatus>, D::Error> {

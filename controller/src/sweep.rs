@@ -9,7 +9,7 @@ use kube::api::{DeleteParams, PropagationPolicy};
 use kube::{Api, ResourceExt};
 
 use crate::context::Context;
-use crate::resources::{BacktestJob, NAME_LABEL, NAMESPACE_LABEL, UID_LABEL};
+use crate::resources::{BacktestJob, NAME_LABEL, NAMESPACE_LABEL, UID_LABEL, is_there};
 
 /// How often they are looked for.
 const LOOK: Duration = Duration::from_secs(60);
@@ -37,9 +37,7 @@ async fn remove_orphan(context: &Context, pool: &Job, id: &JobId) -> Result<(), 
     let jobs: Api<BacktestJob> = Api::namespaced(context.client.clone(), &label(NAMESPACE_LABEL));
     // Live, not from a watch; a long name is cut in its label, and then found by nobody.
     let name = label(NAME_LABEL);
-    if name.len() >= 63
-        || jobs.get_metadata_opt(&name).await?.is_some_and(|job| job.uid().as_deref() == Some(id.as_str()))
-    {
+    if name.len() >= 63 || is_there(&jobs, &name, id).await? {
         return Ok(());
     }
     tracing::warn!(job = %id, pool = pool.name_any(), "its BacktestJob is gone: its workers are removed");

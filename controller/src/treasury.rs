@@ -419,6 +419,7 @@ impl Clerk {
             .chain(given_back)
             .collect();
         if let Err(error) = self.raise(&touched, now).await {
+            self.is_stale(&touched);
             for (whose, _, before, reply) in admitted {
                 // What a job held before, it holds.
                 self.books.restore(&whose.id, before);
@@ -443,6 +444,7 @@ impl Clerk {
             if matches!(patched, Err(TreasuryError::NoJob(_))) {
                 // What is gone holds nothing. Any other error may hide that it was written: the job asks again.
                 self.books.reserved.remove(&whose.id);
+                self.is_stale(std::slice::from_ref(&whose.share.namespace));
             }
             let _ = reply.send(patched.map(|()| Ok(micro_usd)));
         }

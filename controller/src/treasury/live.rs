@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::books::Share;
 use super::{Clerk, TreasuryError, Whose};
-use crate::resources::{BacktestBudget, BacktestJob, patching};
+use crate::resources::{BacktestBudget, BacktestJob, is_gone, is_there, patching};
 
 impl Clerk {
     /// Makes the budget of the configuration where the whole grid has none: the one that was made.
@@ -74,14 +74,13 @@ impl Clerk {
             if !reign.lasts() {
                 return Err(TreasuryError::Gone);
             }
-            match jobs.patch_status(&name, &patching(), &Patch::Merge(body)).await {
-                Ok(_) => Ok(()),
-                // It is gone, or another has its name.
-                Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {
-                    Err(TreasuryError::NoJob(format!("{}/{name} ({id})", jobs_of)))
-                }
-                Err(error) => Err(error.into()),
+            let Err(error) = jobs.patch_status(&name, &patching(), &Patch::Merge(body)).await else {
+                return Ok(());
+            };
+            if is_gone(&error) && !is_there(&jobs, &name, &id).await? {
+                return Err(TreasuryError::NoJob(format!("{jobs_of}/{name} ({id})")));
             }
+            Err(error.into())
         }
     }
 

@@ -74,7 +74,8 @@ impl Clerk {
                     }
                     object = there;
                 }
-                Err(kube::Error::Api(error)) if error.code == 404 => {
+                // Only what the API server does not know is gone: nobody is admitted past a budget for one answer.
+                Err(kube::Error::Api(error)) if error.code == 404 && api.get_opt(&key.1).await?.is_none() => {
                     self.latest.remove(key);
                     self.know();
                     return Ok(());
@@ -83,6 +84,13 @@ impl Clerk {
             }
         }
         Err(TreasuryError::Fenced(format!("{}/{}", key.0, key.1)))
+    }
+
+    /// What the budgets of these namespaces say is not what the books say: it is written with the next look.
+    pub(super) fn is_stale(&mut self, namespaces: &[String]) {
+        for key in namespaces.iter().flat_map(|namespace| self.books.of_namespace(namespace)) {
+            self.told.remove(key);
+        }
     }
 
     /// Writes figures that have become old.
