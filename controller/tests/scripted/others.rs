@@ -1,0 +1,90 @@
+//! What others do to objects out of the blue.
+
+use std::time::Duration;
+
+use blockgrid_grid::JobId;
+use serde_json::json;
+
+use crate::call::{Call, Fault};
+use crate::rig::{Grid, queue};
+
+/// Somebody takes the finalizer away, deletes the job, and makes another of its name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_made_anew_under_its_name_is_another_job() {
+    let Some((_redis, queue)) = queue().await else { return };
+    let grid = Grid::start(&queue).await;
+    let plan = grid.a_plan().await;
+    let first = grid.apply_planned("job", &plan).await;
+    grid.await_pool(&first).await;
+    grid.await_phase("job", "Running").await;
+    grid.server.remove("backtestjobs", "tenant", "job");
+    let second = grid.apply_planned("job", &plan).await;
+    grid.await_pool(&second).await;
+    // Word of the first one's end is nothing to the second.
+    grid.finish(&first).await;
+    grid.await_phase("job", "Running").await;
+    assert_eq!(grid.job("job")["metadata"]["uid"], json!(second));
+    grid.finish(&second).await;
+    grid.await_phase("job", "Succeeded").await;
+    grid.until("settled", || grid.job("job")["status"]["reservedMicroUsd"].is_null()).await;
+    assert!(grid.ledger().await.contains(&second.to_string()));
+    assert_eq!(grid.server.made("jobs", "platform", &format!("bt-{second}")), 1);
+    assert_eq!(grid.server.wrong(), Vec::<String>::new());
+}
+
+/// It goes between the raise of its budgets and the word of it in its status: nothing is held for what is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_goes_while_money_is_held_for_it_leaves_nothing_held() {
+    let Some((_redis, queue)) = queue().await else { return };
+    let grid = Grid::start(&queue).await;
+    let plan = grid.a_plan().await;
+    let holds =
+        |call: &Call| call.is("patch backtestjobs/status") && call.says("/status/reservedMicroUsd").is_u64();
+    for is_made_anew in [false, true] {
+        let before = grid.server.calls(holds);
+        grid.server.script(1, Fault::Late(Duration::from_millis(500)), holds);
+        grid.apply_planned("job", &plan).await;
+        grid.until("money", || grid.server.calls(holds) > before && grid.reserved("tenant") > 0).await;
+        grid.server.remove("backtestjobs", "tenant", "job");
+        if is_made_anew {
+            let id = grid.apply_planned("job", &plan).await;
+            grid.await_pool(&id).await;
+            grid.finish(&id).await;
+            grid.await_settled("job", &id).await;
+        }
+        grid.nothing_is_held().await;
+    }
+}
+
+/// One of the right name that is of another job is never changed, and never counted as the job's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_of_anothers_is_left_alone() {
+    let Some((_redis, queue)) = queue().await else { return };
+    let grid = Grid::start(&queue).await;
+    let plan = grid.a_plan().await;
+    let id = JobId::random();
+    grid.put_plan(&id, &plan).await;
+    let name = format!("bt-{id}");
+    let labels = json!({
+        "grid.blockbuilders.app/job-uid": JobId::random(), "app.kubernetes.io/managed-by": "blockgrid-operator",
+    });
+    let foreign = json!({ "metadata": { "name": name, "labels": labels }, "spec": { "parallelism": 9 } });
+    grid.server.create("jobs", "platform", foreign);
+    let theirs = grid.pool(&id);
+    let touched = |call: &Call| call.name.ends_with(id.as_str()) && matches!(call.verb, "patch" | "delete");
+    let before = grid.server.calls(|call| call.is("create jobs"));
+    grid.create_planned("job", &id);
+    grid.until("three tries", || grid.server.calls(|call| call.is("create jobs")) >= before + 3).await;
+    grid.patch("job", &json!({ "spec": { "suspend": true } }));
+    grid.await_phase("job", "Suspended").await;
+    assert_eq!((grid.pool(&id), grid.server.calls(touched)), (theirs, 0));
+    // Somebody removes it.
+    grid.patch("job", &json!({ "spec": { "suspend": false } }));
+    grid.server.remove("jobs", "platform", &name);
+    let is_ours =
+        |pool: serde_json::Value| pool["metadata"]["labels"]["grid.blockbuilders.app/job-uid"] == json!(id);
+    grid.until("a pool of its own", || grid.pool(&id).is_some_and(is_ours)).await;
+    grid.finish(&id).await;
+    grid.await_phase("job", "Succeeded").await;
+    grid.nothing_is_held().await;
+}
