@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use blockgrid_job::status::Phase;
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::rig::{Grid, Over, fresh, sized, until};
@@ -31,6 +31,56 @@ fn an_api_server_that_dies_and_comes_back_loses_nothing() {
     for mut operator in operators {
         assert!(operator.is_running(), "{}", operator.log());
     }
+}
+
+/// While the operator sleeps much happens, and the history of it is thrown away: its watches cannot go on from where they
+/// were. It sleeps for less than its lease, so that it leads on with the same watches.
+#[test]
+fn what_was_compacted_away_is_found_by_a_list() {
+    let Some(mut grid) = Grid::start_alone() else { return };
+    (grid.small, grid.lease) = (0.0, (60, 50));
+    grid.budget(&grid.tenant, &json!({ "monthlyUsd": 1000 }));
+    let operator = grid.operator("a");
+    let ids = ["ends", "stops", "goes", "loses"].map(|job| (job, grid.apply(job, &fresh())));
+    for (job, id) in &ids {
+        grid.await_phase(job, Phase::Running);
+        grid.await_pool(id);
+    }
+    grid.budget(&grid.tenant, &json!({ "monthlyUsd": 1e-6 }));
+    grid.await_budget(&grid.tenant, "it is known", |status| status.limit_micro_usd == 1);
+    let waits = grid.apply("waits", &fresh());
+    grid.await_phase("waits", Phase::Queued);
+    operator.signal("STOP");
+    let [ends, _, goes, loses] = ids.each_ref().map(|(_, id)| id);
+    grid.finish(ends, 1000);
+    grid.patch("stops", json!({ "cancel": true }));
+    grid.delete("goes");
+    let lost = grid.await_pool(loses).metadata;
+    let how = DeleteParams::background();
+    grid.wait(grid.pools().delete(lost.name.as_ref().unwrap(), &how)).unwrap();
+    until("the pool is gone", || grid.pool(loses).is_none());
+    grid.budget(&grid.tenant, &json!({ "monthlyUsd": 1000 }));
+    let new = grid.apply("new", &fresh());
+    grid.cluster.kill("kube-apiserver");
+    grid.cluster.compact();
+    grid.cluster.up();
+    operator.signal("CONT");
+    // All of its watches are told so: of jobs, pools, pods, and of the budgets of both namespaces.
+    let expired = || operator.log().matches("too old resource version").count();
+    until("its watches have expired", || expired() >= 4);
+    grid.await_end("ends", Phase::Succeeded);
+    grid.await_end("stops", Phase::Cancelled);
+    grid.await_gone("goes", goes);
+    until("another pool", || grid.pool(loses).is_some_and(|pool| pool.metadata.uid != lost.uid));
+    for (job, id) in [("loses", loses), ("new", &new), ("waits", &waits)] {
+        grid.await_phase(job, Phase::Running);
+        grid.await_pool(id);
+        grid.finish(id, 1000);
+        grid.await_end(job, Phase::Succeeded);
+    }
+    assert_eq!(grid.ledger().len(), 6);
+    grid.await_budget(&grid.tenant, "nothing is held", |status| status.reserved_micro_usd == 0);
+    assert_eq!(operator.log().matches("\"leads\"").count(), 1, "it led all the time");
 }
 
 #[test]

@@ -109,6 +109,25 @@ impl Cluster {
         signal(line.trim().parse().unwrap(), "KILL");
     }
 
+    /// Has its database forget what was before this moment.
+    pub(crate) fn compact(&self) {
+        let ports = std::fs::read_to_string(self.folder().join("ports")).unwrap();
+        let etcd = ports.split_whitespace().next().unwrap().to_owned();
+        let ask = |what: &str, body: Value| -> Value {
+            let mut stream = TcpStream::connect(format!("127.0.0.1:{etcd}")).unwrap();
+            let body = body.to_string();
+            let length = body.len();
+            let head = format!("POST /v3/kv/{what} HTTP/1.1\r\nHost: etcd\r\nConnection: close\r\n");
+            write!(stream, "{head}Content-Length: {length}\r\n\r\n{body}").unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap()
+        };
+        let now = ask("range", json!({ "key": "AA==" }))["header"]["revision"].clone();
+        ask("compaction", json!({ "revision": now, "physical": true }));
+    }
+
     /// Every request of its API.
     pub(crate) fn audit(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.env["CLUSTER_AUDIT"]).unwrap();
@@ -208,6 +227,8 @@ pub(crate) struct Grid {
     pub(crate) price: u64,
     /// vCPU-seconds up to which jobs are small.
     pub(crate) small: f64,
+    /// How long a lease lasts, and how long its holder goes on that cannot renew it.
+    pub(crate) lease: (u64, u64),
     _shared: Option<RwLockReadGuard<'static, ()>>,
     _alone: Option<RwLockWriteGuard<'static, ()>>,
 }
@@ -251,6 +272,7 @@ impl Grid {
             more: String::new(),
             price: 36_000,
             small: 30.0,
+            lease: (3, 2),
             _shared: shared,
             _alone: alone,
         };
@@ -279,7 +301,7 @@ impl Grid {
 
     /// The configuration of this case's operators.
     fn configuration(&self) -> PathBuf {
-        let Self { platform, tenant, price, small, more, .. } = self;
+        let Self { platform, tenant, price, small, more, lease: (lease, renew), .. } = self;
         let text = format!(
             "workers: {{namespace: {platform}, image: 'grid:1', grace: 5s, startDeadline: 60s, args: [--idle, 1500ms]}}
 interactive: {{enabled: true, deployment: warm, maxVcpuSeconds: {small}, slots: 2}}
@@ -287,7 +309,7 @@ classes: {{standard: {{cpu: '2', memory: 4Gi, slots: 2, microUsdPerVcpuHour: {pr
 datasets: {{sample: {{location: sample}}, other: {{location: sample, namespaces: [nobody]}}}}
 namespaces: [{tenant}]
 jobs: {{ttl: 1h, deadline: 1h, maxWorkers: 4, plannedAtOnce: 2}}
-leaderElection: {{leaseDuration: 3s, renewDeadline: 2s, retryPeriod: 500ms}}
+leaderElection: {{leaseDuration: {lease}s, renewDeadline: {renew}s, retryPeriod: 500ms}}
 {more}
 "
         );
