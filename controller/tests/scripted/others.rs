@@ -75,6 +75,8 @@ async fn a_pool_of_anothers_is_left_alone() {
     let before = grid.server.calls(|call| call.is("create jobs"));
     grid.create_planned("job", &id);
     grid.until("three tries", || grid.server.calls(|call| call.is("create jobs")) >= before + 3).await;
+    // Those are no workers of the job.
+    assert_ne!(grid.job("job")["status"]["phase"], "Running");
     grid.patch("job", &json!({ "spec": { "suspend": true } }));
     grid.await_phase("job", "Suspended").await;
     assert_eq!((grid.pool(&id), grid.server.calls(touched)), (theirs, 0));
