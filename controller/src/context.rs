@@ -57,6 +57,7 @@ pub struct Context {
 #[derive(Debug, Clone, Default)]
 pub struct Note {
     object: Option<ObjectRef<BacktestJob>>,
+    seen: Option<Instant>,
     told: Option<Instant>,
     /// The phase that was told last.
     said: Option<Phase>,
@@ -86,6 +87,7 @@ impl Context {
         let phase = job.status.as_ref().map_or(Phase::Pending, |status| status.phase);
         self.with(id, |note| {
             note.object = Some(object);
+            note.seen = Some(Instant::now());
             note.phase = phase;
         });
     }
@@ -94,6 +96,12 @@ impl Context {
     pub fn object(&self, id: &JobId) -> Option<ObjectRef<BacktestJob>> {
         let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         notes.get(id).and_then(|note| note.object.clone())
+    }
+
+    /// Whether a job was looked at within this time.
+    pub fn was_seen(&self, id: &JobId, within: Duration) -> bool {
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.get(id).and_then(|note| note.seen).is_some_and(|seen| seen.elapsed() < within)
     }
 
     /// How long ago a status was written.

@@ -14,6 +14,9 @@ use crate::resources::{BacktestJob, NAME_LABEL, NAMESPACE_LABEL, UID_LABEL, is_t
 /// How often they are looked for.
 const LOOK: Duration = Duration::from_secs(60);
 
+/// A job that has workers is looked at more often than this: one that was not is asked for.
+const AWAY: Duration = Duration::from_secs(600);
+
 /// Looks for them until it is dropped.
 pub async fn sweep(context: &Context) {
     loop {
@@ -21,8 +24,8 @@ pub async fn sweep(context: &Context) {
         for pool in context.pools.state() {
             let uid = pool.labels().get(UID_LABEL).and_then(|uid| uid.parse::<JobId>().ok());
             let Some(id) = uid else { continue };
-            // One that was looked at is seen to there.
-            if context.object(&id).is_some() || pool.metadata.deletion_timestamp.is_some() {
+            // One that is looked at is seen to there; nobody tells of one that went without its finalizer.
+            if context.was_seen(&id, AWAY) || pool.metadata.deletion_timestamp.is_some() {
                 continue;
             }
             if let Err(error) = remove_orphan(context, &pool, &id).await {
@@ -46,6 +49,9 @@ async fn remove_orphan(context: &Context, pool: &Job, id: &JobId) -> Result<(), 
         tracing::warn!(job = %id, %error, "it could not be marked as cancelled");
     }
     let _ = context.queue.forget(id).await;
+    context.plans.forget(id);
+    context.treasury.forget(id);
+    context.forget(id);
     let pools: Api<Job> = Api::namespaced(context.client.clone(), &context.config.workers.namespace);
     let how =
         DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..DeleteParams::default() };

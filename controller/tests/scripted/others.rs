@@ -90,3 +90,19 @@ async fn a_pool_of_anothers_is_left_alone() {
     grid.await_phase("job", "Succeeded").await;
     grid.nothing_is_held().await;
 }
+
+/// The watch of pools is away from before a job has workers until after its end: they are found all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_settled_before_workers_are_gone_that_no_watch_knows() {
+    let Some((_redis, queue)) = queue().await else { return };
+    let grid = Grid::start(&queue).await;
+    let plan = grid.a_plan().await;
+    let watched = |call: &Call| call.resource == "jobs" && matches!(call.verb, "watch" | "list");
+    grid.server.script(usize::MAX, Fault::Refused, watched);
+    grid.server.end_watches("jobs", None);
+    let id = grid.apply_planned("job", &plan).await;
+    grid.await_pool(&id).await;
+    grid.await_phase("job", "Running").await;
+    grid.finish(&id).await;
+    grid.await_settled("job", &id).await;
+}

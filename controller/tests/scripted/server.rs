@@ -348,6 +348,9 @@ impl State {
         if new == old {
             return (200, old);
         }
+        if path.0 == "backtestjobs" {
+            self.check_end(&old, &new);
+        }
         let is_let_go = new["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty);
         if is_let_go && !new["metadata"]["deletionTimestamp"].is_null() {
             self.remove(path);
@@ -409,6 +412,17 @@ impl State {
             && jobs.find(is_ours).is_some_and(|job| number(job, "/status/reservedMicroUsd") == 0)
         {
             self.wrong.push(format!("workers without money: {}", pool["metadata"]["name"]));
+        }
+    }
+
+    /// What a job has cost is not known before its workers are gone.
+    fn check_end(&mut self, old: &Value, new: &Value) {
+        let holds = |job: &Value| number(job, "/status/reservedMicroUsd") > 0;
+        let uid = old["metadata"]["uid"].as_str().unwrap_or_default();
+        let pool = self.objects.get(&path("jobs", "platform", &format!("bt-{uid}")));
+        let is_ours = |pool: &Value| pool["metadata"]["labels"]["grid.blockbuilders.app/job-uid"] == uid;
+        if holds(old) && !holds(new) && pool.is_some_and(is_ours) {
+            self.wrong.push(format!("settled before its workers are gone: {uid}"));
         }
     }
 
