@@ -173,8 +173,8 @@ impl Target<'_> {
                     planner.is_deleted = true;
                 }
             }
-            Act::Reserve { micro_usd } => {
-                match self.context.treasury.reserve(self.whose(*micro_usd)).await? {
+            Act::Reserve { micro_usd, wish } => {
+                match self.context.treasury.reserve(self.whose(*micro_usd), *wish).await? {
                     Ok(holds) => {
                         world.status.reserved_micro_usd = Some(holds);
                         world.held = None;
@@ -216,6 +216,11 @@ impl Target<'_> {
             Act::Cancel { phase, reason, message } => {
                 self.cancel(*phase, reason, message).await?;
                 world.end = observe::end(self.context, self.id, world.asked.as_ref().ok()).await?;
+                // One that is deleted is settled with this look.
+                if let (true, None, Ok(asked)) = (world.is_deleted, &world.pool, &world.asked) {
+                    (world.used_micro_usd, world.used_requests_micro_usd) =
+                        observe::used(self.context, self.id, asked).await?;
+                }
             }
             Act::Settle { micro_usd, requests_micro_usd } => {
                 // The watch may not know yet of a pool that was made a moment ago: it would be nobody's.
@@ -229,7 +234,9 @@ impl Target<'_> {
                 let ended = world.status.completion_time.as_deref().and_then(|text| text.parse().ok());
                 let is_in_lane = world.status.lane == Some(LaneKind::Interactive);
                 let lane_micro_usd = if is_in_lane { micro_usd - requests_micro_usd } else { 0 };
-                let at = ended.unwrap_or(world.now);
+                // Of one that is asked again the same.
+                let deleted = self.job.metadata.deletion_timestamp.as_ref().map(|time| time.0);
+                let at = ended.or(deleted).unwrap_or(world.now);
                 let counted =
                     self.context.treasury.settle(self.whose(*micro_usd), lane_micro_usd, at).await?;
                 world.status.reserved_micro_usd = None;
@@ -287,6 +294,10 @@ impl Target<'_> {
         let bytes = context.store.get(&keys::plan(self.id)).await?;
         context.store.put(&keys::admission(self.id), sha256(&bytes).into()).await?;
         let plan: Plan = serde_json::from_slice(&bytes)?;
+        if !in_lane && context.store.head(&keys::moved(self.id)).await.is_ok() {
+            // Who moved it out of the lane has queued what is left of it.
+            return Ok(());
+        }
         let lane = if in_lane { lane(&plan, u64::MAX) } else { None };
         enqueue(&context.store, &context.queue, self.id, &plan, lane.as_ref()).await?;
         Ok(())

@@ -73,6 +73,9 @@ pub struct Note {
     gone: u64,
 }
 
+/// Looks that failed in a row, with pauses that double from half a second.
+const LASTING: u32 = 7;
+
 /// The longest pause after a look that failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -162,6 +165,11 @@ impl Context {
             note.failures
         });
         (Duration::from_millis(250) * 2_u32.saturating_pow(failures.min(16))).min(LONGEST_PAUSE)
+    }
+
+    /// Whether looks at a job have failed for a minute or so.
+    pub fn is_lasting(&self, id: &JobId) -> bool {
+        self.with(id, |note| note.failures >= LASTING)
     }
 
     /// A job is gone.

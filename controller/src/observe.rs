@@ -7,6 +7,7 @@ use blockgrid_grid::usage::Spent;
 use blockgrid_grid::{JobId, Outcome, StoreError, Unit};
 use blockgrid_job::names::MAX_REQUEST_BYTES;
 use blockgrid_job::status::{JobStatus, LaneKind, Phase};
+use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -24,6 +25,9 @@ use crate::world::{Asked, End, PlannerPod, Planning, Pool, Trouble, World};
 /// Seconds for which nobody asks whether a job of the lane has moved: most are done by then, and none has.
 const IN_LANE_SECONDS: i64 = 5;
 
+/// Outcomes that are read at a time.
+const AT_ONCE: usize = 32;
+
 /// Why a job could not be looked at.
 #[derive(Debug, thiserror::Error)]
 pub enum ObserveError {
@@ -36,14 +40,6 @@ pub enum ObserveError {
     /// The object store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// An object of the store that cannot be read.
-    #[error("{key}: {source}")]
-    Garbled {
-        /// Its key.
-        key: String,
-        /// Why.
-        source: serde_json::Error,
-    },
 }
 
 /// Gathers what is known of a job at one moment.
@@ -56,7 +52,8 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
     let mut status = job.status.clone().unwrap_or_default();
     status.spent_micro_usd = context.spent(&id, status.spent_micro_usd);
     let config = &context.config;
-    let asked = validate(&job.manifest(), &namespace, config);
+    // What was let in when it was planned stays: limits are lowered for those who come.
+    let asked = validate(&job.manifest(), &namespace, config, status.planned_time.is_some());
     let is_over = status.phase.is_terminal();
     let mut planning = if is_over {
         Planning::Unknown
@@ -93,7 +90,12 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         _ => None,
     };
     let (used_micro_usd, used_requests_micro_usd) = match (&end, &asked) {
-        (Some(End::Failed { .. }), Ok(asked)) if is_over && status.reserved_micro_usd.is_some() => {
+        (Some(End::Failed { .. }), Ok(asked))
+            if (is_over || job.metadata.deletion_timestamp.is_some())
+                && status.reserved_micro_usd.is_some()
+                // It is settled when they are gone.
+                && pool.is_none() =>
+        {
             used(context, &id, asked).await?
         }
         _ => (0, 0),
@@ -170,31 +172,32 @@ pub async fn end(context: &Context, id: &JobId, asked: Option<&Asked>) -> Result
     let bytes = match context.store.get(&key).await {
         Ok(bytes) => bytes,
         Err(StoreError::NotFound { .. }) => return Ok(None),
+        Err(error @ StoreError::Corrupt { .. }) if context.is_lasting(id) => {
+            return damaged(id, error.to_string());
+        }
         Err(error) => return Err(error.into()),
     };
-    let outcome: Outcome =
-        serde_json::from_slice(&bytes).map_err(|source| ObserveError::Garbled { key, source })?;
+    let outcome: Outcome = match serde_json::from_slice(&bytes) {
+        Ok(outcome) => outcome,
+        Err(error) => return damaged(id, format!("{key}: {error}")),
+    };
     let record = match outcome {
         Outcome::Done { result, .. } => result,
         Outcome::Failed { reason, message, .. } => {
             return Ok(Some(End::Failed { reason: reason.id().to_owned(), message }));
         }
     };
-    // It cannot be had again by asking again; what the job cost is known without it, and is settled.
-    let damaged = |message: String| {
-        tracing::error!(job = %id, message, "the results are damaged");
-        Ok(Some(End::Failed { reason: "resultsDamaged".to_owned(), message }))
-    };
     let bytes = match context.store.get_checked(&record.key, &record.sha256).await {
         Ok(bytes) => bytes,
-        Err(error @ (StoreError::NotFound { .. } | StoreError::Corrupt { .. })) => {
-            return damaged(error.to_string());
+        // A network may cut what is whole, and a copy of a bucket be late: not for a minute of asking again.
+        Err(error @ (StoreError::NotFound { .. } | StoreError::Corrupt { .. })) if context.is_lasting(id) => {
+            return damaged(id, error.to_string());
         }
         Err(error) => return Err(error.into()),
     };
     let told: Value = match serde_json::from_slice(&bytes) {
         Ok(told) => told,
-        Err(error) => return damaged(format!("{}: {error}", record.key)),
+        Err(error) => return damaged(id, format!("{}: {error}", record.key)),
     };
     let grid = &told["grid"];
     let micros = grid["usage"]["cpuMicros"].as_u64().unwrap_or(0);
@@ -213,6 +216,13 @@ pub async fn end(context: &Context, id: &JobId, asked: Option<&Asked>) -> Result
     }))
 }
 
+/// What a job came to whose results cannot be read. What it cost is known without them, and is settled.
+#[allow(clippy::unnecessary_wraps, reason = "it takes the place of an end")]
+fn damaged(id: &JobId, message: String) -> Result<Option<End>, ObserveError> {
+    tracing::error!(job = %id, message, "the results are damaged");
+    Ok(Some(End::Failed { reason: "resultsDamaged".to_owned(), message }))
+}
+
 /// The best trial in words: `sharpe 1.93`.
 fn best(best: &Value) -> Option<String> {
     let (metric, value) = (best["metric"].as_str()?, best["value"].as_f64()?);
@@ -226,19 +236,22 @@ fn significant(value: f64) -> String {
 }
 
 /// What was computed of a job that ended without results, and what its requests cost: nobody computes for nothing.
-async fn used(context: &Context, id: &JobId, asked: &Asked) -> Result<(u64, u64), ObserveError> {
-    let mut sum = Spent::default();
-    for entry in context.store.list(&keys::outcomes(id)).await? {
+pub async fn used(context: &Context, id: &JobId, asked: &Asked) -> Result<(u64, u64), ObserveError> {
+    let listed = context.store.list(&keys::outcomes(id)).await?;
+    let read = listed.into_iter().map(|entry| async move {
         match context.store.get(&entry.key).await {
             Ok(bytes) => {
-                if let Ok(outcome) = serde_json::from_slice::<Outcome>(&bytes) {
-                    sum += outcome.usage().spent;
-                }
+                let outcome = serde_json::from_slice::<Outcome>(&bytes);
+                Ok(outcome.map(|outcome| outcome.usage().spent).unwrap_or_default())
             }
-            Err(StoreError::NotFound { .. }) => {}
-            Err(error) => return Err(error.into()),
+            // What cannot be read was paid for by nobody's leave.
+            Err(StoreError::NotFound { .. } | StoreError::Corrupt { .. }) => Ok(Spent::default()),
+            Err(error) => Err(error),
         }
-    }
+    });
+    let spent: Vec<Spent> =
+        stream::iter(read.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).try_collect().await?;
+    let sum: Spent = spent.into_iter().sum();
     let requests = asked.costs.requests(sum.read_requests, sum.write_requests);
     Ok((asked.price.micro_usd(sum.cpu_micros.into()), requests))
 }

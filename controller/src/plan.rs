@@ -19,7 +19,7 @@ use blockgrid_job::quote::dollars;
 use blockgrid_job::status::{JobStatus, Phase};
 use jiff::Timestamp;
 
-use crate::world::{Asked, End, Planned, PlannerPod, Planning, Pool, World};
+use crate::world::{Asked, End, Held, Planned, PlannerPod, Planning, Pool, World};
 
 use say::Say;
 
@@ -45,8 +45,10 @@ pub enum Act {
     DeletePlanner,
     /// Have the budgets hold so many micro-USD for it.
     Reserve {
-        /// Micro-USD.
+        /// Micro-USD that it needs.
         micro_usd: u64,
+        /// What it had rather, so that it need not ask again soon.
+        wish: u64,
     },
     /// Queue its shards: in the interactive lane, or for workers of its own.
     Enqueue {
@@ -170,7 +172,8 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
         return stop(world, Phase::DeadlineExceeded, "DeadlineExceeded", &message);
     }
     if let (Some(most), Some(pool)) = (asked.max_cost, &world.pool) {
-        let (spent, ahead) = (spent(world, asked, pool), until_stopped(asked, pool));
+        let spent = spent(world, asked, pool).saturating_add(requests(world, asked));
+        let ahead = until_stopped(asked, pool);
         // What is reached only by stopping was never reached by running.
         if spent + ahead >= most && spent * 2 >= most {
             let message = format!(
@@ -188,23 +191,27 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
         && !pool.is_deleted
         // Pods that wait for a node cost nothing.
         && pool.micros > 0
+        // They are told to rest below.
+        && !asked.suspend
+        && !world.held.as_ref().is_some_and(|held| held.drain)
     {
-        let ahead = spent(world, asked, pool).saturating_add(until_stopped(asked, pool));
+        let spent = spent(world, asked, pool).saturating_add(requests(world, asked));
+        let ahead = spent.saturating_add(until_stopped(asked, pool));
         let most = asked.max_cost.unwrap_or(u64::MAX);
         if ahead > held && held < most {
             let Some(why) = &world.held else {
-                return act(world, [Act::Reserve { micro_usd: ahead.saturating_mul(2).min(most) }]);
+                let wish = ahead.saturating_mul(2).min(most);
+                return act(world, [Act::Reserve { micro_usd: ahead.min(most), wish }]);
             };
             // No more can be: as many workers go on as what is held pays for to their end.
             let paid =
-                u32::try_from(held.saturating_sub(spent(world, asked, pool)) / a_worker_stops(asked).max(1))
-                    .unwrap_or(u32::MAX);
+                u32::try_from(held.saturating_sub(spent) / a_worker_stops(asked).max(1)).unwrap_or(u32::MAX);
             if paid == 0 {
                 let message =
                     format!("it has cost what was held for it, and no more can be: {}", why.message);
                 return stop(world, Phase::BudgetExceeded, &why.reason, &message);
             }
-            if paid < pool.wanted && !why.drain {
+            if paid < pool.wanted {
                 return act(world, [Act::ScalePool { workers: paid }]);
             }
         }
@@ -218,17 +225,17 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
         };
     }
     // What is in the lane is done before anyone could stop it.
-    if let Some(held) = world.held.as_ref().filter(|_| !is_queued_in_lane) {
+    let waits = |held: &&Held| held.drain || status.reserved_micro_usd.is_none();
+    if let Some(held) = world.held.as_ref().filter(waits).filter(|_| !is_queued_in_lane) {
         return match &world.pool {
-            Some(pool) if held.drain && !pool.is_suspended => act(world, [Act::SuspendPool]),
-            Some(_) if !held.drain => running(world, asked, planned),
+            Some(pool) if !pool.is_suspended => act(world, [Act::SuspendPool]),
             _ => Say::new(world).held(held),
         };
     }
     if status.reserved_micro_usd.is_none() {
         let high = quote.high.saturating_add(asked.costs.requests_of_a_job(planned.shards));
         let micro_usd = asked.max_cost.map_or(high, |most| most.min(high));
-        return act(world, [Act::Reserve { micro_usd }]);
+        return act(world, [Act::Reserve { micro_usd, wish: micro_usd }]);
     }
     if in_lane {
         return match status.start_time {
@@ -255,6 +262,11 @@ fn is_late_in_lane(world: &World, asked: &Asked) -> bool {
 /// What a job has cost: its pods, and those that are gone.
 fn spent(world: &World, asked: &Asked, pool: &Pool) -> u64 {
     asked.price.micro_usd(pool.micros.into()).max(world.status.spent_micro_usd.unwrap_or(0))
+}
+
+/// What its requests to the store may have cost by now; they are known when it has ended.
+fn requests(world: &World, asked: &Asked) -> u64 {
+    asked.costs.requests_of_a_job(world.done.unwrap_or(0))
 }
 
 /// What its workers cost until they have stopped, if they were told to now.

@@ -88,17 +88,15 @@ impl Plans {
 
     /// What the store has of a plan.
     async fn committed(&self, id: &JobId) -> Result<Option<Planning>, StoreError> {
-        let bytes = match self.store.get(&keys::plan(id)).await {
-            Ok(bytes) => bytes,
+        let bad = |message: String| Planning::Refused(Refused { reason: "BadPlan".into(), message });
+        let state = match self.store.get(&keys::plan(id)).await {
+            Ok(bytes) => match serde_json::from_slice::<Plan>(&bytes) {
+                Ok(plan) => Planning::Done(self.planned(&plan)),
+                Err(error) => bad(format!("plan.json: {error}")),
+            },
             Err(StoreError::NotFound { .. }) => return Ok(None),
+            Err(error @ StoreError::Corrupt { .. }) => bad(error.to_string()),
             Err(error) => return Err(error),
-        };
-        let state = match serde_json::from_slice::<Plan>(&bytes) {
-            Ok(plan) => Planning::Done(self.planned(&plan)),
-            Err(error) => Planning::Refused(Refused {
-                reason: "BadPlan".into(),
-                message: format!("plan.json: {error}"),
-            }),
         };
         self.know(id, state.clone());
         Ok(Some(state))

@@ -99,6 +99,7 @@ async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duratio
         || target.job.status.is_none()
         || before.conditions.iter().map(said).ne(status.conditions.iter().map(said))
         || before.links != status.links
+        || before.observed_generation != status.observed_generation
         // What its pods cost to the last.
         || status.phase.is_terminal();
     if !news && let Some(since) = target.context.told_since(target.id) {
@@ -140,6 +141,8 @@ fn is_a_step(before: &JobStatus, after: &JobStatus) -> bool {
     let total = after.shards.unwrap_or_default().total;
     let spent = |status: &JobStatus| status.spent_micro_usd.unwrap_or(0);
     before.workers != after.workers
+        // Why nothing moves is worth a word.
+        || after.workers.unwrap_or(0) == 0 && before.message != after.message
         || done(after) >= total && done(before) < total
         || (done(after).saturating_sub(done(before))).saturating_mul(STEPS) >= total.max(1)
         || spent(after).saturating_sub(spent(before)).saturating_mul(100)

@@ -98,6 +98,7 @@ pub struct Whose {
 enum Request {
     Reserve {
         whose: Whose,
+        wish: u64,
         reply: oneshot::Sender<Result<Result<u64, Held>, TreasuryError>>,
     },
     Forget {
@@ -154,13 +155,13 @@ impl Treasury {
         lock(&self.found).spent
     }
 
-    /// Has the budgets hold money for a job; how much they hold, or why they do not.
+    /// Has the budgets hold money for a job, or rather the more that it wishes; how much they hold, or why they do not.
     ///
     /// # Errors
     /// [`TreasuryError`]; nothing is held then, or too much until the next leader.
-    pub async fn reserve(&self, whose: Whose) -> Result<Result<u64, Held>, TreasuryError> {
+    pub async fn reserve(&self, whose: Whose, wish: u64) -> Result<Result<u64, Held>, TreasuryError> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send(Request::Reserve { whose, reply }).await.map_err(|_| TreasuryError::Gone)?;
+        self.requests.send(Request::Reserve { whose, wish, reply }).await.map_err(|_| TreasuryError::Gone)?;
         answer.await.map_err(|_| TreasuryError::Gone)?
     }
 
@@ -298,8 +299,9 @@ impl Clerk {
     }
 
     async fn begin(&mut self) -> Result<(), TreasuryError> {
-        self.open_month(month(Timestamp::now())).await?;
+        // In this order: what is settled meanwhile is held and spent, and not neither.
         self.books.reserved = self.reservations().await?;
+        self.open_month(month(Timestamp::now())).await?;
         self.count_platform(Timestamp::now()).await;
         self.make_default().await?;
         let mut budgets = Vec::new();
@@ -381,37 +383,39 @@ impl Clerk {
 
     async fn serve(&mut self, batch: Vec<Request>, now: Timestamp) -> Result<(), TreasuryError> {
         let mut admitted = Vec::new();
-        let mut settled = Vec::new();
+        let mut settling = Vec::new();
         let mut given_back = Vec::new();
         for request in batch {
             match request {
-                Request::Reserve { whose, reply } => match self.books.may(&whose.id, &whose.share) {
-                    Ok(()) => {
-                        let before = self.books.reserve(&whose.id, &whose.share);
-                        let micro_usd = before.unwrap_or(0).max(whose.share.micro_usd);
-                        lock(&self.found).waiting.remove(&whose.id);
-                        admitted.push((whose, micro_usd, before, reply));
+                Request::Reserve { mut whose, wish, reply } => {
+                    match self.books.may_rather(&whose.id, &mut whose.share, wish) {
+                        Ok(()) => {
+                            let before = self.books.reserve(&whose.id, &whose.share);
+                            let micro_usd = before.unwrap_or(0).max(whose.share.micro_usd);
+                            lock(&self.found).waiting.remove(&whose.id);
+                            admitted.push((whose, micro_usd, before, reply));
+                        }
+                        Err(held) => {
+                            self.turn += 1;
+                            let waits = Waits { turn: self.turn, held: held.clone(), share: whose.share };
+                            let mut found = lock(&self.found);
+                            found.waiting.entry(whose.id).or_insert(waits).held = held.clone();
+                            drop(found);
+                            let _ = reply.send(Ok(Err(held)));
+                        }
                     }
-                    Err(held) => {
-                        self.turn += 1;
-                        let waits = Waits { turn: self.turn, held: held.clone(), share: whose.share };
-                        let mut found = lock(&self.found);
-                        found.waiting.entry(whose.id).or_insert(waits).held = held.clone();
-                        drop(found);
-                        let _ = reply.send(Ok(Err(held)));
-                    }
-                },
+                }
                 Request::Forget { id } => {
                     if let Some(share) = self.books.reserved.remove(&id) {
                         given_back.push(share.namespace);
                     }
                 }
                 Request::Settle { whose, lane_micro_usd, at, reply } => {
-                    let done = self.write_down(&whose, lane_micro_usd, at).await;
-                    settled.push((whose, done, reply));
+                    settling.push((whose, lane_micro_usd, at, reply));
                 }
             }
         }
+        let settled = self.write_down(settling).await;
         let touched: Vec<String> = admitted
             .iter()
             .map(|(whose, ..)| whose.share.namespace.clone())

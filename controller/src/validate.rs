@@ -10,11 +10,17 @@ use crate::world::{Asked, Refused};
 /// The reason of jobs whose spec is no good.
 pub const INVALID: &str = "InvalidSpec";
 
-/// Judges a manifest.
+/// Judges a manifest. `was_let_in` says that it was good once: limits of the platform that were lowered since are not held
+/// against it.
 ///
 /// # Errors
 /// Why the job does not run: with the fields and what to do about them.
-pub fn validate(manifest: &Value, namespace: &str, config: &Config) -> Result<Asked, Refused> {
+pub fn validate(
+    manifest: &Value,
+    namespace: &str,
+    config: &Config,
+    was_let_in: bool,
+) -> Result<Asked, Refused> {
     let cluster = blockgrid_job::manifest::cluster(manifest).map_err(|errors| invalid(&errors))?;
     let Some(class) = config.classes.get(&cluster.class) else {
         let known: Vec<&str> = config.classes.keys().map(String::as_str).collect();
@@ -39,7 +45,7 @@ pub fn validate(manifest: &Value, namespace: &str, config: &Config) -> Result<As
     }
     let seconds = |time: std::time::Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     let longest = config.jobs.max_deadline;
-    if cluster.deadline_seconds.is_some_and(|asked| asked > longest.as_secs()) {
+    if !was_let_in && cluster.deadline_seconds.is_some_and(|asked| asked > longest.as_secs()) {
         let asked = manifest.pointer("/spec/compute/deadline").cloned().unwrap_or_default();
         let message = format!(
             "is {asked}, but this platform lets a job take {} at most (jobs.maxDeadline of the chart): ask for less, or split the sweep",
@@ -96,7 +102,8 @@ jobs: {maxWorkers: 8}
 
     #[test]
     fn the_platforms_limits_hold() {
-        let asked = |compute| validate(&manifest(json!({ "dataset": "sample" }), compute), "t", &config());
+        let asked =
+            |compute| validate(&manifest(json!({ "dataset": "sample" }), compute), "t", &config(), false);
         let plain = asked(Value::Null).unwrap();
         assert_eq!((plain.max_workers, plain.slots, plain.millicpus), (8, 2, 2000));
         assert_eq!((plain.ttl_seconds, plain.deadline_seconds), (7 * 86_400, 86_400));
@@ -108,7 +115,8 @@ jobs: {maxWorkers: 8}
 
     #[test]
     fn refusals_name_field_value_and_remedy() {
-        let refused = |data, compute| validate(&manifest(data, compute), "team-b", &config()).unwrap_err();
+        let refused =
+            |data, compute| validate(&manifest(data, compute), "team-b", &config(), false).unwrap_err();
         let sample = json!({ "dataset": "sample" });
         let class = refused(sample.clone(), json!({ "class": "gpu" }));
         assert_eq!(class.reason, INVALID);
@@ -125,6 +133,8 @@ jobs: {maxWorkers: 8}
         assert_eq!(foreign.reason, "UnknownDataset");
         let late = refused(sample.clone(), json!({ "deadline": "30d" })).message;
         assert!(late.starts_with("spec.compute.deadline: is \"30d\", but this platform"), "{late}");
+        let long = manifest(sample.clone(), json!({ "deadline": "30d" }));
+        assert_eq!(validate(&long, "team-b", &config(), true).unwrap().deadline_seconds, 30 * 86_400);
         let workers = refused(sample, json!({ "maxWorkers": 0 }));
         assert!(workers.message.contains("spec.compute.maxWorkers"), "{}", workers.message);
     }

@@ -68,6 +68,7 @@ pub fn wanted(queued_micros: u64, lane: &Interactive, spent: Option<HardAction>)
     match spent {
         // What waits is done, then nothing is left that costs.
         Some(HardAction::Drain) if queued_micros == 0 => return 0,
+        Some(_) if queued_micros > 0 => return lane.min_replicas.max(1),
         Some(_) => return lane.min_replicas,
         None => {}
     }
@@ -117,6 +118,9 @@ pub async fn keep(
             }
             Err(error) => {
                 lane.ready.store(0, Ordering::Relaxed);
+                if matches!(&error, kube::Error::Api(status) if status.code == 404) {
+                    lane.micro_usd_per_hour.store(0, Ordering::Relaxed);
+                }
                 tracing::warn!(%error, deployment = %name, "the workers of the interactive lane are not there");
             }
         }
@@ -158,5 +162,8 @@ mod tests {
         ] {
             assert_eq!(wanted(seconds * 1_000_000, &lane, Some(action)), workers, "{action:?} {seconds}");
         }
+        let lane = Interactive { min_replicas: 0, ..lane };
+        assert_eq!(wanted(1, &lane, Some(HardAction::Hold)), 1, "what was let in is done");
+        assert_eq!(wanted(0, &lane, Some(HardAction::Hold)), 0);
     }
 }

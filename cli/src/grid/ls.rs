@@ -112,8 +112,16 @@ async fn job(store: &Store, id: JobId, modified: i64) -> Result<Job, StoreError>
         let key = keys::outcome(&job.id, Unit::Finish);
         match parsed::<Outcome>(&key, &store.get(&key).await?)? {
             Outcome::Done { result, .. } => {
-                let record: Value =
-                    parsed(&result.key, &store.get_checked(&result.key, &result.sha256).await?)?;
+                let read = store.get_checked(&result.key, &result.sha256).await;
+                let record: Value = match read.and_then(|bytes| parsed(&result.key, &bytes)) {
+                    Ok(record) => record,
+                    Err(error @ (StoreError::NotFound { .. } | StoreError::Corrupt { .. })) => {
+                        job.state = "Damaged";
+                        job.why = Some(error.to_string());
+                        return Ok(job);
+                    }
+                    Err(error) => return Err(error),
+                };
                 let is_partial = record["state"] == "PartiallySucceeded";
                 job.state = if is_partial { "PartiallySucceeded" } else { "Succeeded" };
                 let best = &record["grid"]["best"];

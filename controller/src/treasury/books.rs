@@ -86,6 +86,19 @@ impl Books {
         Ok(())
     }
 
+    /// The same of a job that had rather more: the share is made that, where it fits.
+    ///
+    /// # Errors
+    /// Which budget does not even let it have what it needs.
+    pub fn may_rather(&self, job: &JobId, share: &mut Share, wish: u64) -> Result<(), Held> {
+        let rather = Share { micro_usd: wish, ..share.clone() };
+        if wish > share.micro_usd && self.may(job, &rather).is_ok() {
+            *share = rather;
+            return Ok(());
+        }
+        self.may(job, share)
+    }
+
     /// Which jobs of a line may have what they ask for, those behind as far as those before them leave something.
     pub fn fitting<'a>(&self, line: impl Iterator<Item = (&'a JobId, &'a Share)>) -> Vec<JobId> {
         // Sums are made once, not for each of thousands.
@@ -95,6 +108,9 @@ impl Books {
         let mut found = Vec::new();
         for (job, share) in line {
             let keys = self.of_namespace(&share.namespace);
+            // What it holds already is its own.
+            let more =
+                share.micro_usd.saturating_sub(self.reserved.get(job).map_or(0, |held| held.micro_usd));
             let mut fits = true;
             for &key in &keys {
                 let budget = &self.budgets[key];
@@ -106,7 +122,7 @@ impl Books {
                         .entry((key, &share.user))
                         .or_insert_with(|| rest(limit, self.sums_of(budget, &share.user)))
                 });
-                fits &= share.micro_usd <= left && left_of.is_none_or(|left| share.micro_usd <= left);
+                fits &= more <= left && left_of.is_none_or(|left| more <= left);
             }
             if !fits {
                 continue;
@@ -115,7 +131,7 @@ impl Books {
             for key in keys {
                 for left in left.get_mut(key).into_iter().chain(left_of.get_mut(&(key, share.user.as_str())))
                 {
-                    *left -= share.micro_usd;
+                    *left -= more;
                 }
             }
         }
@@ -330,6 +346,25 @@ mod tests {
     }
 
     #[test]
+    fn who_needs_more_gets_what_there_is_up_to_its_wish() {
+        let mut books = books(1000, None, None);
+        books.reserved.insert(id("a"), share("team-a", "ann", 400));
+        let asks = |books: &Books, needs: u64, wish: u64| {
+            let mut share = share("team-a", "ann", needs);
+            books.may_rather(&id("a"), &mut share, wish).map(|()| share.micro_usd)
+        };
+        assert_eq!(asks(&books, 500, 1000), Ok(1000));
+        assert_eq!(asks(&books, 501, 1002), Ok(501));
+        assert!(asks(&books, 1001, 2002).is_err());
+        // Another gives back what it held: who waits for more is woken.
+        books.reserved.insert(id("b"), share("team-b", "bob", 300));
+        let (job, wants) = (id("a"), share("team-a", "ann", 800));
+        assert!(books.fitting([(&job, &wants)].into_iter()).is_empty());
+        books.reserved.remove(&id("b"));
+        assert_eq!(books.fitting([(&job, &wants)].into_iter()), [job]);
+    }
+
+    #[test]
     fn what_is_no_jobs_counts_for_the_whole_grid_alone() {
         let mut books = books(1000, Some(300), Some(500));
         books.settle(&id("a"), share("team-a", "ann", 100));
@@ -405,12 +440,16 @@ mod tests {
                 books.reserved.insert(id(&format!("h{number}")), of(nth, usd));
             }
             let line: Vec<_> =
-                line.into_iter().enumerate().map(|(n, (nth, usd))| (id(&format!("j{n}")), of(nth, usd))).collect();
+                line.into_iter().enumerate().map(|(n, (nth, usd))| {
+                    // Some of those that hold something wait for more.
+                    let name = if n % 3 == 0 { format!("h{n}") } else { format!("j{n}") };
+                    (id(&name), books.reserved.get(&id(&name)).map_or_else(|| of(nth, usd), |held| Share { micro_usd: usd, ..held.clone() }))
+                }).collect();
             let fitting = books.fitting(line.iter().map(|(id, share)| (id, share)));
             let mut expected = Vec::new();
             for (job, share) in line {
                 if books.may(&job, &share).is_ok() {
-                    books.reserved.insert(job.clone(), share);
+                    books.reserve(&job, &share);
                     expected.push(job);
                 }
             }

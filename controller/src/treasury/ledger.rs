@@ -17,6 +17,9 @@ use super::TreasuryError;
 /// Entries that are read at a time: a leader that begins admits nothing before it knows what was spent.
 const AT_ONCE: usize = 128;
 
+/// Entries that are written at a time.
+const WRITTEN_AT_ONCE: usize = 32;
+
 /// How long an entry stands by itself at least. Within it, whoever had not heard of its being written has.
 const AGE: Duration = Duration::from_secs(600);
 
@@ -72,6 +75,8 @@ pub(super) struct Ledger {
     open: BTreeMap<JobId, (Instant, Entry)>,
     /// Jobs of the last fold: what somebody has not heard of yet is among them.
     folded: BTreeSet<JobId>,
+    /// Those of them that stand by themselves still.
+    left: Vec<JobId>,
     /// The number of the last fold; 0 before the first.
     last: u64,
     spent: Spent,
@@ -89,10 +94,13 @@ impl Ledger {
             month,
             open: BTreeMap::new(),
             folded: BTreeSet::new(),
+            left: Vec::new(),
             last: 0,
             spent: BTreeMap::new(),
             lane_micro_usd: 0,
         };
+        // Entries before folds: what is folded in between is in the fold at least.
+        let listed = ledger.store.list(&keys::ledger_of(&ledger.month)).await?;
         let folds = ledger.store.list(&keys::ledger_folds(&ledger.month)).await?;
         if let Some(last) = folds.last() {
             let bytes = ledger.store.get(&last.key).await?;
@@ -103,11 +111,10 @@ impl Ledger {
                 fold.sums.into_iter().map(|sum| ((sum.namespace, sum.user), sum.micro_usd)).collect();
             ledger.folded = fold.entries.keys().filter_map(|id| id.parse().ok()).collect();
         }
-        let listed = ledger.store.list(&keys::ledger_of(&ledger.month)).await?;
         let ids = listed.into_iter().filter_map(|entry| keys::name(&entry.key).parse::<JobId>().ok());
-        // Whoever folded those died before they were removed.
+        // Whoever folded those died before they were removed: the next fold does it first.
         let (left, open): (Vec<_>, Vec<_>) = ids.partition(|id| ledger.folded.contains(id));
-        ledger.remove(&left).await?;
+        ledger.left = left;
         let read = open.into_iter().map(|id| {
             let (store, key) = (ledger.store.clone(), keys::ledger(&ledger.month, &id));
             async move {
@@ -136,42 +143,53 @@ impl Ledger {
     }
 
     fn count(&mut self, id: JobId, entry: Entry, now: Instant) {
+        // Two may have asked at once.
+        if self.open.contains_key(&id) {
+            return;
+        }
         *self.spent.entry((entry.namespace.clone(), entry.user.clone())).or_default() += entry.micro_usd;
         self.lane_micro_usd += entry.lane_micro_usd;
         self.open.insert(id, (now, entry));
     }
 
-    /// Writes a job down, in the month in which it was settled, once; how much counts. That is what stands there, whoever
-    /// wrote it, and an answer that was lost.
-    ///
-    /// # Errors
-    /// The store's; asking again is harmless.
+    /// Writes jobs down, each in the month in which it was settled, once; how much counts of each. That is what stands there,
+    /// whoever wrote it, and an answer that was lost. Errors are the store's; asking again is harmless.
     pub(super) async fn write(
         &mut self,
-        month: &str,
-        id: &JobId,
-        entry: Entry,
+        jobs: Vec<(String, JobId, Entry)>,
         now: Instant,
-    ) -> Result<u64, TreasuryError> {
-        let is_this = month == self.month;
-        if let Some((_, entry)) = self.open.get(id).filter(|_| is_this) {
-            return Ok(entry.micro_usd);
+    ) -> Vec<Result<u64, TreasuryError>> {
+        let writes = jobs.into_iter().map(|(month, id, entry)| {
+            let is_this = month == self.month;
+            let known = match self.open.get(&id) {
+                _ if !is_this => None,
+                Some((_, known)) => Some(known.micro_usd),
+                None => self.folded.contains(&id).then_some(entry.micro_usd),
+            };
+            let store = self.store.clone();
+            async move {
+                match known {
+                    Some(micro_usd) => Ok((micro_usd, None)),
+                    None => {
+                        let entry = put(&store, &keys::ledger(&month, &id), entry).await?;
+                        Ok((entry.micro_usd, is_this.then_some((id, entry))))
+                    }
+                }
+            }
+        });
+        let writes: Vec<_> = writes.collect();
+        let written: Vec<Result<_, TreasuryError>> =
+            stream::iter(writes).buffered(WRITTEN_AT_ONCE).collect().await;
+        let mut counted = Vec::new();
+        for written in written {
+            counted.push(written.map(|(micro_usd, new)| {
+                if let Some((id, entry)) = new {
+                    self.count(id, entry, now);
+                }
+                micro_usd
+            }));
         }
-        if is_this && self.folded.contains(id) {
-            return Ok(entry.micro_usd);
-        }
-        let key = keys::ledger(month, id);
-        let bytes = serde_json::to_vec(&entry).map_err(kube::Error::SerdeError)?;
-        let created = self.store.create(&key, bytes.into()).await?;
-        let entry = match created {
-            Created::New | Created::Same => entry,
-            Created::Different { .. } => parsed(&key, &self.store.get(&key).await?)?,
-        };
-        let micro_usd = entry.micro_usd;
-        if is_this {
-            self.count(id.clone(), entry, now);
-        }
-        Ok(micro_usd)
+        counted
     }
 
     /// Folds what is old enough, if there is enough of it: how many entries. `may_come` says of which jobs somebody may
@@ -188,6 +206,12 @@ impl Ledger {
         let old = self.open.iter().filter(|(id, (since, _))| is_old(id, *since));
         let entries: BTreeMap<JobId, Entry> =
             old.map(|(id, (_, entry))| (id.clone(), entry.clone())).collect();
+        if entries.len() < FEWEST && self.left.is_empty() {
+            return Ok(0);
+        }
+        // Only the last fold says of what is left over that it was counted: it goes before the next.
+        self.remove(&self.left).await?;
+        self.left.clear();
         if entries.len() < FEWEST {
             return Ok(0);
         }
@@ -212,20 +236,29 @@ impl Ledger {
         if let Created::Different { .. } = self.store.create(&key, bytes.into()).await? {
             return Err(TreasuryError::Fenced(key));
         }
-        let ids: Vec<JobId> = entries.into_keys().collect();
-        // Removed before the next fold: only the last one says of what is left over that it was counted.
-        self.remove(&ids).await?;
         self.last += 1;
-        for id in &ids {
+        self.left = entries.into_keys().collect();
+        for id in &self.left {
             self.open.remove(id);
         }
-        self.folded = ids.into_iter().collect();
+        self.folded = self.left.iter().cloned().collect();
+        self.remove(&self.left).await?;
+        self.left.clear();
         Ok(self.folded.len())
     }
 
     async fn remove(&self, ids: &[JobId]) -> Result<(), StoreError> {
         let keys: Vec<String> = ids.iter().map(|id| keys::ledger(&self.month, id)).collect();
         self.store.delete_all(&keys).await
+    }
+}
+
+/// Writes an entry where none is: the one that stands there then.
+async fn put(store: &Store, key: &str, entry: Entry) -> Result<Entry, TreasuryError> {
+    let bytes = serde_json::to_vec(&entry).map_err(kube::Error::SerdeError)?;
+    match store.create(key, bytes.into()).await? {
+        Created::New | Created::Same => Ok(entry),
+        Created::Different { .. } => parsed(key, &store.get(key).await?),
     }
 }
 
@@ -278,10 +311,15 @@ mod tests {
         (ledger.spent().clone(), ledger.lane_micro_usd())
     }
 
+    async fn write(ledger: &mut Ledger, month: &str, number: usize, now: Instant) -> u64 {
+        let job = (month.to_owned(), id(number), entry(number));
+        ledger.write(vec![job.clone(), job], now).await.remove(1).unwrap()
+    }
+
     async fn written(store: &Store, count: usize, then: Instant) -> Ledger {
         let mut ledger = Ledger::read(store.clone(), MONTH.to_owned(), then).await.unwrap();
         for number in 0..count {
-            ledger.write(MONTH, &id(number), entry(number), then).await.unwrap();
+            assert_eq!(write(&mut ledger, MONTH, number, then).await, number as u64);
         }
         ledger
     }
@@ -293,7 +331,7 @@ mod tests {
         let later = then + AGE;
         // The last ten are not old enough; one may still come.
         for number in 2500..2510 {
-            ledger.write(MONTH, &id(number), entry(number), later).await.unwrap();
+            assert_eq!(write(&mut ledger, MONTH, number, later).await, number as u64);
         }
         assert_eq!(ledger.fold(then, |_| false).await.unwrap(), 0, "nothing is old enough");
         assert_eq!(ledger.fold(later, |job| *job == id(7)).await.unwrap(), 2499);
@@ -302,14 +340,14 @@ mod tests {
         // What was folded is not written again, by this leader and by the next.
         let mut next = Ledger::read(store.clone(), MONTH.to_owned(), later).await.unwrap();
         for ledger in [&mut ledger, &mut next] {
-            ledger.write(MONTH, &id(3), entry(3), later).await.unwrap();
-            ledger.write(MONTH, &id(7), entry(7), later).await.unwrap();
+            assert_eq!(write(ledger, MONTH, 3, later).await, 3);
+            assert_eq!(write(ledger, MONTH, 7, later).await, 7);
             assert_eq!((ledger.spent().clone(), ledger.lane_micro_usd()), expected(0..2510));
         }
         assert_eq!(said(&store).await, expected(0..2510));
         // The next fold goes on from there.
         for number in 2510..3600 {
-            next.write(MONTH, &id(number), entry(number), later).await.unwrap();
+            assert_eq!(write(&mut next, MONTH, number, later).await, number as u64);
         }
         assert_eq!(next.fold(later + AGE, |_| false).await.unwrap(), 1101);
         assert_eq!(said(&store).await, expected(0..3600));
@@ -333,7 +371,10 @@ mod tests {
             store.put(&keys::ledger(MONTH, &id(number)), bytes.into()).await.unwrap();
         }
         assert_eq!(said(&store).await, expected(0..1500));
+        let mut next = Ledger::read(store.clone(), MONTH.to_owned(), then).await.unwrap();
+        assert_eq!(next.fold(then, |_| false).await.unwrap(), 0);
         assert_eq!(store.list(&keys::ledger_of(MONTH)).await.unwrap().len(), 0, "they are removed");
+        assert_eq!(said(&store).await, expected(0..1500));
     }
 
     #[tokio::test]
@@ -342,7 +383,7 @@ mod tests {
         let mut old = written(&store, 1200, then).await;
         let mut new = Ledger::read(store.clone(), MONTH.to_owned(), then).await.unwrap();
         for number in 1200..1300 {
-            new.write(MONTH, &id(number), entry(number), then).await.unwrap();
+            assert_eq!(write(&mut new, MONTH, number, then).await, number as u64);
         }
         assert_eq!(new.fold(then + AGE, |_| false).await.unwrap(), 1300);
         let refused = old.fold(then + AGE, |_| false).await;
@@ -362,7 +403,7 @@ mod tests {
     async fn another_months_jobs_are_written_there() {
         let (store, then) = (store(), Instant::now());
         let mut ledger = written(&store, 3, then).await;
-        ledger.write("2025-12", &id(9), entry(9), then).await.unwrap();
+        assert_eq!(write(&mut ledger, "2025-12", 9, then).await, 9);
         assert_eq!(*ledger.spent(), expected(0..3).0);
         assert_eq!(store.list(&keys::ledger_of("2025-12")).await.unwrap().len(), 1);
     }
@@ -382,7 +423,7 @@ mod tests {
                     for number in first..first + count {
                         // What was folded before the last fold is asked for no more.
                         if seen.insert(number) || ledger.open.contains_key(&id(number)) {
-                            ledger.write(MONTH, &id(number), entry(number), now).await.unwrap();
+                            assert_eq!(write(&mut ledger, MONTH, number, now).await, number as u64);
                         }
                     }
                     now += AGE;

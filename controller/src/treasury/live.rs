@@ -105,6 +105,9 @@ impl Clerk {
             self.wake_some();
         }
         let Some(ledger) = &mut self.ledger else { return Ok(()) };
+        if !self.means.reign.lasts() {
+            return Err(TreasuryError::Gone);
+        }
         // Of a job that holds money somebody may ask once more to have it written down.
         match ledger.fold(Instant::now(), |id| live.contains_key(id)).await {
             Ok(0) => Ok(()),

@@ -1,13 +1,25 @@
 //! What was spent in a month: by jobs, as the ledger has it, and by the platform itself.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use tokio::sync::oneshot;
 
 use super::books::{Share, month};
 use super::ledger::{Entry, Ledger};
 use super::platform::Platform;
 use super::{Clerk, Means, TreasuryError, Whose};
+
+type Reply = oneshot::Sender<Result<u64, TreasuryError>>;
+
+/// Whose cost is to be written down, how much of it is the lane's, when it ended, and who asks.
+pub(super) type Settling = (Whose, u64, Timestamp, Reply);
+
+/// How much counts of it.
+pub(super) type Settled = (Whose, Result<u64, TreasuryError>, Reply);
+
+/// What is longer was slept, and another may have led; it leads still, so it was not.
+const LONGEST: Duration = Duration::from_secs(300);
 
 impl Clerk {
     /// Takes over what was spent in a month.
@@ -26,9 +38,12 @@ impl Clerk {
     /// Counts what the platform costs while time passes.
     pub(super) async fn count_platform(&mut self, now: Timestamp) {
         let (Some(ledger), Some(platform)) = (&self.ledger, &mut self.platform) else { return };
+        if !self.means.reign.lasts() {
+            return;
+        }
         let Means { config, rates, .. } = &self.means;
         let instant = Instant::now();
-        platform.count(instant, config.leader_election.lease_duration, rates());
+        platform.count(instant, LONGEST, rates());
         self.books.unattributed = platform.micro_usd(&config.costs, ledger.lane_micro_usd(), now);
         let whole = self.books.budgets.iter().filter(|(_, budget)| budget.scope.is_none());
         for (key, budget) in whole {
@@ -39,19 +54,29 @@ impl Clerk {
         }
     }
 
-    /// Writes what a job has cost into the ledger, and holds nothing for it any more; how much counts.
-    pub(super) async fn write_down(
-        &mut self,
-        whose: &Whose,
-        lane_micro_usd: u64,
-        at: Timestamp,
-    ) -> Result<u64, TreasuryError> {
-        let Some(ledger) = &mut self.ledger else { return Err(TreasuryError::Gone) };
-        let Share { namespace, user, micro_usd } = whose.share.clone();
-        let entry = Entry { namespace, name: whose.name.clone(), user, micro_usd, lane_micro_usd };
-        let counted = ledger.write(&month(at), &whose.id, entry, Instant::now()).await?;
+    /// Writes what jobs have cost into the ledger, and holds nothing for them any more; how much counts of each.
+    pub(super) async fn write_down(&mut self, settling: Vec<Settling>) -> Vec<Settled> {
+        let Some(ledger) = &mut self.ledger else {
+            return settling
+                .into_iter()
+                .map(|(whose, _, _, reply)| (whose, Err(TreasuryError::Gone), reply))
+                .collect();
+        };
+        let entries = settling.iter().map(|(whose, lane_micro_usd, at, _)| {
+            let Share { namespace, user, micro_usd } = whose.share.clone();
+            let lane_micro_usd = *lane_micro_usd;
+            let entry = Entry { namespace, name: whose.name.clone(), user, micro_usd, lane_micro_usd };
+            (month(*at), whose.id.clone(), entry)
+        });
+        let written = ledger.write(entries.collect(), Instant::now()).await;
         self.books.spent.clone_from(ledger.spent());
-        self.books.reserved.remove(&whose.id);
-        Ok(counted)
+        let mut settled = Vec::new();
+        for ((whose, _, _, reply), counted) in settling.into_iter().zip(written) {
+            if counted.is_ok() {
+                self.books.reserved.remove(&whose.id);
+            }
+            settled.push((whose, counted, reply));
+        }
+        settled
     }
 }

@@ -155,7 +155,8 @@ impl Model {
                 self.planning = Planning::Working;
                 world.planning = Planning::Working;
             }
-            Act::Reserve { micro_usd } => {
+            Act::Reserve { micro_usd, wish } => {
+                assert!(micro_usd <= wish);
                 assert!(
                     matches!(world.planning, Planning::Done(_)),
                     "nothing is held for what is not planned"

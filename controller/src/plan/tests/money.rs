@@ -14,11 +14,17 @@ const S3: Costs =
 #[test]
 fn what_is_held_has_room_for_requests_to_the_store() {
     let mut world = world(big());
-    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 40_000 }]);
+    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 40_000, wish: 40_000 }]);
     world.asked = asks(|asked| asked.costs = S3);
-    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 40_000 + S3.requests_of_a_job(100) }]);
+    assert_eq!(
+        plan(&world).acts,
+        [Act::Reserve {
+            micro_usd: 40_000 + S3.requests_of_a_job(100),
+            wish: 40_000 + S3.requests_of_a_job(100)
+        }]
+    );
     world.asked = asks(|asked| (asked.costs, asked.max_cost) = (S3, Some(35_000)));
-    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 35_000 }]);
+    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 35_000, wish: 35_000 }]);
 }
 
 #[test]
@@ -48,7 +54,11 @@ fn requests_are_settled_with_the_rest_and_told() {
 fn where_no_more_can_be_held_as_many_workers_go_on_as_are_paid_for() {
     let mut world = working(600);
     world.pool.as_mut().unwrap().micros = 3_000_000_000;
-    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 95_200 }], "it asks for more first");
+    assert_eq!(
+        plan(&world).acts,
+        [Act::Reserve { micro_usd: 47_600, wish: 95_200 }],
+        "it asks for more first"
+    );
     world.held = Some(held("WaitingForBudget", "it is empty".to_owned(), false));
     assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 4 }]);
     // Those that go are still there for a while.
@@ -60,4 +70,34 @@ fn where_no_more_can_be_held_as_many_workers_go_on_as_are_paid_for() {
     let (phase, reason, message) = ends(world);
     assert_eq!((phase, reason.as_str()), (Phase::BudgetExceeded, "WaitingForBudget"));
     assert_eq!(message, "it has cost what was held for it, and no more can be: it is empty");
+}
+
+#[test]
+fn a_budget_that_drains_lets_workers_rest_and_ends_nobody() {
+    let mut world = working(600);
+    world.pool.as_mut().unwrap().micros = 3_900_000_000;
+    world.held = Some(held("BudgetSpent", "it is spent".to_owned(), true));
+    assert_eq!(plan(&world).acts, [Act::SuspendPool]);
+    world.held = None;
+    world.asked = asks(|asked| asked.suspend = true);
+    assert_eq!(plan(&world).acts, [Act::SuspendPool]);
+}
+
+#[test]
+fn workers_that_somebody_removed_are_made_anew_though_no_more_can_be_held() {
+    let mut world = working(600);
+    world.pool = None;
+    world.held = Some(held("WaitingForBudget", "it is empty".to_owned(), false));
+    assert_eq!(plan(&world).acts, [Act::Enqueue { in_lane: false }, Act::CreatePool { workers: 8 }]);
+}
+
+/// With what they cost until they have stopped, 39,600 of 40,000.
+#[test]
+fn requests_count_against_what_is_held() {
+    let mut world = working(600);
+    world.pool.as_mut().unwrap().micros = 2_200_000_000;
+    assert_eq!(said(&world).0, Phase::Running);
+    world.asked = asks(|asked| asked.costs = S3);
+    let ahead = 39_600 + S3.requests_of_a_job(10);
+    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: ahead, wish: 2 * ahead }]);
 }

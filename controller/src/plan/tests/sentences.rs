@@ -165,9 +165,9 @@ fn a_spec_that_is_no_good_fails_with_what_is_wrong() {
 #[test]
 fn money_is_held_before_anything_is_queued() {
     let mut world = world(small());
-    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 40_000 }]);
+    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 40_000, wish: 40_000 }]);
     world.asked = asks(|asked| asked.max_cost = Some(25_000));
-    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 25_000 }]);
+    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 25_000, wish: 25_000 }]);
     world.status.reserved_micro_usd = Some(25_000);
     assert_eq!(plan(&world).acts, [Act::Enqueue { in_lane: true }]);
 }
