@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Writes an OCI image of one layer, without Docker: image.py NAME OUT.tar [--user UID] [--entrypoint PROGRAM] PATH=FILE...
 
+Or another one of an image that it wrote: image.py NAME OUT.tar --from IMAGE.tar --replace OLD=NEW... puts some bytes in the
+place of as many others, so that a test has two versions of a program and compiles one.
+
 PATH=FILE puts a file at a path, PATH=MODE/ an empty folder of that octal mode. The same files give the same bytes: times
 are 0, owners are root, and entries keep the order of the arguments. `ctr -n k8s.io images import OUT.tar` loads it.
 """
@@ -12,6 +15,7 @@ import io
 import json
 import os
 import platform
+import sys
 import tarfile
 
 OCI = "application/vnd.oci.image."
@@ -42,14 +46,38 @@ def layer(files):
     return out.getvalue()
 
 
+def read(path):
+    """The layer of an image that was written here, and how it runs."""
+    with tarfile.open(path) as tar:
+        def blob(descriptor):
+            return tar.extractfile("blobs/" + descriptor["digest"].replace(":", "/")).read()
+
+        index = json.load(tar.extractfile("index.json"))
+        manifest = json.loads(blob(index["manifests"][0]))
+        return gzip.decompress(blob(manifest["layers"][0])), json.loads(blob(manifest["config"]))["config"]
+
+
+def replaced(plain, pair):
+    old, new = (part.encode() for part in pair.split("=", 1))
+    if len(old) != len(new):
+        sys.exit(f"image: --replace {pair}: both have to be of one length")
+    if old not in plain:
+        sys.exit(f"image: --replace {pair}: it is nowhere in the image")
+    return plain.replace(old, new)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name")
     parser.add_argument("out")
     parser.add_argument("--user")
     parser.add_argument("--entrypoint")
-    parser.add_argument("files", nargs="+", metavar="PATH=FILE")
-    args = parser.parse_args()
+    parser.add_argument("--from", dest="source", metavar="IMAGE.tar")
+    parser.add_argument("--replace", action="append", default=[], metavar="OLD=NEW")
+    parser.add_argument("files", nargs="*", metavar="PATH=FILE")
+    args = parser.parse_intermixed_args()
+    if bool(args.source) == bool(args.files):
+        parser.error("takes files, or --from")
 
     blobs = {}
 
@@ -61,9 +89,13 @@ def main():
     def document(kind, value):
         return blob(kind, json.dumps(value, sort_keys=True).encode())
 
-    plain = layer(args.files)
+    if args.source:
+        plain, run = read(args.source)
+    else:
+        plain, run = layer(args.files), {"User": args.user, "Entrypoint": args.entrypoint and [args.entrypoint]}
+    for pair in args.replace:
+        plain = replaced(plain, pair)
     packed = blob("layer.v1.tar+gzip", gzip.compress(plain, 6, mtime=0))
-    run = {"User": args.user, "Entrypoint": args.entrypoint and [args.entrypoint]}
     config = document("config.v1+json", {
         "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()],
         "os": "linux",
