@@ -1,5 +1,7 @@
 //! What is known of a job, gathered: reads only.
 
+mod unmade;
+
 use std::sync::Arc;
 
 use blockgrid_grid::store::keys;
@@ -77,7 +79,14 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         _ if status.reserved_micro_usd.is_some() => end(context, &id, asked.as_ref().ok()).await?,
         _ => None,
     };
-    let pool = pool(&id, context, now, asked.as_ref().ok(), status.spent_micro_usd);
+    let mut pool = pool(&id, context, now, asked.as_ref().ok(), status.spent_micro_usd);
+    if !is_over
+        && end.is_none()
+        && let Some(pool) = &mut pool
+        && let Some(trouble) = unmade::unmade(context, id.as_str(), pool, now).await
+    {
+        pool.trouble = Some(trouble);
+    }
     let planner = planner(&id, context);
     let done = match (&planning, &end, status.phase) {
         // A lane's job is done before anyone has counted.

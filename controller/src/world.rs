@@ -199,7 +199,7 @@ pub struct Pool {
 /// What keeps pods from starting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
-    /// For programs: `ErrImagePull`, `CreateContainerConfigError`, `Unschedulable`, `Forbidden`.
+    /// For programs: `ErrImagePull`, `CreateContainerConfigError`, `Unschedulable`, `FailedCreate`, `PoolForbidden`.
     pub reason: String,
     /// For people.
     pub message: String,

@@ -108,19 +108,19 @@ may $operator "patch backtestjobs" yes team-b --subresource=status
 may $operator "update backtestjobs" yes team-b --subresource=finalizers
 may $operator "update backtestbudgets" yes team-b --subresource=status
 may $operator "get customresourcedefinitions/backtestjobs.grid.blockbuilders.app" yes grid
-for right in "create jobs.batch" "delete jobs.batch" "list pods" "create leases.coordination.k8s.io" \
+for right in "create jobs.batch" "delete jobs.batch" "list pods" "list events" "create leases.coordination.k8s.io" \
     "update leases.coordination.k8s.io/blockgrid" "create backtestbudgets" "get deployments.apps/blockgrid-interactive"; do
     may $operator "$right" yes grid
 done
 may $operator "get pods" no grid --subresource=log
 may $operator "patch deployments.apps/blockgrid-interactive" yes grid --subresource=scale
-for right in "get secrets" "list secrets" "deletecollection jobs.batch" "create pods" "delete pods" "list deployments.apps" "patch deployments.apps/blockgrid-operator" "patch deployments.apps/blockgrid-interactive" \
+for right in "get secrets" "list secrets" "watch events" "deletecollection jobs.batch" "create pods" "delete pods" "list deployments.apps" "patch deployments.apps/blockgrid-operator" "patch deployments.apps/blockgrid-interactive" \
     "update leases.coordination.k8s.io/other" "create roles.rbac.authorization.k8s.io" "get customresourcedefinitions/others.example.org" \
     "create serviceaccounts" "patch configmaps" "list nodes" "delete backtestbudgets" "create backtestjobs"; do
     may $operator "$right" no grid
 done
 may $operator "create pods" no grid --subresource=exec
-for right in "create jobs.batch" "list pods" "create backtestbudgets" "create leases.coordination.k8s.io"; do
+for right in "create jobs.batch" "list pods" "list events" "create backtestbudgets" "create leases.coordination.k8s.io"; do
     may $operator "$right" no team-b
 done
 for right in "get secrets" "list pods" "get backtestjobs" "create events"; do

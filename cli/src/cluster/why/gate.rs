@@ -209,9 +209,17 @@ fn workers(job: &BacktestJob, condition: &Condition, advice: &Advice<'_>) -> Why
             "Small jobs share them, and it starts when one is ready: whoever runs the grid looks at the Deployment (`kubectl get deploy,pods -n {}`).",
             advice.grid
         ),
-        "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" => {
+        "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => {
             "The image cannot be pulled: whoever runs the grid corrects its name or the pull secret.".to_owned()
         }
+        "CreateContainerConfigError" => format!(
+            "A Secret or ConfigMap that its pods need is not there, or lacks a key: whoever runs the grid makes it (`kubectl get secrets -n {}`), and they start by themselves.",
+            advice.grid
+        ),
+        "FailedCreate" => format!(
+            "Kubernetes refuses its pods: whoever runs the grid looks at quotas, limits and policies of the workers' namespace (`kubectl describe quota -n {}`).",
+            advice.grid
+        ),
         "Unschedulable" | "SchedulerError" => {
             "No node has room for one: it starts when other jobs end or nodes are added; a smaller spec.compute.class may fit.".to_owned()
         }
@@ -418,7 +426,10 @@ mod tests {
             ("Unschedulable", true, "No node has room"),
             ("PoolForbidden", true, "its rights and the quotas"),
             ("PoolRefused", true, "corrects the class"),
-            ("CreateContainerConfigError", true, "kubectl backtest logs j -n a"),
+            ("ErrImageNeverPull", true, "pull secret"),
+            ("CreateContainerConfigError", true, "get secrets -n grid"),
+            ("FailedCreate", true, "describe quota -n grid"),
+            ("CrashLoopBackOff", true, "kubectl backtest logs j -n a"),
         ] {
             let job = job(Phase::Running, &[condition("WorkersReady", "False", reason, "so it says")]);
             let told = judged(&job, &Seen::default());
