@@ -183,7 +183,7 @@ impl Target<'_> {
                 }
             }
             Act::Enqueue { in_lane } => {
-                self.enqueue(*in_lane).await?;
+                self.enqueue(*in_lane, world.status.lane == Some(LaneKind::Interactive)).await?;
                 world.status.start_time.get_or_insert_with(|| written(world.now));
             }
             Act::CreatePool { workers } => self.create_pool(*workers, world).await?,
@@ -289,17 +289,27 @@ impl Target<'_> {
         Err(ApplyError::Foreign(format!("{name}: its finalizers change all the time")))
     }
 
-    async fn enqueue(&self, in_lane: bool) -> Result<(), ApplyError> {
+    async fn enqueue(&self, in_lane: bool, was_in_lane: bool) -> Result<(), ApplyError> {
         let context = self.context;
         let bytes = context.store.get(&keys::plan(self.id)).await?;
         context.store.put(&keys::admission(self.id), sha256(&bytes).into()).await?;
         let plan: Plan = serde_json::from_slice(&bytes)?;
-        if !in_lane && context.store.head(&keys::moved(self.id)).await.is_ok() {
+        if !in_lane && was_in_lane && context.store.head(&keys::moved(self.id)).await.is_ok() {
             // Who moved it out of the lane has queued what is left of it.
             return Ok(());
         }
-        let lane = if in_lane { lane(&plan, u64::MAX) } else { None };
-        enqueue(&context.store, &context.queue, self.id, &plan, lane.as_ref()).await?;
+        let its_lane = lane(&plan, u64::MAX);
+        let lane = its_lane.as_ref().filter(|_| in_lane);
+        enqueue(&context.store, &context.queue, self.id, &plan, lane).await?;
+        if !in_lane
+            && was_in_lane
+            && let Some(left) = its_lane
+        {
+            // As a worker of the lane moves it: those that are left there compute no more of it, nor does who comes back
+            // to that version.
+            let _ = context.store.create(&keys::moved(self.id), plan.owner.into()).await?;
+            context.store.delete(&keys::lane_job(left.as_str(), self.id)).await?;
+        }
         Ok(())
     }
 
@@ -337,7 +347,9 @@ impl Target<'_> {
         let Some(class) = self.class() else { return Ok(()) };
         let whose = self.whose(0);
         let class_name = self.class_name();
-        let owner = self.owner(&whose, &class_name, world);
+        let mut owner = self.owner(&whose, &class_name, world);
+        // Whoever said first that it plans has made no pod.
+        owner.image = &world.image;
         let job = pool::planner(&owner, class, &self.context.config)?;
         let refused = self.create(&pool::planner_name(self.id.as_str()), &job).await?;
         let failed = refused.map(|trouble| format!("{}: {}", trouble.reason, trouble.message));

@@ -118,7 +118,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         held: context.treasury.held(&id, &namespace),
         wants_links: job.annotation(LINKS_ANNOTATION).filter(|text| is_request(text)).map(str::to_owned),
         image: config.workers.image.clone(),
-        lane_workers: context.lane.ready(),
+        lane_empty_since: context.lane.empty_since(),
         status,
         asked,
         planning,

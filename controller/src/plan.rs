@@ -254,9 +254,10 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
 /// Whether a small job has waited in vain for a worker of the lane.
 fn is_late_in_lane(world: &World, asked: &Asked) -> bool {
     let start = time(world.status.start_time.as_deref()).unwrap_or(world.now);
-    world.lane_workers == Some(0)
-        && world.done.unwrap_or(0) == 0
-        && seconds_since(world.now, start) >= asked.start_seconds
+    // One that waited in line meanwhile is not late because they are all being replaced.
+    world.lane_empty_since.is_some_and(|since| {
+        world.done.unwrap_or(0) == 0 && seconds_since(world.now, start.max(since)) >= asked.start_seconds
+    })
 }
 
 /// What a job has cost: its pods, and those that are gone.

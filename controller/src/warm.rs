@@ -1,12 +1,13 @@
 //! The warm workers of the interactive lane: as many as what waits needs.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use blockgrid_grid::{ENGINE, Lane as LaneName, Queue, RedisQueue, Stream};
 use blockgrid_job::budget::HardAction;
-use k8s_openapi::api::apps::v1::Deployment;
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
 use kube::api::Patch;
 use kube::{Api, Client};
 use serde_json::json;
@@ -26,24 +27,22 @@ const SOON: u64 = 2;
 const PATIENCE: u32 = 24;
 
 /// What is known of the lane's workers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Lane {
-    ready: AtomicI32,
+    empty_since: Mutex<Option<Timestamp>>,
     micro_usd_per_hour: AtomicU64,
 }
 
-const UNKNOWN: i32 = -1;
-
-impl Default for Lane {
-    fn default() -> Self {
-        Self { ready: AtomicI32::new(UNKNOWN), micro_usd_per_hour: AtomicU64::new(0) }
-    }
-}
-
 impl Lane {
-    /// Workers that are ready; `None` before anyone has looked, and where there is no lane.
-    pub fn ready(&self) -> Option<i32> {
-        Some(self.ready.load(Ordering::Relaxed)).filter(|&ready| ready != UNKNOWN)
+    /// Since when none is ready; `None` while some are, before anyone has looked, and where there is no lane.
+    pub fn empty_since(&self) -> Option<Timestamp> {
+        *self.empty_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So many are ready.
+    fn sees(&self, ready: i32, now: Timestamp) {
+        let mut empty_since = self.empty_since.lock().unwrap_or_else(PoisonError::into_inner);
+        *empty_since = if ready > 0 { None } else { empty_since.or(Some(now)) };
     }
 
     /// Micro-USD that an hour of all its pods costs, ready or not.
@@ -61,6 +60,14 @@ fn micro_usd_per_hour(deployment: &Deployment, micro_usd_per_vcpu_hour: u64) -> 
         vcpus(&requests.get("cpu")?.0)
     });
     (asked.sum::<f64>() * f64::from(pods) * micro_usd_per_vcpu_hour as f64).round() as u64
+}
+
+/// Workers of this version that are ready, at least. Those of the version before serve another engine's lane, and where
+/// new ones do not come up they stay.
+fn ready(status: &DeploymentStatus) -> i32 {
+    let count = |count: Option<i32>| count.unwrap_or(0);
+    let before = count(status.replicas) - count(status.updated_replicas);
+    (count(status.ready_replicas) - before).max(0)
 }
 
 /// How many workers so much waiting work needs, and the money of the whole grid pays for.
@@ -103,7 +110,7 @@ pub async fn keep(
             Ok(deployment) => {
                 lane.micro_usd_per_hour.store(micro_usd_per_hour(&deployment, price), Ordering::Relaxed);
                 let status = deployment.status.unwrap_or_default();
-                lane.ready.store(status.ready_replicas.unwrap_or(0), Ordering::Relaxed);
+                lane.sees(ready(&status), Timestamp::now());
                 let has = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1);
                 too_many = if has > wanted { too_many + 1 } else { 0 };
                 if has < wanted || too_many >= PATIENCE {
@@ -117,7 +124,7 @@ pub async fn keep(
                 meters.lane(wanted, micros);
             }
             Err(error) => {
-                lane.ready.store(0, Ordering::Relaxed);
+                lane.sees(0, Timestamp::now());
                 if matches!(&error, kube::Error::Api(status) if status.code == 404) {
                     lane.micro_usd_per_hour.store(0, Ordering::Relaxed);
                 }
@@ -145,6 +152,27 @@ mod tests {
         .unwrap();
         assert_eq!(micro_usd_per_hour(&deployment, 36_000), 360_000);
         assert_eq!(micro_usd_per_hour(&Deployment::default(), 36_000), 0);
+    }
+
+    #[test]
+    fn workers_of_the_version_before_are_not_counted() {
+        for (replicas, updated, all, ours) in
+            [(2, 2, 2, 2), (3, 1, 2, 0), (3, 1, 3, 1), (2, 2, 0, 0), (0, 0, 0, 0)]
+        {
+            let status = DeploymentStatus {
+                replicas: Some(replicas),
+                updated_replicas: Some(updated),
+                ready_replicas: Some(all),
+                ..DeploymentStatus::default()
+            };
+            assert_eq!(ready(&status), ours, "{status:?}");
+        }
+        let (lane, at) = (Lane::default(), |second| Timestamp::from_second(second).unwrap());
+        assert_eq!(lane.empty_since(), None, "nobody has looked");
+        for (second, ready, since) in [(1, 0, Some(1)), (2, 0, Some(1)), (3, 1, None), (4, 0, Some(4))] {
+            lane.sees(ready, at(second));
+            assert_eq!(lane.empty_since(), since.map(at), "{second}");
+        }
     }
 
     #[test]

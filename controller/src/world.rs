@@ -50,8 +50,8 @@ pub struct World {
     pub wants_links: Option<String>,
     /// The image of this operator's workers.
     pub image: String,
-    /// Ready workers of the interactive lane; `None` where nobody has looked.
-    pub lane_workers: Option<i32>,
+    /// Since when no worker of the interactive lane is ready; `None` while there are, and where nobody has looked.
+    pub lane_empty_since: Option<Timestamp>,
 }
 
 /// What a job asks of the cluster, with the platform's limits and defaults.

@@ -38,8 +38,18 @@ impl<'a> Say<'a> {
     /// What a plan and workers tell, whatever the phase.
     fn numbers(&mut self) {
         let (world, status) = (self.world, &mut self.status);
-        let Planning::Done(planned) = &world.planning else { return };
+        let Planning::Done(planned) = &world.planning else {
+            if matches!(world.planning, Planning::Working | Planning::Outside) {
+                // Who leads after an upgrade may find the plan, and is not the one who made it.
+                status.image.get_or_insert_with(|| world.image.clone());
+            }
+            return;
+        };
         let now = written(world.now);
+        if status.planned_time.is_none() && planned.is_ours {
+            // Whoever began with it before us: this one is ours.
+            status.image = Some(world.image.clone());
+        }
         status.planned_time.get_or_insert_with(|| now.clone());
         status.trials = Some(planned.trials);
         status.cached_trials = Some(planned.cached);
@@ -143,7 +153,7 @@ impl<'a> Say<'a> {
         self.holds("Admitted", true, "Admitted", "budgets hold what it may cost");
         let done = self.status.shards.unwrap_or_default().done;
         let Some(pool) = &self.world.pool else {
-            if self.world.lane_workers == Some(0) {
+            if self.world.lane_empty_since.is_some() {
                 let message = "no worker of the interactive lane is ready";
                 self.holds("WorkersReady", false, "NoWorkers", message);
                 return self.phase(Phase::Running, message, 5 * SECOND);

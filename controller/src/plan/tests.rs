@@ -7,6 +7,7 @@ mod laws;
 mod model;
 mod money;
 mod sentences;
+mod upgrades;
 
 use crate::world::Held;
 

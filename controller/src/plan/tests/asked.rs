@@ -29,7 +29,6 @@ fn world(status: JobStatus, planning: Planning) -> World {
             costs: Costs::default(),
         }),
         planning,
-        lane_workers: None,
         ..sentences::world(sentences::big())
     }
 }

@@ -112,7 +112,7 @@ impl Model {
             held: self.held.clone().or_else(|| self.drained()),
             wants_links: self.links.clone(),
             image: "grid:1".to_owned(),
-            lane_workers: Some(1),
+            lane_empty_since: None,
             planning,
             status,
         }

@@ -39,7 +39,7 @@ pub(super) fn big() -> Planned {
     }
 }
 
-fn small() -> Planned {
+pub(super) fn small() -> Planned {
     Planned { shards: 2, is_small: true, ..big() }
 }
 
@@ -65,7 +65,7 @@ pub(super) fn world(planned: Planned) -> World {
         held: None,
         wants_links: None,
         image: "grid:1".to_owned(),
-        lane_workers: Some(2),
+        lane_empty_since: None,
     }
 }
 
@@ -76,7 +76,7 @@ pub(super) fn asks(change: impl Fn(&mut Asked)) -> Result<Asked, Refused> {
 }
 
 /// The same, with money held and begun so many seconds ago.
-fn begun(planned: Planned, seconds: i64) -> World {
+pub(super) fn begun(planned: Planned, seconds: i64) -> World {
     let mut world = world(planned);
     world.status.reserved_micro_usd = Some(40_000);
     world.status.start_time = Some(written(ago(&world, seconds)));
@@ -296,16 +296,6 @@ fn a_big_job_gets_workers_of_its_own_as_many_as_its_shards_keep_busy() {
 }
 
 #[test]
-fn another_engines_small_job_gets_workers_of_that_engines_image() {
-    let mut world = begun(Planned { is_ours: false, ..small() }, 0);
-    world.status.image = Some("grid:0".to_owned());
-    assert_eq!(plan(&world).acts, [Act::Enqueue { in_lane: false }, Act::CreatePool { workers: 1 }]);
-    world.pool = Some(Pool { wanted: 1, ..Pool::default() });
-    let status = plan(&world).status;
-    assert_eq!((status.lane, status.image.as_deref()), (Some(LaneKind::Pool), Some("grid:0")));
-}
-
-#[test]
 fn workers_that_have_nothing_to_do_go() {
     let mut world = working(60);
     world.done = Some(91);
@@ -376,11 +366,16 @@ fn workers_that_all_failed_or_are_misconfigured_fail_the_job() {
 
 #[test]
 fn a_lane_without_workers_is_told() {
-    let mut world = begun(small(), 1);
-    world.lane_workers = Some(0);
-    assert_eq!(lacks(&world, "WorkersReady").0, "NoWorkers");
-    world.lane_workers = None;
+    let mut world = begun(small(), 601);
     assert_eq!(said(&world).2, "its shards are in the interactive lane");
+    world.lane_empty_since = Some(ago(&world, 1));
+    assert_eq!(lacks(&world, "WorkersReady").0, "NoWorkers", "it waited in line until now");
+    world.lane_empty_since = Some(ago(&world, 600));
+    let (phase, reason, message) = ends(world.clone());
+    assert_eq!((phase, reason.as_str()), (Phase::Failed, "WorkersNotStarted"));
+    assert_eq!(message, "no worker of the interactive lane was ready within 600 s");
+    world.status.start_time = Some(written(ago(&world, 599)));
+    assert_eq!(said(&world).0, Phase::Running, "one that came later has its whole time");
 }
 
 fn done(partly: bool) -> End {
