@@ -13,6 +13,7 @@ use crate::support::root;
 pub(crate) struct Cluster {
     folder: tempfile::TempDir,
     env: BTreeMap<String, String>,
+    image: PathBuf,
 }
 
 impl Cluster {
@@ -40,7 +41,7 @@ impl Cluster {
             return skip("helm is not installed (bash tools/setup.sh)");
         }
         let folder = tempfile::tempdir().unwrap();
-        let mut cluster = Self { folder, env: BTreeMap::new() };
+        let mut cluster = Self { folder, env: BTreeMap::new(), image: image.clone() };
         let until = std::process::id().to_string();
         let image = image.to_str().unwrap().to_owned();
         let up = cluster.script("cluster.sh", &["up", "--nodes", "2", "--image", &image, "--until", &until]);
@@ -148,6 +149,9 @@ impl Cluster {
             }
             std::thread::sleep(Duration::from_millis(500));
         }
+        if started.elapsed().as_secs() >= 5 {
+            eprintln!("   {:.1} s until {what}", started.elapsed().as_secs_f64());
+        }
     }
 
     /// Installs the chart, or upgrades it, as the README says.
@@ -169,12 +173,31 @@ impl Cluster {
         holder.expect("nobody leads").to_owned()
     }
 
-    /// Runs a command on a node; whether it found anything to do is not asked.
-    pub(crate) fn node(&self, number: u8, command: &[&str]) {
+    /// Runs a command on a node; whether it went well, which is not asked of those that may find nothing to do.
+    pub(crate) fn node(&self, number: u8, command: &[&str]) -> bool {
         let number = number.to_string();
         let mut args = vec!["exec", &number];
         args.extend(command);
-        let _ = self.script("node.sh", &args);
+        self.script("node.sh", &args).success()
+    }
+
+    /// Brings another version of the grid to the nodes, as `localhost/blockgrid:next`: the same programs, of another engine.
+    pub(crate) fn load_next(&self, engine: &str, next: &str) {
+        let out = self.folder.path().join("next.tar");
+        let mut command = self.command("python3");
+        command.arg("dev/cluster/image.py").arg("localhost/blockgrid:next").arg(&out);
+        command.arg("--from").arg(&self.image);
+        // In halves: it may be compared by two words of a machine.
+        let (old, new) = (engine.split_at(engine.len() / 2), next.split_at(next.len() / 2));
+        for (old, new) in [(old.0, new.0), (old.1, new.1)] {
+            command.arg("--replace").arg(format!("{old}={new}"));
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        for node in 0..2 {
+            let loads = ["ctr", "-n", "k8s.io", "images", "import", out.to_str().unwrap()];
+            assert!(self.node(node, &loads), "node {node} does not load the next image");
+        }
     }
 
     pub(crate) fn mend_node(&self, number: u8) {
