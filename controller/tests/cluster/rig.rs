@@ -542,10 +542,13 @@ leaderElection: {{leaseDuration: {lease}s, renewDeadline: {renew}s, retryPeriod:
         assert_eq!(code, Some(0), "{words}");
         for file in ["trials.parquet", "trades.parquet", "equity.parquet"] {
             let ours = self.wait(self.store.get(&keys::out(id, file))).unwrap();
-            assert!(
-                ours == std::fs::read(out.join(file)).unwrap(),
-                "{file} has other bytes than that of `run`"
-            );
+            let theirs = std::fs::read(out.join(file)).unwrap();
+            if ours != theirs {
+                let kept = tempfile::tempdir().unwrap().keep();
+                std::fs::write(kept.join(format!("grid-{file}")), &ours).unwrap();
+                std::fs::write(kept.join(format!("run-{file}")), &theirs).unwrap();
+                panic!("{file} has other bytes than that of `run`: both are in {}; {words}", kept.display());
+            }
         }
     }
 
