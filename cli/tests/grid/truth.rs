@@ -5,7 +5,7 @@ use std::time::Duration;
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{FailReason, JobId, Outcome, Plan, Queue, Unit};
 
-use crate::rig::{JOB, Rig, Submission, Worker, until};
+use crate::rig::{JOB, Job, Rig, Submission, Worker, until};
 
 fn workers(rig: &Rig, faults: &str) -> Vec<Worker> {
     (0..2).map(|n| rig.worker_with(&format!("w{n}"), &[], faults)).collect()
@@ -20,6 +20,25 @@ fn is_over(rig: &Rig, job: &JobId) {
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(rig.proxy.seen("PUT", job.as_str()), before, "the workers go on");
     assert!(!rig.wait(queue.list_open()).unwrap().contains(job));
+}
+
+/// Numbers of seventeen digits go through manifest, plan and record and stay what they are.
+#[test]
+fn a_parameter_keeps_its_last_bit() {
+    let Some(rig) = Rig::start() else { return };
+    const LONG: Job = Job {
+        sets: &[
+            "data.symbols=[SYN-A]",
+            "sweep.parameters.fast=[5]",
+            "sweep.parameters.slow=[60]",
+            "sweep.parameters.stop=[0.020005000000000002, 0.020012000000000002, 0.020019000000000002]",
+            "output.top=1",
+        ],
+        shard_seconds: None,
+    };
+    let _worker = rig.worker("w0");
+    let mut job = rig.submit(LONG, "long-numbers");
+    rig.right(&mut job);
 }
 
 #[test]
