@@ -96,7 +96,7 @@ bench-grid: ## Time the grid of `blockgrid up`: latency, start, scaling, what a 
 	python3 bench/grid/bench.py --program $${CARGO_TARGET_DIR:-target}/release/blockgrid $(BENCH)
 
 bench-operator: ## Time the operator on a control plane of this machine: latency, calls of the API, failover, ten thousand jobs (never part of check; BENCH="--only latency").
-	cargo build --release --package blockgrid --package blockgrid-controller
+	cargo build --release --package blockgrid-worker --package blockgrid-controller
 	python3 bench/operator/bench.py --programs $${CARGO_TARGET_DIR:-target}/release $(BENCH)
 
 bench-sweeps: ## Time sweeps beside vectorbt's and others, in turn (Python and PyPI; never part of check; BENCH="--quick" to try).

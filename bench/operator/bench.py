@@ -204,7 +204,7 @@ class Bench:
             time.sleep(0.02)
 
     def worker(self, slots=1):
-        return self.program(["blockgrid", "worker", "--all", "--name", "w0", "--slots", slots, "--http", "127.0.0.1:0"],
+        return self.program(["blockgrid-worker", "--all", "--name", "w0", "--slots", slots, "--http", "127.0.0.1:0"],
                             BLOCKGRID_HOME=str(self.folder / "home"))
 
     def calls(self, since=0):
@@ -516,7 +516,7 @@ def many(bench, args):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--programs", type=Path, required=True, help="folder of blockgrid and blockgrid-controller")
+    parser.add_argument("--programs", type=Path, required=True, help="folder of blockgrid-controller and blockgrid-worker")
     parser.add_argument("--only", nargs="*", default=["latency", "lane", "pools", "scale", "failover", "ledger", "many"])
     parser.add_argument("--rate", type=int, default=20_000, help="small jobs an hour that `lane` asks for")
     parser.add_argument("--lane-seconds", type=int, default=120, help="how long it does")
