@@ -313,8 +313,8 @@ def lane(bench, args):
 
     def look():
         for event in bench.api.watch(version):
-            name = event["object"]["metadata"].get("name")
-            if event["object"].get("status", {}).get("phase") in {"Succeeded", "Failed"}:
+            name = event["object"]["metadata"].get("name", "")
+            if name.startswith("lane") and event["object"].get("status", {}).get("phase") in {"Succeeded", "Failed"}:
                 with lock:
                     ended.setdefault(name, (time.monotonic(), event["object"]["status"]["phase"]))
                     if len(ended) >= count:
@@ -334,7 +334,9 @@ def lane(bench, args):
     good = sum(phase == "Succeeded" for name, (_, phase) in ended.items() if name in made)
     say(f"small jobs an hour through the lane, {args.slots} slots", f"{good / whole * 3600:,.0f}", "aim 20,000")
     say(f"    asked for {args.rate:,} an hour, submitted at", f"{count / submitted * 3600:,.0f}")
-    say(f"    of {count}, Succeeded", f"{good}")
+    say(f"    of {count}, ended and Succeeded", f"{len(ended)}, {good}")
+    for name in [name for name, (_, phase) in ended.items() if phase != "Succeeded"][:3]:
+        print("       ", name, bench.api("GET", f"{JOBS}/{name}")["status"].get("message"))
     say("    apply to Succeeded, p50", f"{quantile(times, 0.5) * 1e3:.0f} ms")
     say("    p99", f"{quantile(times, 0.99) * 1e3:.0f} ms")
     for name, child in (("operator", operator), ("worker", worker)):
@@ -384,7 +386,8 @@ def pools(bench, args):
             time.sleep(0.005)
         times.append(time.monotonic() - began)
         workers += pool["spec"]["parallelism"]
-    say(f"apply to the pool's Job, p99 of {count}", f"{quantile(times, 0.99) * 1e3:.0f} ms")
+    say(f"apply to the pool's Job, p50 of {count}", f"{quantile(times, 0.5) * 1e3:.0f} ms")
+    say("apply to the pool's Job, p99", f"{quantile(times, 0.99) * 1e3:.0f} ms")
     for nth in range(count):
         bench.api.merge(f"{JOBS}/pool{nth}", {"spec": {"cancel": True}})
     for nth in range(count):
