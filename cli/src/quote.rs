@@ -7,7 +7,7 @@ use blockgrid_job::{Job, Quote};
 use blockgrid_planner::JobCandles;
 use blockgrid_planner::candles;
 use blockgrid_planner::plan::work;
-use comfy_table::{CellAlignment, Table, TableStyle};
+use comfy_table::CellAlignment;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -80,12 +80,11 @@ fn text(job: &Job, quote: &Quote, terms: &Terms) -> String {
 
 /// A table of numbers after a first column.
 fn lines<const N: usize>(header: [String; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new()).set_width(show::width()).set_header(header);
+    let mut table = show::table();
+    table.set_header(header);
     table.add_rows(rows);
     table.column_iter_mut().for_each(|column| column.set_cell_alignment(CellAlignment::Right));
-    let text = table.to_string();
-    text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    show::lines(&table)
 }
 
 fn machine(job: &Job, quote: &Quote, terms: &Terms) -> Value {

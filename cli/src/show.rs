@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use comfy_table::Table;
+use comfy_table::{Table, TableStyle};
 use jiff::Timestamp;
 
 pub(crate) use blockgrid_engine::interval::short_instant as instant;
@@ -27,6 +27,13 @@ pub(crate) fn note(text: &str) {
 /// Columns of the terminal; wide enough for everything when there is none.
 pub(crate) fn width() -> u16 {
     terminal_size::terminal_size().map_or(200, |(terminal_size::Width(columns), _)| columns)
+}
+
+/// A table as wide as the terminal, and nothing in it yet.
+pub(crate) fn table() -> Table {
+    let mut table = Table::new();
+    table.load_style(TableStyle::new()).set_width(width());
+    table
 }
 
 /// A table without blanks at the ends of its lines.

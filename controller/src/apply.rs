@@ -152,7 +152,7 @@ impl Target<'_> {
             }
             Act::DropFinalizer => {
                 self.finalizers(|known| known.retain(|name| name != FINALIZER)).await?;
-                self.forget();
+                self.context.forget(self.id);
                 world.has_finalizer = false;
             }
             Act::Plan => {
@@ -260,13 +260,6 @@ impl Target<'_> {
         Ok(())
     }
 
-    /// Nothing of the job is remembered.
-    pub fn forget(&self) {
-        self.context.plans.forget(self.id);
-        self.context.treasury.forget(self.id);
-        self.context.forget(self.id);
-    }
-
     async fn finalizers(&self, change: impl Fn(&mut Vec<String>)) -> Result<(), ApplyError> {
         let name = self.job.name_any();
         for _ in 0..5 {
@@ -294,17 +287,15 @@ impl Target<'_> {
         let bytes = context.store.get(&keys::plan(self.id)).await?;
         context.store.put(&keys::admission(self.id), sha256(&bytes).into()).await?;
         let plan: Plan = serde_json::from_slice(&bytes)?;
-        if !in_lane && was_in_lane && context.store.head(&keys::moved(self.id)).await.is_ok() {
+        let leaves = was_in_lane && !in_lane;
+        if leaves && context.store.head(&keys::moved(self.id)).await.is_ok() {
             // Who moved it out of the lane has queued what is left of it.
             return Ok(());
         }
         let its_lane = lane(&plan, u64::MAX);
         let lane = its_lane.as_ref().filter(|_| in_lane);
         enqueue(&context.store, &context.queue, self.id, &plan, lane).await?;
-        if !in_lane
-            && was_in_lane
-            && let Some(left) = its_lane
-        {
+        if let Some(left) = its_lane.filter(|_| leaves) {
             // As a worker of the lane moves it: those that are left there compute no more of it, nor does who comes back
             // to that version.
             let _ = context.store.create(&keys::moved(self.id), plan.owner.into()).await?;

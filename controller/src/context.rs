@@ -172,8 +172,10 @@ impl Context {
         self.with(id, |note| note.failures >= LASTING)
     }
 
-    /// A job is gone.
+    /// A job is gone: nothing of it is remembered.
     pub fn forget(&self, id: &JobId) {
+        self.plans.forget(id);
+        self.treasury.forget(id);
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 

@@ -69,16 +69,14 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
     {
         planned.is_small = false;
     }
-    let is_to_end = job.metadata.deletion_timestamp.is_some() || is_cancelled(&asked);
-    // The store says how a job ended. Before money was held for it there is nothing to ask for; an operator that died may
-    // have queued it and not said so.
-    let may_have_ended = status.start_time.is_some() || status.reserved_micro_usd.is_some() || is_to_end;
-    let end = match &planning {
-        Planning::Done(_) if may_have_ended => end(context, &id, asked.as_ref().ok()).await?,
-        // Money is held, so it may have been queued, though nobody has said that it began; or it is to be settled.
-        _ if status.reserved_micro_usd.is_some() => end(context, &id, asked.as_ref().ok()).await?,
-        _ => None,
-    };
+    let is_deleted = job.metadata.deletion_timestamp.is_some();
+    let is_to_end = is_deleted || is_cancelled(&asked);
+    let is_planned = matches!(planning, Planning::Done(_));
+    // The store says how a job ended. Where money is held it may have been queued, though an operator that died has not said
+    // that it began; or it is to be settled.
+    let may_have_ended =
+        status.reserved_micro_usd.is_some() || is_planned && (status.start_time.is_some() || is_to_end);
+    let end = if may_have_ended { end(context, &id, asked.as_ref().ok()).await? } else { None };
     let mut pool = pool(&id, context, now, asked.as_ref().ok(), status.spent_micro_usd);
     if !is_over
         && end.is_none()
@@ -100,7 +98,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
     };
     let (used_micro_usd, used_requests_micro_usd) = match (&end, &asked) {
         (Some(End::Failed { .. }), Ok(asked))
-            if (is_over || job.metadata.deletion_timestamp.is_some())
+            if (is_over || is_deleted)
                 && status.reserved_micro_usd.is_some()
                 // It is settled when they are gone.
                 && pool.is_none() =>
@@ -113,7 +111,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         now,
         generation: job.metadata.generation.unwrap_or(0),
         created: job.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0),
-        is_deleted: job.metadata.deletion_timestamp.is_some(),
+        is_deleted,
         has_finalizer: job.finalizers().iter().any(|known| known == FINALIZER),
         held: context.treasury.held(&id, &namespace),
         wants_links: job.annotation(LINKS_ANNOTATION).filter(|text| is_request(text)).map(str::to_owned),

@@ -172,7 +172,7 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
         return stop(world, Phase::DeadlineExceeded, "DeadlineExceeded", &message);
     }
     if let (Some(most), Some(pool)) = (asked.max_cost, &world.pool) {
-        let spent = spent(world, asked, pool).saturating_add(requests(world, asked));
+        let spent = spent(world, asked, pool);
         let ahead = until_stopped(asked, pool);
         // What is reached only by stopping was never reached by running.
         if spent + ahead >= most && spent * 2 >= most {
@@ -195,7 +195,7 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
         && !asked.suspend
         && !world.held.as_ref().is_some_and(|held| held.drain)
     {
-        let spent = spent(world, asked, pool).saturating_add(requests(world, asked));
+        let spent = spent(world, asked, pool);
         let ahead = spent.saturating_add(until_stopped(asked, pool));
         let most = asked.max_cost.unwrap_or(u64::MAX);
         if ahead > held && held < most {
@@ -260,14 +260,11 @@ fn is_late_in_lane(world: &World, asked: &Asked) -> bool {
     })
 }
 
-/// What a job has cost: its pods, and those that are gone.
+/// What a job has cost: its pods, those that are gone, and what its requests to the store may have cost by now; those are
+/// known when it has ended.
 fn spent(world: &World, asked: &Asked, pool: &Pool) -> u64 {
-    asked.price.micro_usd(pool.micros.into()).max(world.status.spent_micro_usd.unwrap_or(0))
-}
-
-/// What its requests to the store may have cost by now; they are known when it has ended.
-fn requests(world: &World, asked: &Asked) -> u64 {
-    asked.costs.requests_of_a_job(world.done.unwrap_or(0))
+    let pods = asked.price.micro_usd(pool.micros.into()).max(world.status.spent_micro_usd.unwrap_or(0));
+    pods.saturating_add(asked.costs.requests_of_a_job(world.done.unwrap_or(0)))
 }
 
 /// What its workers cost until they have stopped, if they were told to now.

@@ -66,7 +66,7 @@ async fn look(job: &BacktestJob, context: &Context) -> Result<Action, ApplyError
         }
     }
     if world.is_deleted && !world.has_finalizer {
-        target.forget();
+        context.forget(&id);
         return Ok(Action::await_change());
     }
     context.spent(&id, decision.status.spent_micro_usd);
@@ -222,28 +222,15 @@ async fn event(target: &Target<'_>, status: &JobStatus) {
 }
 
 #[cfg(test)]
+#[path = "../tests/support/merge.rs"]
+mod merge;
+
+#[cfg(test)]
 mod tests {
     use blockgrid_job::status::{Links, Phase, ShardCounts};
 
+    use super::merge::merge;
     use super::*;
-
-    /// As an API server merges.
-    fn merge(target: &mut Value, patch: &Value) {
-        let Value::Object(patch) = patch else {
-            *target = patch.clone();
-            return;
-        };
-        if !target.is_object() {
-            *target = json!({});
-        }
-        for (key, value) in patch {
-            if value.is_null() {
-                target.as_object_mut().unwrap().remove(key);
-            } else {
-                merge(&mut target[key], value);
-            }
-        }
-    }
 
     #[test]
     fn numbers_are_told_by_steps() {

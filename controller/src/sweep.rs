@@ -49,8 +49,6 @@ async fn remove_orphan(context: &Context, pool: &Job, id: &JobId) -> Result<(), 
         tracing::warn!(job = %id, %error, "it could not be marked as cancelled");
     }
     let _ = context.queue.forget(id).await;
-    context.plans.forget(id);
-    context.treasury.forget(id);
     context.forget(id);
     let pools: Api<Job> = Api::namespaced(context.client.clone(), &context.config.workers.namespace);
     let how =

@@ -262,10 +262,14 @@ impl Clerk {
         let mut audited = Instant::now();
         loop {
             let mut batch = Vec::new();
+            let mut is_time = false;
             tokio::select! {
                 received = self.requests.recv_many(&mut batch, WAITING) => if received == 0 { return Ok(()) },
                 // Jobs that were told and are gone, or were refused by somebody else, wake nobody.
-                _ = look.tick() => self.wake_some(),
+                _ = look.tick() => {
+                    is_time = true;
+                    self.wake_some();
+                }
             }
             let now = Timestamp::now();
             self.look(now).await?;
@@ -276,7 +280,9 @@ impl Clerk {
                 audited = Instant::now();
                 self.audit().await?;
             }
-            self.count_platform(now).await;
+            if is_time {
+                self.count_platform(now).await;
+            }
             self.drain();
             self.tell(now).await?;
         }

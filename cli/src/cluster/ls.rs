@@ -3,7 +3,6 @@
 use blockgrid_job::crd::{GROUP, Kind};
 use blockgrid_job::status::LaneKind;
 use clap::Args;
-use comfy_table::{Table, TableStyle};
 use jiff::Timestamp;
 use kube::api::{Api, DynamicObject, ListParams};
 use serde_json::{Value, json};
@@ -64,8 +63,7 @@ pub(super) async fn ls(cluster: &Cluster, args: &LsArgs) -> Result<(), Failure> 
 }
 
 fn text(jobs: &[BacktestJob], with_namespace: bool, now: Timestamp) -> String {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new()).set_width(show::width());
+    let mut table = show::table();
     let namespace = with_namespace.then_some("NAMESPACE");
     let header = ["NAME", "PHASE", "PROGRESS", "BEST", "COST", "WORKERS", "LANE", "AGE"];
     table.set_header(namespace.into_iter().chain(header));

@@ -5,7 +5,6 @@ mod gate;
 use blockgrid_job::budget::BudgetStatus;
 use blockgrid_job::crd::{GROUP, Kind};
 use clap::Args;
-use comfy_table::{Table, TableStyle};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
@@ -146,8 +145,7 @@ fn text(job: &BacktestJob, seen: &Seen, why: &Why, now: Timestamp) -> String {
         out.push_str(&format!("\n{}", money(seen)));
     }
     if !status.conditions.is_empty() {
-        let mut table = Table::new();
-        table.load_style(TableStyle::new()).set_width(show::width());
+        let mut table = show::table();
         table.set_header(["CONDITION", "STATUS", "REASON", "SINCE", "MESSAGE"]);
         for condition in &status.conditions {
             let since =
@@ -166,8 +164,7 @@ fn text(job: &BacktestJob, seen: &Seen, why: &Why, now: Timestamp) -> String {
 }
 
 fn money(seen: &Seen) -> String {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new()).set_width(show::width());
+    let mut table = show::table();
     table.set_header(["BUDGET", "LIMIT", "SPENT", "RESERVED", "REMAINING"]);
     for budget in &seen.budgets {
         let name = format!("{}/{}", budget.namespace, budget.name);

@@ -8,7 +8,7 @@ use blockgrid_engine::Interval;
 use blockgrid_engine::interval::instant_ms;
 use blockgrid_job::quote::grouped;
 use clap::Args;
-use comfy_table::{CellAlignment, Table, TableStyle};
+use comfy_table::CellAlignment;
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use serde_json::json;
@@ -235,8 +235,7 @@ fn text(reports: &[Report]) -> String {
 }
 
 fn overview(reports: &[Report]) -> String {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new()).set_width(show::width());
+    let mut table = show::table();
     table.set_header([
         "symbol",
         "interval",

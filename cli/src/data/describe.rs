@@ -9,7 +9,7 @@ use blockgrid_datasets::{Coverage, Dataset};
 use blockgrid_engine::Interval;
 use blockgrid_results::format::{decimal, instant};
 use clap::{Args, ValueHint};
-use comfy_table::{CellAlignment, Table, TableStyle};
+use comfy_table::CellAlignment;
 use serde_json::{Value, json};
 
 use super::ls::size;
@@ -118,8 +118,7 @@ fn text(name: &str, dataset: &Dataset, coverage: &[Coverage]) -> String {
     for (label, value) in facts(dataset) {
         out += &format!("  {label:10} {value}\n");
     }
-    let mut table = Table::new();
-    table.load_style(TableStyle::new()).set_width(show::width());
+    let mut table = show::table();
     table.set_header(["symbol", "interval", "candles", "first", "last", "coverage", "gaps", "longest gap"]);
     for series in coverage {
         table.add_row([

@@ -4,7 +4,7 @@ use blockgrid_datasets::catalogue::SAMPLE;
 use blockgrid_datasets::{CatalogueEntry, sample};
 use blockgrid_results::format::decimal;
 use clap::Args;
-use comfy_table::{CellAlignment, Table, TableStyle};
+use comfy_table::CellAlignment;
 use serde_json::{Value, json};
 
 use super::{catalogue, is_there};
@@ -44,8 +44,7 @@ pub(crate) fn ls(args: &LsArgs) -> Result<(), Failure> {
 }
 
 fn table(entries: &[CatalogueEntry]) -> String {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new()).set_width(show::width());
+    let mut table = show::table();
     table.set_header(COLUMNS);
     for entry in entries {
         let symbols = entry.symbols();
@@ -69,8 +68,7 @@ fn table(entries: &[CatalogueEntry]) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let text = table.to_string();
-    text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    show::lines(&table)
 }
 
 fn machine(entry: &CatalogueEntry) -> Value {

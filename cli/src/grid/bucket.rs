@@ -3,7 +3,6 @@
 use blockgrid_grid::bucket::{Bucket, Finding, Policy, State};
 use blockgrid_grid::{Store, StoreError};
 use clap::{Args, Subcommand};
-use comfy_table::{Table, TableStyle};
 use serde_json::json;
 
 use super::{WhichStore, block_on, store_failure};
@@ -91,11 +90,10 @@ pub(crate) fn bucket(command: &BucketCommand) -> Result<(), Failure> {
 }
 
 fn text(findings: &[Finding]) -> String {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new()).set_width(show::width());
+    let mut table = show::table();
     table.set_header(["setting", "state", "what there is, and the remedy"]);
     for found in findings {
         table.add_row([found.what.to_owned(), found.state.to_string(), found.says.clone()]);
     }
-    table.to_string().lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    show::lines(&table)
 }

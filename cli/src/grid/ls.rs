@@ -3,7 +3,6 @@
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{JobId, Outcome, Plan, Store, StoreError, Unit};
 use clap::Args;
-use comfy_table::{Table, TableStyle};
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -147,8 +146,7 @@ fn parsed<T: serde::de::DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, 
 }
 
 fn text(jobs: &[Job], now: Timestamp) -> String {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new()).set_width(show::width());
+    let mut table = show::table();
     table.set_header(["UID", "NAME", "STATE", "SHARDS", "TRIALS", "BEST", "OWNER", "AGE"]);
     for job in jobs {
         table.add_row([

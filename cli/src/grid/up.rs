@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use blockgrid_grid::without_password;
 use clap::Args;
-use comfy_table::{Table, TableStyle};
 
 use super::down::stop;
 use super::{KEY_ID, Process, Running, SECRET, STATE, folder, running};
@@ -254,8 +253,7 @@ fn machine(running: &Running, folder: &Path) -> Result<String, Failure> {
 }
 
 fn text(running: &Running, folder: &Path) -> String {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new()).set_width(show::width());
+    let mut table = show::table();
     table.set_header(["what", "process", "address", "log"]);
     for process in &running.processes {
         let log = process.log.file_name().unwrap_or(OsStr::new("")).to_string_lossy();
@@ -266,7 +264,7 @@ fn text(running: &Running, folder: &Path) -> String {
             format!("logs/{log}"),
         ]);
     }
-    let rows: String = table.to_string().lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+    let rows: String = show::lines(&table);
     let mut out = Vec::new();
     let _ = writeln!(
         out,

@@ -202,11 +202,7 @@ impl Rig {
 
     /// Runs another command of the grid: its exit code and what it said.
     pub(crate) fn command(&self, args: &[&str]) -> (Option<i32>, String) {
-        let mut command = program(self.folder.path());
-        command.args(args);
-        self.grid(&mut command, self.proxy.address);
-        let ran = command.output().unwrap();
-        (ran.status.code(), String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned())
+        self.of_store(&[args, &["--redis", &self.redis.url()]].concat())
     }
 
     /// The same of a command that has no use for the queue.

@@ -61,7 +61,7 @@ struct Fold {
     /// Micro-USD of the lane's workers.
     lane_micro_usd: u64,
     /// By job: those that this fold took.
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<JobId, Entry>,
 }
 
 /// Micro-USD by namespace and user.
@@ -70,7 +70,7 @@ pub(super) type Spent = BTreeMap<(String, String), u64>;
 /// The ledger of a month.
 pub(super) struct Ledger {
     store: Store,
-    pub(super) month: String,
+    month: String,
     /// What stands by itself, and since when that is known.
     open: BTreeMap<JobId, (Instant, Entry)>,
     /// Jobs of the last fold: what somebody has not heard of yet is among them.
@@ -109,7 +109,7 @@ impl Ledger {
             ledger.lane_micro_usd = fold.lane_micro_usd;
             ledger.spent =
                 fold.sums.into_iter().map(|sum| ((sum.namespace, sum.user), sum.micro_usd)).collect();
-            ledger.folded = fold.entries.keys().filter_map(|id| id.parse().ok()).collect();
+            ledger.folded = fold.entries.into_keys().collect();
         }
         let ids = listed.into_iter().filter_map(|entry| keys::name(&entry.key).parse::<JobId>().ok());
         // Whoever folded those died before they were removed: the next fold does it first.
@@ -210,8 +210,7 @@ impl Ledger {
             return Ok(0);
         }
         // Only the last fold says of what is left over that it was counted: it goes before the next.
-        self.remove(&self.left).await?;
-        self.left.clear();
+        self.remove_left().await?;
         if entries.len() < FEWEST {
             return Ok(0);
         }
@@ -226,30 +225,28 @@ impl Ledger {
             lane_micro_usd -= entry.lane_micro_usd;
         }
         let sums = sums.into_iter().map(|((namespace, user), micro_usd)| Sum { namespace, user, micro_usd });
-        let fold = Fold {
-            sums: sums.collect(),
-            lane_micro_usd,
-            entries: entries.iter().map(|(id, entry)| (id.to_string(), entry.clone())).collect(),
-        };
+        let fold = Fold { sums: sums.collect(), lane_micro_usd, entries };
         let key = keys::ledger_fold(&self.month, self.last + 1);
         let bytes = serde_json::to_vec(&fold).map_err(kube::Error::SerdeError)?;
         if let Created::Different { .. } = self.store.create(&key, bytes.into()).await? {
             return Err(TreasuryError::Fenced(key));
         }
         self.last += 1;
-        self.left = entries.into_keys().collect();
+        self.left = fold.entries.into_keys().collect();
         for id in &self.left {
             self.open.remove(id);
         }
         self.folded = self.left.iter().cloned().collect();
-        self.remove(&self.left).await?;
-        self.left.clear();
+        self.remove_left().await?;
         Ok(self.folded.len())
     }
 
-    async fn remove(&self, ids: &[JobId]) -> Result<(), StoreError> {
-        let keys: Vec<String> = ids.iter().map(|id| keys::ledger(&self.month, id)).collect();
-        self.store.delete_all(&keys).await
+    /// Removes entries that a fold has taken the place of.
+    async fn remove_left(&mut self) -> Result<(), StoreError> {
+        let keys: Vec<String> = self.left.iter().map(|id| keys::ledger(&self.month, id)).collect();
+        self.store.delete_all(&keys).await?;
+        self.left.clear();
+        Ok(())
     }
 }
 
@@ -357,7 +354,7 @@ mod tests {
             all.extend(parsed::<Fold>("", &store.get(&fold.key).await.unwrap()).unwrap().entries);
         }
         assert_eq!(all.len(), 3600);
-        assert_eq!(all[id(1234).as_str()], entry(1234));
+        assert_eq!(all[&id(1234)], entry(1234));
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ pub(super) type Settling = (Whose, u64, Timestamp, Reply);
 /// How much counts of it.
 pub(super) type Settled = (Whose, Result<u64, TreasuryError>, Reply);
 
-/// What is longer was slept, and another may have led; it leads still, so it was not.
+/// The longest time between two counts: who leads still has not slept for longer.
 const LONGEST: Duration = Duration::from_secs(300);
 
 impl Clerk {
@@ -29,7 +29,7 @@ impl Clerk {
         let platform = Platform::read(store.clone(), &month, &self.means.name, now).await?;
         self.books.spent.clone_from(ledger.spent());
         self.books.month = month;
-        // Last month's is not this one's; it is counted with the next look.
+        // Last month's is not this one's; it is counted a few seconds later.
         self.books.unattributed = 0;
         (self.ledger, self.platform) = (Some(ledger), Some(platform));
         Ok(())

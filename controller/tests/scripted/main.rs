@@ -4,6 +4,8 @@
 
 mod call;
 mod matrix;
+#[path = "../support/merge.rs"]
+mod merge;
 mod others;
 mod rig;
 mod server;

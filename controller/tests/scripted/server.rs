@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::call::{Call, Fault, Rule};
+use crate::merge::merge;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Resource, namespace, name.
@@ -252,23 +253,6 @@ fn wanted(call: &Call, path: &Path, object: &Value) -> bool {
     call.resource == path.0
         && call.namespace.as_ref().is_none_or(|namespace| *namespace == path.1)
         && label.is_none_or(|(name, value)| object["metadata"]["labels"][name] == value)
-}
-
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    for (key, value) in patch {
-        if value.is_null() {
-            target.as_object_mut().unwrap().remove(key);
-        } else {
-            merge(&mut target[key], value);
-        }
-    }
 }
 
 impl State {

@@ -85,13 +85,11 @@ impl Model {
             known => known.clone(),
         };
         let is_to_end = self.is_deleted || self.kind.asked.as_ref().map_or(true, |asked| asked.cancel);
-        let may_have_ended = status.start_time.is_some() || status.reserved_micro_usd.is_some() || is_to_end;
-        let is_asked_for = match planning {
-            Planning::Done(_) => may_have_ended,
-            _ => status.reserved_micro_usd.is_some(),
-        };
+        let is_planned = matches!(planning, Planning::Done(_));
+        let is_asked_for =
+            status.reserved_micro_usd.is_some() || is_planned && (status.start_time.is_some() || is_to_end);
         let has_begun = matches!(status.phase, Phase::Running | Phase::Finishing);
-        let counts = matches!(planning, Planning::Done(_))
+        let counts = is_planned
             && !(is_asked_for && self.end.is_some())
             && (self.pool.is_some() || has_begun && self.kind.planned.shards > 1);
         World {
