@@ -262,13 +262,12 @@ impl Clerk {
         let mut audited = Instant::now();
         loop {
             let mut batch = Vec::new();
-            let mut is_time = false;
             tokio::select! {
                 received = self.requests.recv_many(&mut batch, WAITING) => if received == 0 { return Ok(()) },
                 // Jobs that were told and are gone, or were refused by somebody else, wake nobody.
                 _ = look.tick() => {
-                    is_time = true;
                     self.wake_some();
+                    self.count_platform(Timestamp::now()).await;
                 }
             }
             let now = Timestamp::now();
@@ -279,9 +278,6 @@ impl Clerk {
             if audited.elapsed() >= AUDIT {
                 audited = Instant::now();
                 self.audit().await?;
-            }
-            if is_time {
-                self.count_platform(now).await;
             }
             self.drain();
             self.tell(now).await?;
