@@ -34,6 +34,7 @@ use crate::world::Held;
 
 use books::{Books, Budget, Key, Share, month};
 use ledger::Ledger;
+use live::key;
 use platform::Platform;
 
 pub use platform::Rates;
@@ -494,8 +495,4 @@ impl Clerk {
             let _ = self.means.wake.send(id);
         }
     }
-}
-
-fn key(budget: &BacktestBudget) -> Key {
-    (budget.namespace().unwrap_or_default(), budget.name_any())
 }

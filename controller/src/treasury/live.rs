@@ -123,3 +123,8 @@ impl Clerk {
         }
     }
 }
+
+/// What a budget is known by.
+pub(super) fn key(budget: &BacktestBudget) -> super::books::Key {
+    (budget.namespace().unwrap_or_default(), budget.name_any())
+}
