@@ -400,6 +400,8 @@ impl Target<'_> {
         let context = self.context;
         // Whoever was first has ended it.
         let _ = blockgrid_grid::cancel(&context.store, self.id, &ending(phase, reason, message)).await?;
+        // Whoever finishes a job takes it from the list of pools; of this one nobody will.
+        context.store.delete(&keys::lane_job(keys::POOL, self.id)).await?;
         // The store has said it; workers ask there when the queue does not tell.
         for result in [context.queue.forget(self.id).await, context.queue.announce(self.id).await] {
             if let Err(error) = result {

@@ -9,6 +9,7 @@
 //! From `Suspended` a job goes back to where it was, and from `Running` to `Queued` where its budget is drained. It may end
 //! from everywhere.
 
+mod pools;
 pub mod say;
 #[cfg(test)]
 mod tests;
@@ -19,16 +20,10 @@ use blockgrid_job::quote::dollars;
 use blockgrid_job::status::{JobStatus, Phase};
 use jiff::Timestamp;
 
-use crate::world::{Asked, End, Held, Planned, PlannerPod, Planning, Pool, World};
+use crate::world::{Asked, End, Held, Planned, PlannerPod, Planning, World};
 
+use pools::{running, within_what_is_held};
 use say::Say;
-
-/// Seconds until a watchdog that has seen enough has stopped the workers: it looks every ten seconds, and they have their
-/// grace.
-const STOPPING_SECONDS: u64 = 110;
-
-/// Shards that a slot should have of a job, so that starting it was worth while and the last ones end together.
-const SHARDS_A_SLOT: u64 = 2;
 
 /// What is to be done for a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -171,50 +166,8 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
         let message = format!("it was not done within {} s of its start", asked.deadline_seconds);
         return stop(world, Phase::DeadlineExceeded, "DeadlineExceeded", &message);
     }
-    if let (Some(most), Some(pool)) = (asked.max_cost, &world.pool) {
-        let spent = spent(world, asked, pool);
-        let ahead = until_stopped(asked, pool);
-        // What is reached only by stopping was never reached by running.
-        if spent + ahead >= most && spent * 2 >= most {
-            let message = format!(
-                "it has cost {} and its workers cost {} until they stop; compute.maxCostUsd is {}",
-                dollars(spent),
-                dollars(ahead),
-                dollars(most)
-            );
-            return stop(world, Phase::BudgetExceeded, "MaxCostReached", &message);
-        }
-    }
-    // What is held is the limit: before workers could pass it, more is held, or they stop.
-    if let (Some(held), Some(pool)) = (status.reserved_micro_usd, &world.pool)
-        && !pool.is_suspended
-        && !pool.is_deleted
-        // Pods that wait for a node cost nothing.
-        && pool.micros > 0
-        // They are told to rest below.
-        && !asked.suspend
-        && !world.held.as_ref().is_some_and(|held| held.drain)
-    {
-        let spent = spent(world, asked, pool);
-        let ahead = spent.saturating_add(until_stopped(asked, pool));
-        let most = asked.max_cost.unwrap_or(u64::MAX);
-        if ahead > held && held < most {
-            let Some(why) = &world.held else {
-                let wish = ahead.saturating_mul(2).min(most);
-                return act(world, [Act::Reserve { micro_usd: ahead.min(most), wish }]);
-            };
-            // No more can be: as many workers go on as what is held pays for to their end.
-            let paid =
-                u32::try_from(held.saturating_sub(spent) / a_worker_stops(asked).max(1)).unwrap_or(u32::MAX);
-            if paid == 0 {
-                let message =
-                    format!("it has cost what was held for it, and no more can be: {}", why.message);
-                return stop(world, Phase::BudgetExceeded, &why.reason, &message);
-            }
-            if paid < pool.wanted {
-                return act(world, [Act::ScalePool { workers: paid }]);
-            }
-        }
+    if let Some(decision) = world.pool.as_ref().and_then(|pool| within_what_is_held(world, asked, pool)) {
+        return decision;
     }
     let in_lane = planned.is_small && planned.is_ours;
     let is_queued_in_lane = in_lane && status.start_time.is_some();
@@ -258,88 +211,6 @@ fn is_late_in_lane(world: &World, asked: &Asked) -> bool {
     world.lane_empty_since.is_some_and(|since| {
         world.done.unwrap_or(0) == 0 && seconds_since(world.now, start.max(since)) >= asked.start_seconds
     })
-}
-
-/// What a job has cost: its pods, those that are gone, and what its requests to the store may have cost by now; those are
-/// known when it has ended.
-fn spent(world: &World, asked: &Asked, pool: &Pool) -> u64 {
-    let pods = asked.price.micro_usd(pool.micros.into()).max(world.status.spent_micro_usd.unwrap_or(0));
-    pods.saturating_add(asked.costs.requests_of_a_job(world.done.unwrap_or(0)))
-}
-
-/// What its workers cost until they have stopped, if they were told to now.
-fn until_stopped(asked: &Asked, pool: &Pool) -> u64 {
-    u64::try_from(pool.active).unwrap_or(0).saturating_mul(a_worker_stops(asked))
-}
-
-/// What one of them costs until then.
-fn a_worker_stops(asked: &Asked) -> u64 {
-    asked.price.micro_usd((asked.millicpus * 1000 * STOPPING_SECONDS).into())
-}
-
-/// A job with workers of its own that may run.
-fn running(world: &World, asked: &Asked, planned: &Planned) -> Decision {
-    let Some(pool) = &world.pool else {
-        if let Some(trouble) = &world.pool_refused {
-            let start = time(world.status.start_time.as_deref()).unwrap_or(world.now);
-            if seconds_since(world.now, start) >= asked.start_seconds {
-                let message =
-                    format!("its workers could not be made: {}: {}", trouble.reason, trouble.message);
-                return stop(world, Phase::Failed, "WorkersNotStarted", &message);
-            }
-            return Say::new(world).refused(trouble);
-        }
-        // Shards are counted where there are workers: of a job that had some before, what was said last.
-        let done = world.done.unwrap_or(world.status.shards.unwrap_or_default().done);
-        let workers = workers(planned.shards - done.min(planned.shards), asked);
-        return act(world, [Act::Enqueue { in_lane: false }, Act::CreatePool { workers }]);
-    };
-    if pool.is_deleted {
-        // It was deleted by somebody else; it is made anew when it is gone.
-        return Say::new(world).running(planned);
-    }
-    if pool.is_misconfigured {
-        let message = "workers exited with code 78: their configuration is bad, or the job is another engine's; see the logs of its pods";
-        return stop(world, Phase::Failed, "WorkersMisconfigured", message);
-    }
-    if pool.failed > 0 && u32::try_from(pool.failed).unwrap_or(0) >= pool.wanted && pool.active == 0 {
-        let message = format!("all {} workers failed again and again: see the logs of its pods", pool.failed);
-        return stop(world, Phase::Failed, "WorkersFailed", &message);
-    }
-    if pool.is_suspended && pool.is_kueues {
-        return Say::new(world).waits();
-    }
-    // From when they could: one that rested, or waited in a queue, has its whole time afterwards.
-    let is_late = pool.since.is_some_and(|since| seconds_since(world.now, since) >= asked.start_seconds);
-    if is_late && pool.ready == 0 && world.done.unwrap_or(0) == 0 && !pool.is_suspended {
-        let why = pool.trouble.as_ref().map_or_else(
-            || "no pod became ready".to_owned(),
-            |trouble| format!("{}: {}", trouble.reason, trouble.message),
-        );
-        let message = format!("no worker started within {} s: {why}", asked.start_seconds);
-        return stop(world, Phase::Failed, "WorkersNotStarted", &message);
-    }
-    let left = planned.shards - world.done.unwrap_or(0).min(planned.shards);
-    let enough = shrunk(pool, left, asked);
-    if pool.is_suspended || enough < pool.wanted {
-        return act(world, [Act::ScalePool { workers: enough }]);
-    }
-    Say::new(world).running(planned)
-}
-
-/// Workers for so many shards.
-fn workers(shards: u64, asked: &Asked) -> u32 {
-    let slots = u64::from(asked.slots).max(1);
-    let wanted = shards.div_ceil(slots * SHARDS_A_SLOT).max(1);
-    u32::try_from(wanted).unwrap_or(u32::MAX).min(asked.max_workers).max(1)
-}
-
-/// How many workers are enough for what is left: fewer only where half of them have nothing to do, because those that go
-/// may be at work and hand it back.
-fn shrunk(pool: &Pool, left: u64, asked: &Asked) -> u32 {
-    let busy = u32::try_from(left.div_ceil(u64::from(asked.slots).max(1))).unwrap_or(u32::MAX).max(1);
-    let most = pool.wanted.min(asked.max_workers);
-    if busy <= most / 2 { busy } else { most }
 }
 
 /// Ends a job before its time. What runs of it stops, and the store says how it ended.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use blockgrid_job::status::{JobStatus, LaneKind, MAX_STATUS_BYTES};
+use blockgrid_job::status::{JobStatus, LaneKind, MAX_STATUS_BYTES, Phase};
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
@@ -68,6 +68,9 @@ async fn look(job: &BacktestJob, context: &Context) -> Result<Action, ApplyError
     if world.is_deleted && !world.has_finalizer {
         context.forget(&id);
         return Ok(Action::await_change());
+    }
+    if decision.status.phase.is_terminal() || decision.status.phase == Phase::Suspended {
+        context.treasury.asks_no_more(&id);
     }
     context.spent(&id, decision.status.spent_micro_usd);
     let again =
@@ -227,7 +230,7 @@ mod merge;
 
 #[cfg(test)]
 mod tests {
-    use blockgrid_job::status::{Links, Phase, ShardCounts};
+    use blockgrid_job::status::{Links, ShardCounts};
 
     use super::merge::merge;
     use super::*;

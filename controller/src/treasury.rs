@@ -7,6 +7,7 @@
 
 pub mod books;
 mod ledger;
+mod line;
 mod live;
 mod month;
 mod platform;
@@ -34,6 +35,7 @@ use crate::world::Held;
 
 use books::{Books, Budget, Key, Share, month};
 use ledger::Ledger;
+use line::Line;
 use live::key;
 use platform::Platform;
 
@@ -113,20 +115,10 @@ enum Request {
     },
 }
 
-/// A job that waits for money.
-struct Waits {
-    /// Whose turn it is, the least first.
-    turn: u64,
-    /// Why.
-    held: Held,
-    /// For how much.
-    share: Share,
-}
-
 /// What the task has found, for whoever asks.
 #[derive(Default)]
 struct Found {
-    waiting: BTreeMap<JobId, Waits>,
+    line: Line,
     /// Namespaces whose jobs should stop, and why.
     drained: BTreeMap<String, Held>,
     /// What a budget of the whole grid wants that is spent.
@@ -148,7 +140,7 @@ impl Treasury {
     /// Why a job waits, or should stop, if it does.
     pub fn held(&self, id: &JobId, namespace: &str) -> Option<Held> {
         let found = lock(&self.found);
-        found.drained.get(namespace).or_else(|| found.waiting.get(id).map(|waits| &waits.held)).cloned()
+        found.drained.get(namespace).or_else(|| found.line.held(id)).cloned()
     }
 
     /// What a budget of the whole grid wants that is spent, if one is; where several are, the sternest.
@@ -185,9 +177,14 @@ impl Treasury {
         answer.await.map_err(|_| TreasuryError::Gone)?
     }
 
+    /// A job asks for nothing any more, though it may hold something.
+    pub fn asks_no_more(&self, id: &JobId) {
+        lock(&self.found).line.leaves(id);
+    }
+
     /// A job that is gone waits no more, and holds nothing.
     pub fn forget(&self, id: &JobId) {
-        lock(&self.found).waiting.remove(id);
+        self.asks_no_more(id);
         // A task that is too busy to hear it makes its sums anew when it begins again.
         let _ = self.requests.try_send(Request::Forget { id: id.clone() });
     }
@@ -206,7 +203,6 @@ pub struct Clerk {
     /// Budgets as they were written last.
     latest: BTreeMap<Key, BacktestBudget>,
     told: BTreeMap<Key, Timestamp>,
-    turn: u64,
 }
 
 /// What the task works with.
@@ -246,7 +242,6 @@ pub fn open(means: Means) -> (Treasury, Clerk) {
         platform: None,
         latest: BTreeMap::new(),
         told: BTreeMap::new(),
-        turn: 0,
     };
     (Treasury { requests: sender, found }, clerk)
 }
@@ -267,7 +262,7 @@ impl Clerk {
                 received = self.requests.recv_many(&mut batch, WAITING) => if received == 0 { return Ok(()) },
                 // Jobs that were told and are gone, or were refused by somebody else, wake nobody.
                 _ = look.tick() => {
-                    self.wake_some();
+                    self.wake_some(Timestamp::now());
                     self.count_platform(Timestamp::now()).await;
                 }
             }
@@ -379,7 +374,10 @@ impl Clerk {
         if changed {
             self.know();
             self.told.clear();
-            self.wake_some();
+            self.wake_some(now);
+            for id in lock(&self.found).line.told_anew(now) {
+                let _ = self.means.wake.send(id);
+            }
         }
         Ok(())
     }
@@ -395,15 +393,11 @@ impl Clerk {
                         Ok(()) => {
                             let before = self.books.reserve(&whose.id, &whose.share);
                             let micro_usd = before.unwrap_or(0).max(whose.share.micro_usd);
-                            lock(&self.found).waiting.remove(&whose.id);
+                            lock(&self.found).line.leaves(&whose.id);
                             admitted.push((whose, micro_usd, before, reply));
                         }
                         Err(held) => {
-                            self.turn += 1;
-                            let waits = Waits { turn: self.turn, held: held.clone(), share: whose.share };
-                            let mut found = lock(&self.found);
-                            found.waiting.entry(whose.id).or_insert(waits).held = held.clone();
-                            drop(found);
+                            lock(&self.found).line.refused(whose.id, whose.share, held.clone(), now);
                             let _ = reply.send(Ok(Err(held)));
                         }
                     }
@@ -475,7 +469,7 @@ impl Clerk {
         let writes: Vec<_> =
             stream::iter(writes.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).collect().await;
         if !writes.is_empty() {
-            self.wake_some();
+            self.wake_some(now);
         }
         for (result, reply) in writes {
             let _ = reply.send(result);
@@ -484,14 +478,10 @@ impl Clerk {
     }
 
     /// Lets those ask again that waited longest, as far as the money reaches.
-    fn wake_some(&mut self) {
+    fn wake_some(&mut self, now: Timestamp) {
         let mut found = lock(&self.found);
-        let mut order: Vec<(u64, &JobId, &Share)> =
-            found.waiting.iter().map(|(id, waits)| (waits.turn, id, &waits.share)).collect();
-        order.sort_by_key(|&(turn, ..)| turn);
-        let fitting = self.books.fitting(order.into_iter().map(|(_, id, share)| (id, share)));
-        for id in fitting {
-            found.waiting.remove(&id);
+        self.books.kept = found.line.kept(&self.books, now);
+        for id in found.line.wake(&self.books, now) {
             let _ = self.means.wake.send(id);
         }
     }

@@ -167,7 +167,7 @@ pub async fn enqueue<Q: Queue>(
             Stream::Lane(lane.clone())
         }
         None => {
-            store.put(&keys::lane_job(POOL, job), plan.owner.clone().into()).await?;
+            store.put(&keys::lane_job(keys::POOL, job), plan.owner.clone().into()).await?;
             Stream::Job(job.clone())
         }
     };
@@ -178,6 +178,3 @@ pub async fn enqueue<Q: Queue>(
     }
     Ok(())
 }
-
-/// Where the jobs that have workers of their own are listed in the store, to rebuild the queue from.
-pub const POOL: &str = "pool";

@@ -13,5 +13,5 @@ use crate::world::Held;
 
 /// What budgets say.
 fn held(reason: &str, message: String, drain: bool) -> Held {
-    Held { reason: reason.to_owned(), message, drain }
+    Held { reason: reason.to_owned(), message, asked_micro_usd: 0, drain }
 }

@@ -48,7 +48,23 @@ pub struct Books {
     pub spent: BTreeMap<(String, String), u64>,
     /// What the grid has cost this month that is no job's: budgets of the whole grid count it.
     pub unattributed: u64,
+    /// What is kept for the job that has waited longest.
+    pub kept: Option<Kept>,
 }
+
+/// What is kept for a job that has waited long: others get what is left beside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The job.
+    pub job: JobId,
+    /// Micro-USD.
+    pub micro_usd: u64,
+    /// The budgets that it waits for.
+    pub of: Vec<Key>,
+}
+
+/// A job that asks for less than this part of what is kept passes by: it does not keep anybody waiting.
+const SMALL: u64 = 100;
 
 impl Books {
     /// The budgets that a namespace's jobs count for: its own first, then the whole grid's, as they are raised.
@@ -77,13 +93,47 @@ impl Books {
             let budget = &self.budgets[key];
             let name = format!("{}/{}", key.0, key.1);
             let sums = self.sums(budget);
-            fits(&name, "", budget.spec.monthly_micro_usd, sums, more)?;
+            fits(&name, "", budget.spec.monthly_micro_usd, sums, more, self.kept_from(job, key, more))?;
             if let Some(limit) = budget.spec.per_user_micro_usd {
                 let sums = self.sums_of(budget, &share.user);
-                fits(&name, &format!(" for user {}", share.user), limit, sums, more)?;
+                fits(&name, &format!(" for user {}", share.user), limit, sums, more, 0)?;
             }
         }
         Ok(())
+    }
+
+    /// What a job that asks for so much must leave of a budget to one that has waited long. Those that run are not ended for
+    /// one that waits.
+    fn kept_from(&self, job: &JobId, key: &Key, more: u64) -> u64 {
+        let Some(kept) = &self.kept else { return 0 };
+        let passes = kept.job == *job || self.reserved.contains_key(job);
+        if passes || more.saturating_mul(SMALL) < kept.micro_usd || !kept.of.contains(key) {
+            return 0;
+        }
+        kept.micro_usd
+    }
+
+    /// What to keep for a job that waits: what it asks for, of the budgets that have not enough left, if they will have when
+    /// those that run have ended. Nothing for one that runs, or that waits for others of its own user.
+    pub fn kept_for(&self, job: &JobId, share: &Share) -> Option<Kept> {
+        let mut of = Vec::new();
+        for key in self.of_namespace(&share.namespace) {
+            let budget = &self.budgets[key];
+            let (limit, (spent, held)) = (budget.spec.monthly_micro_usd, self.sums(budget));
+            let needs = spent.saturating_add(share.micro_usd);
+            let of_user = budget.spec.per_user_micro_usd.is_some_and(|limit| {
+                let (spent, held) = self.sums_of(budget, &share.user);
+                spent.saturating_add(held).saturating_add(share.micro_usd) > limit
+            });
+            if needs > limit || of_user {
+                return None;
+            }
+            if needs.saturating_add(held) > limit {
+                of.push(key.clone());
+            }
+        }
+        let waits = !of.is_empty() && !self.reserved.contains_key(job);
+        waits.then(|| Kept { job: job.clone(), micro_usd: share.micro_usd, of })
     }
 
     /// The same of a job that had rather more: the share is made that, where it fits.
@@ -96,7 +146,7 @@ impl Books {
             *share = rather;
             return Ok(());
         }
-        self.may(job, share)
+        self.may(job, share).map_err(|held| Held { asked_micro_usd: share.micro_usd, ..held })
     }
 
     /// Which jobs of a line may have what they ask for, those behind as far as those before them leave something.
@@ -106,6 +156,7 @@ impl Books {
         let mut left_of: BTreeMap<(&Key, &str), u64> = BTreeMap::new();
         let rest = |limit: u64, (spent, held): (u64, u64)| limit.saturating_sub(spent).saturating_sub(held);
         let mut found = Vec::new();
+        let mut is_kept = self.kept.is_some();
         for (job, share) in line {
             let keys = self.of_namespace(&share.namespace);
             // What it holds already is its own.
@@ -122,11 +173,13 @@ impl Books {
                         .entry((key, &share.user))
                         .or_insert_with(|| rest(limit, self.sums_of(budget, &share.user)))
                 });
-                fits &= more <= left && left_of.is_none_or(|left| more <= left);
+                let kept = if is_kept { self.kept_from(job, key, more) } else { 0 };
+                fits &= more.saturating_add(kept) <= left && left_of.is_none_or(|left| more <= left);
             }
             if !fits {
                 continue;
             }
+            is_kept &= self.kept.as_ref().is_none_or(|kept| kept.job != *job);
             found.push(job.clone());
             for key in keys {
                 for left in left.get_mut(key).into_iter().chain(left_of.get_mut(&(key, share.user.as_str())))
@@ -153,6 +206,7 @@ impl Books {
                     dollars(spent),
                     dollars(spec.monthly_micro_usd)
                 ),
+                asked_micro_usd: 0,
                 drain: true,
             })
         })
@@ -196,6 +250,7 @@ impl Books {
         let before = self.reserved.get(job).map(|held| held.micro_usd);
         let holds = self.reserved.entry(job.clone()).or_insert_with(|| share.clone());
         holds.micro_usd = holds.micro_usd.max(share.micro_usd);
+        self.kept = self.kept.take().filter(|kept| kept.job != *job);
         before
     }
 
@@ -261,12 +316,24 @@ impl Books {
     }
 }
 
-fn fits(name: &str, whose: &str, limit: u64, (spent, reserved): (u64, u64), more: u64) -> Result<(), Held> {
-    if spent.saturating_add(reserved).saturating_add(more) <= limit {
+fn fits(
+    name: &str,
+    whose: &str,
+    limit: u64,
+    (spent, reserved): (u64, u64),
+    more: u64,
+    kept: u64,
+) -> Result<(), Held> {
+    if spent.saturating_add(reserved).saturating_add(kept).saturating_add(more) <= limit {
         return Ok(());
     }
+    let first = if kept == 0 {
+        String::new()
+    } else {
+        format!(", {} kept for a job that has waited longer", dollars(kept))
+    };
     let message = format!(
-        "budget {name}{whose} has {} left of {} this month ({} spent, {} held for other jobs), and the job may cost {}: it waits for jobs to end, for a higher limit, or for the next month",
+        "budget {name}{whose} has {} left of {} this month ({} spent, {} held for other jobs{first}), and the job may cost {}: it waits for jobs to end, for a higher limit, or for the next month",
         dollars(limit.saturating_sub(spent).saturating_sub(reserved)),
         dollars(limit),
         dollars(spent),
@@ -274,7 +341,7 @@ fn fits(name: &str, whose: &str, limit: u64, (spent, reserved): (u64, u64), more
         dollars(more)
     );
     let reason = if whose.is_empty() { "WaitingForBudget" } else { "WaitingForUserBudget" };
-    Err(Held { reason: reason.to_owned(), message, drain: false })
+    Err(Held { reason: reason.to_owned(), message, asked_micro_usd: 0, drain: false })
 }
 
 /// The month of an instant, in UTC.
@@ -432,7 +499,7 @@ mod tests {
         fn who_fits_may(
             held in prop::collection::vec((0usize..6, 1u64..300), 0..8),
             line in prop::collection::vec((0usize..6, 1u64..300), 0..40),
-            whole in 1u64..2000, team in 1u64..900, user in 1u64..500,
+            whole in 1u64..2000, team in 1u64..900, user in 1u64..500, patient in any::<bool>(),
         ) {
             let of = |nth: usize, usd| share(["team-a", "team-b"][nth % 2], ["ann", "bob", "cy"][nth % 3], usd);
             let mut books = books(whole, Some(team), Some(user));
@@ -445,6 +512,9 @@ mod tests {
                     let name = if n % 3 == 0 { format!("h{n}") } else { format!("j{n}") };
                     (id(&name), books.reserved.get(&id(&name)).map_or_else(|| of(nth, usd), |held| Share { micro_usd: usd, ..held.clone() }))
                 }).collect();
+            if let Some((job, share)) = line.first().filter(|_| patient) {
+                books.kept = books.kept_for(job, share);
+            }
             let fitting = books.fitting(line.iter().map(|(id, share)| (id, share)));
             let mut expected = Vec::new();
             for (job, share) in line {

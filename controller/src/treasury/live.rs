@@ -102,7 +102,7 @@ impl Clerk {
                 "jobs that held money are gone: it is given back"
             );
             self.told.clear();
-            self.wake_some();
+            self.wake_some(jiff::Timestamp::now());
         }
         let Some(ledger) = &mut self.ledger else { return Ok(()) };
         if !self.means.reign.lasts() {

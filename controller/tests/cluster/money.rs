@@ -141,6 +141,45 @@ fn a_budget_that_drains_suspends_what_runs() {
     assert_eq!(grid.pool(&id).unwrap().spec.unwrap().suspend, Some(false));
 }
 
+/// A vCPU-second is a dollar: a worker costs two in a second, and 220 until it has stopped.
+#[test]
+fn workers_go_when_money_is_short_and_come_back_with_it() {
+    let Some(mut grid) = dear() else { return };
+    grid.small = 0.0;
+    let _operator = grid.operator("a");
+    grid.budget(&grid.platform, &json!({ "monthlyUsd": 100_000 }));
+    // Seven shards of a second: work for two.
+    let mut manifest = sized(json!({
+        "fast": { "from": 5, "to": 54, "step": 1 }, "slow": { "from": 60, "to": 157, "step": 1 },
+        "stop": { "from": 0.01, "to": 0.1, "step": 0.01 },
+    }));
+    manifest["spec"]["data"]["symbols"] = json!(["SYN-A", "SYN-B"]);
+    let id = grid.apply("elastic", &manifest);
+    let workers = || grid.pool(&id).unwrap().spec.unwrap().parallelism.unwrap();
+    let whole = grid.await_pool(&id).spec.unwrap().parallelism.unwrap();
+    assert!(whole > 1);
+    let pods = grid.await_pods(&id, usize::try_from(whole).unwrap());
+    for pod in &pods {
+        grid.say_ready(pod, &crate::kubelet::ago(10));
+    }
+    let whole_usd = u64::try_from(whole).unwrap() * 1_000_000;
+    grid.await_job("elastic", "more is held than it was quoted", |status| {
+        status.reserved_micro_usd.is_some_and(|held| held >= whole_usd * 2 * 220)
+    });
+    grid.budget(&grid.platform, &json!({ "monthlyUsd": 1 }));
+    grid.await_budget(&grid.platform, "it is short", |status| status.limit_micro_usd == 1_000_000);
+    // They have run for longer: with what it costs to stop them it is more than twice what it was.
+    for pod in &pods {
+        grid.say_ready(pod, &crate::kubelet::ago(140));
+    }
+    until("fewer workers go on", || workers() < whole);
+    assert_eq!(grid.status("elastic").phase, Phase::Running);
+    grid.budget(&grid.platform, &json!({ "monthlyUsd": 100_000 }));
+    until("they are back", || workers() == whole);
+    grid.await_pods(&id, usize::try_from(whole).unwrap());
+    assert_eq!(grid.pool(&id).unwrap().spec.unwrap().completions, Some(whole));
+}
+
 /// Many jobs, money for a few, and leaders that are killed whenever: no budget is passed at any moment, the sums are those
 /// of what jobs say and the ledger has, and in the end as many have run as there was money for.
 #[test]

@@ -146,6 +146,9 @@ pub fn admission(job: &JobId) -> String {
     format!("admission/{job}")
 }
 
+/// In place of a lane, where the jobs that have workers of their own are listed, to rebuild the queue from.
+pub const POOL: &str = "pool";
+
 /// One open job of a lane.
 pub fn lane_job(lane: &str, job: &JobId) -> String {
     format!("lanes/{}/{job}", segment(lane))

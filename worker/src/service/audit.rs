@@ -7,7 +7,6 @@ use blockgrid_grid::store::keys;
 use blockgrid_grid::{JobId, MOST_QUEUED, Queue, Stream, Unit};
 
 use super::Worker;
-use super::lease::POOL;
 use crate::jobs::OpenJob;
 
 fn to_do(job: &OpenJob, there: &BTreeSet<Unit>) -> Vec<Unit> {
@@ -42,7 +41,7 @@ impl<Q: Queue> Worker<Q> {
                 }
                 if matches!(self.settings.serve, super::Serve::All(_)) {
                     // The queue may have forgotten which jobs are open.
-                    for job in self.open_jobs(POOL).await {
+                    for job in self.open_jobs(keys::POOL).await {
                         let _ = self.queue.set_open(&job, true).await;
                     }
                 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{JobId, Lane, Queue, QueueError, StoreError, Stream};
 
-use super::lease::POOL;
 use super::{InFlight, Worker};
 use crate::jobs::OpenJob;
 
@@ -59,7 +58,7 @@ impl<Q: Queue> Worker<Q> {
             Err(error) => return Err(error.into()),
         }
         tracing::info!(job = %id, lane = lane.as_str(), "the job is too long for the lane: it gets workers of its own");
-        self.store.put(&keys::lane_job(POOL, id), owner.into()).await?;
+        self.store.put(&keys::lane_job(keys::POOL, id), owner.into()).await?;
         let stream = Stream::Job(id.clone());
         self.queue.open(&stream).await?;
         self.push(job, &stream, &self.missing(job).await).await;

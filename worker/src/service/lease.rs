@@ -242,9 +242,9 @@ impl<Q: Queue> Worker<Q> {
             tracing::warn!(%job, %error, "the record of the job is not in its folder");
         }
         let lanes = match &self.settings.serve {
-            Serve::Job(_) => vec![POOL.to_owned()],
+            Serve::Job(_) => vec![keys::POOL.to_owned()],
             Serve::Lane(lane) => vec![lane.as_str().to_owned()],
-            Serve::All(lane) => vec![lane.as_str().to_owned(), POOL.to_owned()],
+            Serve::All(lane) => vec![lane.as_str().to_owned(), keys::POOL.to_owned()],
         };
         let _ = self.queue.set_open(job, false).await;
         for lane in lanes {
@@ -417,6 +417,3 @@ impl<Q: Queue> Worker<Q> {
         }
     }
 }
-
-/// Where jobs with workers of their own are listed in the store.
-pub(super) const POOL: &str = "pool";

@@ -72,6 +72,70 @@ fn where_no_more_can_be_held_as_many_workers_go_on_as_are_paid_for() {
     assert_eq!(message, "it has cost what was held for it, and no more can be: it is empty");
 }
 
+/// A worker costs $0.0022 in 110 seconds; a new one should be able to work as long as it takes to stop.
+#[test]
+fn workers_come_back_when_there_is_money_again() {
+    let mut world = working(600);
+    {
+        let pool = world.pool.as_mut().unwrap();
+        (pool.wanted, pool.ready, pool.active, pool.micros) = (2, 2, 2, 2_000_000_000);
+    }
+    world.held = Some(held("WaitingForBudget", "it is empty".to_owned(), false));
+    assert_eq!(said(&world).0, Phase::Running, "as few as there is money for");
+    world.held = None;
+    // 20,000 were spent of 40,000: four workers are paid for.
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 4 }]);
+    world.pool.as_mut().unwrap().wanted = 4;
+    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 20_000 + 5 * 4400, wish: 20_000 + 8 * 4400 }]);
+    world.status.reserved_micro_usd = Some(20_000 + 7 * 4400);
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 7 }], "as far as it reaches");
+    world.pool.as_mut().unwrap().wanted = 7;
+    // What is left to do is enough for three, and keeps five at work until it is done.
+    world.done = Some(90);
+    assert_eq!(said(&world).0, Phase::Running);
+}
+
+#[test]
+fn workers_come_back_within_what_the_job_may_cost() {
+    let mut world = working(600);
+    {
+        let pool = world.pool.as_mut().unwrap();
+        (pool.wanted, pool.ready, pool.active, pool.micros) = (2, 2, 2, 2_000_000_000);
+    }
+    world.asked = asks(|asked| asked.max_cost = Some(33_199));
+    world.status.reserved_micro_usd = Some(33_199);
+    assert_eq!(said(&world).0, Phase::Running, "a third would have a bit less than it costs");
+    world.asked = asks(|asked| (asked.max_cost, asked.max_workers) = (Some(33_300), 9));
+    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 33_200, wish: 33_200 }]);
+    world.status.reserved_micro_usd = Some(33_200);
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 3 }]);
+}
+
+#[test]
+fn workers_come_when_more_may_be_there() {
+    let mut world = working(600);
+    world.status.reserved_micro_usd = Some(400_000);
+    assert_eq!(said(&world).0, Phase::Running);
+    world.asked = asks(|asked| asked.max_workers = 12);
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 12 }]);
+    world.pool.as_mut().unwrap().is_kueues = true;
+    assert_eq!(said(&world).0, Phase::Running, "it would leave its queue and wait again");
+}
+
+#[test]
+fn who_was_refused_more_than_it_needs_asks_for_what_it_needs() {
+    let mut world = working(600);
+    world.pool.as_mut().unwrap().micros = 3_000_000_000;
+    let refused = |asked_micro_usd| {
+        let held = held("WaitingForBudget", "it is empty".to_owned(), false);
+        Some(crate::world::Held { asked_micro_usd, ..held })
+    };
+    world.held = refused(47_601);
+    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 47_600, wish: 95_200 }]);
+    world.held = refused(47_600);
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 4 }]);
+}
+
 #[test]
 fn a_budget_that_drains_lets_workers_rest_and_ends_nobody() {
     let mut world = working(600);

@@ -54,7 +54,7 @@ fn a_job_that_is_planned_at_an_upgrade_keeps_to_whoever_made_the_plan() {
         assert_eq!(image(&world).as_deref(), Some("grid:1"), "it may be there already");
         world.planning = Planning::Done(theirs(big()));
         world.status.reserved_micro_usd = Some(1);
-        world.pool = Some(Pool { wanted: 1, ..Pool::default() });
+        world.pool = Some(Pool { wanted: 8, ..Pool::default() });
         assert_eq!(image(&world).as_deref(), Some("grid:1"));
         world.planning = Planning::Done(big());
         assert_eq!(image(&world).as_deref(), Some("grid:2"));

@@ -1,0 +1,171 @@
+//! A job with workers of its own: how many it has, what they cost, and when they are given up.
+
+use blockgrid_job::quote::dollars;
+use blockgrid_job::status::Phase;
+
+use super::say::Say;
+use super::{Act, Decision, act, seconds_since, stop, time};
+use crate::world::{Asked, Planned, Pool, World};
+
+/// Seconds until a watchdog that has seen enough has stopped the workers: it looks every ten seconds, and they have their
+/// grace.
+const STOPPING_SECONDS: u64 = 110;
+
+/// Shards that a slot should have of a job, so that starting it was worth while and the last ones end together.
+const SHARDS_A_SLOT: u64 = 2;
+
+/// What keeps the workers of a job within what it may cost and what is held for it, if they come near it.
+pub(super) fn within_what_is_held(world: &World, asked: &Asked, pool: &Pool) -> Option<Decision> {
+    let spent = spent(world, asked, pool);
+    let stopping = until_stopped(asked, pool);
+    if let Some(most) = asked.max_cost
+        // What is reached only by stopping was never reached by running.
+        && spent + stopping >= most
+        && spent * 2 >= most
+    {
+        let message = format!(
+            "it has cost {} and its workers cost {} until they stop; compute.maxCostUsd is {}",
+            dollars(spent),
+            dollars(stopping),
+            dollars(most)
+        );
+        return Some(stop(world, Phase::BudgetExceeded, "MaxCostReached", &message));
+    }
+    // What is held is the limit: before workers could pass it, more is held, or they stop.
+    let held = world.status.reserved_micro_usd?;
+    // Pods that wait for a node cost nothing.
+    let costs = !pool.is_suspended && !pool.is_deleted && pool.micros > 0;
+    // They are told to rest elsewhere.
+    let is_to_rest = asked.suspend || world.held.as_ref().is_some_and(|held| held.drain);
+    let ahead = spent.saturating_add(stopping);
+    let most = asked.max_cost.unwrap_or(u64::MAX);
+    if !costs || is_to_rest || ahead <= held || held >= most {
+        return None;
+    }
+    // It may have been refused more than this, to have more workers.
+    let Some(why) = world.held.as_ref().filter(|why| why.asked_micro_usd <= ahead) else {
+        let wish = ahead.saturating_mul(2).min(most);
+        return Some(act(world, [Act::Reserve { micro_usd: ahead.min(most), wish }]));
+    };
+    // No more can be: as many workers go on as what is held pays for to their end.
+    let paid = affordable(held, spent, a_worker_stops(asked));
+    if paid == 0 {
+        let message = format!("it has cost what was held for it, and no more can be: {}", why.message);
+        return Some(stop(world, Phase::BudgetExceeded, &why.reason, &message));
+    }
+    (paid < pool.wanted).then(|| act(world, [Act::ScalePool { workers: paid }]))
+}
+
+/// More workers where there are fewer than its shards are worth: money was short, or `maxWorkers` is higher now. What they
+/// cost is held first, for as long as they take to stop and once that to work.
+fn grown(world: &World, asked: &Asked, pool: &Pool, left: u64) -> Option<Decision> {
+    let wanted = workers(left, asked);
+    // A job that changes leaves its Kueue queue and waits again; who was refused more is told when there is more.
+    if wanted <= pool.wanted || pool.is_kueues || world.held.is_some() {
+        return None;
+    }
+    let (spent, each) = (spent(world, asked, pool), 2 * a_worker_stops(asked));
+    let cost = |workers: u32| spent.saturating_add(each.saturating_mul(workers.into()));
+    let wanted = wanted.min(affordable(asked.max_cost.unwrap_or(u64::MAX), spent, each));
+    let held = world.status.reserved_micro_usd?;
+    let paid = wanted.min(affordable(held, spent, each));
+    if paid > pool.wanted {
+        return Some(act(world, [Act::ScalePool { workers: paid }]));
+    }
+    (wanted > pool.wanted)
+        .then(|| act(world, [Act::Reserve { micro_usd: cost(pool.wanted + 1), wish: cost(wanted) }]))
+}
+
+/// Workers that cost so much each, for what is held and not spent.
+fn affordable(held: u64, spent: u64, each: u64) -> u32 {
+    u32::try_from(held.saturating_sub(spent) / each.max(1)).unwrap_or(u32::MAX)
+}
+
+/// What a job has cost: its pods, those that are gone, and what its requests to the store may have cost by now; those are
+/// known when it has ended.
+fn spent(world: &World, asked: &Asked, pool: &Pool) -> u64 {
+    let pods = asked.price.micro_usd(pool.micros.into()).max(world.status.spent_micro_usd.unwrap_or(0));
+    pods.saturating_add(asked.costs.requests_of_a_job(world.done.unwrap_or(0)))
+}
+
+/// What its workers cost until they have stopped, if they were told to now.
+fn until_stopped(asked: &Asked, pool: &Pool) -> u64 {
+    u64::try_from(pool.active).unwrap_or(0).saturating_mul(a_worker_stops(asked))
+}
+
+/// What one of them costs until then.
+fn a_worker_stops(asked: &Asked) -> u64 {
+    asked.price.micro_usd((asked.millicpus * 1000 * STOPPING_SECONDS).into())
+}
+
+/// A job with workers of its own that may run.
+pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decision {
+    let Some(pool) = &world.pool else {
+        if let Some(trouble) = &world.pool_refused {
+            let start = time(world.status.start_time.as_deref()).unwrap_or(world.now);
+            if seconds_since(world.now, start) >= asked.start_seconds {
+                let message =
+                    format!("its workers could not be made: {}: {}", trouble.reason, trouble.message);
+                return stop(world, Phase::Failed, "WorkersNotStarted", &message);
+            }
+            return Say::new(world).refused(trouble);
+        }
+        let workers = workers(left(world, planned), asked);
+        return act(world, [Act::Enqueue { in_lane: false }, Act::CreatePool { workers }]);
+    };
+    if pool.is_deleted {
+        // It was deleted by somebody else; it is made anew when it is gone.
+        return Say::new(world).running(planned);
+    }
+    if pool.is_misconfigured {
+        let message = "workers exited with code 78: their configuration is bad, or the job is another engine's; see the logs of its pods";
+        return stop(world, Phase::Failed, "WorkersMisconfigured", message);
+    }
+    if pool.failed > 0 && u32::try_from(pool.failed).unwrap_or(0) >= pool.wanted && pool.active == 0 {
+        let message = format!("all {} workers failed again and again: see the logs of its pods", pool.failed);
+        return stop(world, Phase::Failed, "WorkersFailed", &message);
+    }
+    if pool.is_suspended && pool.is_kueues {
+        return Say::new(world).waits();
+    }
+    // From when they could: one that rested, or waited in a queue, has its whole time afterwards.
+    let is_late = pool.since.is_some_and(|since| seconds_since(world.now, since) >= asked.start_seconds);
+    if is_late && pool.ready == 0 && world.done.unwrap_or(0) == 0 && !pool.is_suspended {
+        let why = pool.trouble.as_ref().map_or_else(
+            || "no pod became ready".to_owned(),
+            |trouble| format!("{}: {}", trouble.reason, trouble.message),
+        );
+        let message = format!("no worker started within {} s: {why}", asked.start_seconds);
+        return stop(world, Phase::Failed, "WorkersNotStarted", &message);
+    }
+    let left = left(world, planned);
+    let enough = shrunk(pool, left, asked);
+    if pool.is_suspended || enough < pool.wanted {
+        return act(world, [Act::ScalePool { workers: enough }]);
+    }
+    if let Some(decision) = grown(world, asked, pool, left) {
+        return decision;
+    }
+    Say::new(world).running(planned)
+}
+
+/// Shards that are not done. They are counted where there are workers: of a job that had some before, what was said last.
+fn left(world: &World, planned: &Planned) -> u64 {
+    let done = world.done.unwrap_or(world.status.shards.unwrap_or_default().done);
+    planned.shards - done.min(planned.shards)
+}
+
+/// Workers for so many shards.
+fn workers(shards: u64, asked: &Asked) -> u32 {
+    let slots = u64::from(asked.slots).max(1);
+    let wanted = shards.div_ceil(slots * SHARDS_A_SLOT).max(1);
+    u32::try_from(wanted).unwrap_or(u32::MAX).min(asked.max_workers).max(1)
+}
+
+/// How many workers are enough for what is left: fewer only where half of them have nothing to do, because those that go
+/// may be at work and hand it back.
+fn shrunk(pool: &Pool, left: u64, asked: &Asked) -> u32 {
+    let busy = u32::try_from(left.div_ceil(u64::from(asked.slots).max(1))).unwrap_or(u32::MAX).max(1);
+    let most = pool.wanted.min(asked.max_workers);
+    if busy <= most / 2 { busy } else { most }
+}

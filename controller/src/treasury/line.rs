@@ -1,0 +1,244 @@
+//! The line of jobs that wait for money. Pure.
+//!
+//! Whoever fits goes first, whatever its place: small jobs need not wait behind a large one. But a job that has been first
+//! for [`PATIENCE`] has what it asks for kept, in the budgets that it waits for: others get what is left beside, so that
+//! jobs that come all the time do not keep it waiting for ever. It waits then for those that run, no longer.
+
+use std::collections::BTreeMap;
+
+use blockgrid_grid::JobId;
+use jiff::{SignedDuration, Timestamp};
+
+use super::books::{Books, Kept, Share};
+use crate::world::Held;
+
+/// How long the first of the line waits until money is kept for it.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+
+/// How long a job that was told to ask again keeps its place: it may be gone.
+const TOLD: SignedDuration = SignedDuration::from_mins(1);
+
+/// Jobs of the line that are told new numbers: each is a patch.
+const MOST_TOLD: usize = 500;
+
+/// A job that waits.
+#[derive(Debug, Clone)]
+struct Waits {
+    /// Its place, the least first.
+    turn: u64,
+    since: Timestamp,
+    /// For how much.
+    share: Share,
+    /// Why; once it was told to ask again, since when.
+    why: Result<Held, Timestamp>,
+}
+
+/// The line.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Line {
+    jobs: BTreeMap<JobId, Waits>,
+    turn: u64,
+}
+
+impl Line {
+    /// Why a job waits, if it does.
+    pub(super) fn held(&self, job: &JobId) -> Option<&Held> {
+        self.jobs.get(job)?.why.as_ref().ok()
+    }
+
+    /// A job was refused what it asks for. One that is in the line keeps its place.
+    pub(super) fn refused(&mut self, job: JobId, share: Share, why: Held, now: Timestamp) {
+        self.turn += 1;
+        let comes = Waits { turn: self.turn, since: now, share: share.clone(), why: Ok(why.clone()) };
+        let waits = self.jobs.entry(job).or_insert(comes);
+        (waits.share, waits.why) = (share, Ok(why));
+    }
+
+    /// A job has got it, or asks no more.
+    pub(super) fn leaves(&mut self, job: &JobId) {
+        self.jobs.remove(job);
+    }
+
+    /// Those who may ask again now, the first of the line first.
+    pub(super) fn wake(&mut self, books: &Books, now: Timestamp) -> Vec<JobId> {
+        self.jobs
+            .retain(|_, waits| waits.why.as_ref().err().is_none_or(|&told| now.duration_since(told) < TOLD));
+        let line = self.in_order().into_iter().map(|(job, waits)| (job, &waits.share));
+        let mut fitting = books.fitting(line);
+        fitting.retain(|job| self.held(job).is_some());
+        for job in &fitting {
+            if let Some(waits) = self.jobs.get_mut(job) {
+                waits.why = Err(now);
+            }
+        }
+        fitting
+    }
+
+    /// The first of the line ask again, though they may be refused: the numbers of their refusal are old.
+    pub(super) fn told_anew(&mut self, now: Timestamp) -> Vec<JobId> {
+        let first: Vec<JobId> =
+            self.in_order().into_iter().map(|(job, _)| job.clone()).take(MOST_TOLD).collect();
+        for job in &first {
+            if let Some(waits) = self.jobs.get_mut(job) {
+                waits.why = Err(now);
+            }
+        }
+        first
+    }
+
+    /// What is kept for the first of the line, if it has waited long enough and could have it once others have ended.
+    pub(super) fn kept(&self, books: &Books, now: Timestamp) -> Option<Kept> {
+        let patient = |waits: &Waits| now.duration_since(waits.since) >= PATIENCE;
+        let mut line = self.in_order().into_iter().filter(|(_, waits)| patient(waits));
+        line.find_map(|(job, waits)| books.kept_for(job, &waits.share))
+    }
+
+    fn in_order(&self) -> Vec<(&JobId, &Waits)> {
+        let mut line: Vec<_> = self.jobs.iter().collect();
+        line.sort_by_key(|(_, waits)| waits.turn);
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use blockgrid_job::budget::{BudgetSpec, HardAction};
+
+    use super::*;
+    use crate::treasury::books::Budget;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    fn id(name: &str) -> JobId {
+        name.parse().unwrap()
+    }
+
+    fn share(namespace: &str, user: &str, micro_usd: u64) -> Share {
+        Share { namespace: namespace.to_owned(), user: user.to_owned(), micro_usd }
+    }
+
+    fn books(monthly_micro_usd: u64, per_user_micro_usd: Option<u64>) -> Books {
+        let spec = BudgetSpec {
+            monthly_micro_usd,
+            per_user_micro_usd,
+            soft_percent: Vec::new(),
+            hard_action: HardAction::Hold,
+        };
+        let mut books = Books::default();
+        books.budgets.insert(("blockgrid".to_owned(), "grid".to_owned()), Budget { scope: None, spec });
+        books
+    }
+
+    /// Asks as the task does; whether it got it.
+    fn asks(books: &mut Books, line: &mut Line, job: &str, share: &Share, now: Timestamp) -> bool {
+        match books.may_rather(&id(job), &mut share.clone(), share.micro_usd) {
+            Ok(()) => {
+                books.reserve(&id(job), share);
+                line.leaves(&id(job));
+                true
+            }
+            Err(held) => {
+                line.refused(id(job), share.clone(), held, now);
+                false
+            }
+        }
+    }
+
+    fn wake(books: &mut Books, line: &mut Line, now: Timestamp) -> Vec<String> {
+        books.kept = line.kept(books, now);
+        line.wake(books, now).iter().map(ToString::to_string).collect()
+    }
+
+    /// Jobs of 30 come all the time and stay for five minutes; one of 800 waits. Without patience it waits for ever.
+    #[test]
+    fn a_large_job_gets_its_turn_though_small_ones_come_all_the_time() {
+        let (mut books, mut line) = (books(1000, None), Line::default());
+        let medium = share("team", "ann", 30);
+        let large = share("team", "bob", 800);
+        let mut minute = 0;
+        let mut running = std::collections::VecDeque::new();
+        for number in 0..30 {
+            assert!(asks(&mut books, &mut line, &format!("a{number}"), &medium, at(0)));
+            running.push_back(format!("a{number}"));
+        }
+        let began = loop {
+            minute += 1;
+            assert!(minute < 60, "it waits for ever");
+            let now = at(minute * 60);
+            for _ in 0..6 {
+                // Free jobs: the sums of the month do not grow.
+                if let Some(ended) = running.pop_front() {
+                    books.settle(&id(&ended), share("team", "ann", 0));
+                }
+            }
+            let woken = wake(&mut books, &mut line, now);
+            if woken.iter().any(|job| job == "large") && asks(&mut books, &mut line, "large", &large, now) {
+                break minute;
+            }
+            if minute == 1 {
+                assert!(!asks(&mut books, &mut line, "large", &large, now));
+            }
+            for nth in 0..6 {
+                let name = format!("m{minute}-{nth}");
+                if asks(&mut books, &mut line, &name, &medium, now) {
+                    running.push_back(name);
+                } else {
+                    let held = line.held(&id(&name)).unwrap();
+                    assert!(
+                        held.message.contains("$0.000800 kept for a job that has waited longer"),
+                        "{}",
+                        held.message
+                    );
+                    line.leaves(&id(&name));
+                }
+            }
+            assert!(
+                asks(&mut books, &mut line, &format!("s{minute}"), &share("team", "cy", 7), now),
+                "small ones pass"
+            );
+            books.settle(&id(&format!("s{minute}")), share("team", "cy", 0));
+        };
+        assert!((12..=16).contains(&began), "patience, and those that ran: {began}");
+        assert_eq!(books.kept, None, "nothing is kept any more");
+    }
+
+    #[test]
+    fn money_is_kept_for_nobody_who_could_not_have_it() {
+        let kept = |books: &Books, micro_usd| books.kept_for(&id("a"), &share("team", "ann", micro_usd));
+        let mut books = books(1000, Some(400));
+        books.reserve(&id("b"), &share("team", "bob", 300));
+        assert_eq!(kept(&books, 200), None, "it fits");
+        books.settle(&id("c"), share("team", "bob", 550));
+        assert_eq!(kept(&books, 200).map(|kept| kept.micro_usd), Some(200), "when the other has ended");
+        assert_eq!(kept(&books, 451), None, "not in this month");
+        books.reserve(&id("d"), &share("team", "ann", 350));
+        assert_eq!(kept(&books, 60), None, "it waits for its own user's jobs");
+        assert_eq!(books.kept_for(&id("b"), &share("team", "bob", 10)), None, "it runs");
+    }
+
+    #[test]
+    fn a_place_is_kept_by_whoever_was_told_for_a_minute() {
+        let (mut books, mut line) = (books(100, None), Line::default());
+        books.reserve(&id("x"), &share("team", "ann", 100));
+        for (nth, job) in ["a", "b", "c"].iter().enumerate() {
+            assert!(!asks(&mut books, &mut line, job, &share("team", "ann", 50), at(nth as i64)));
+        }
+        books.settle(&id("x"), share("team", "ann", 0));
+        assert_eq!(wake(&mut books, &mut line, at(10)), ["a", "b"]);
+        assert!(line.held(&id("a")).is_none() && line.held(&id("c")).is_some());
+        assert!(wake(&mut books, &mut line, at(11)).is_empty(), "they have their places, and are told once");
+        // Somebody was faster.
+        books.reserve(&id("y"), &share("team", "bob", 80));
+        assert!(!asks(&mut books, &mut line, "a", &share("team", "ann", 50), at(12)));
+        books.settle(&id("y"), share("team", "bob", 0));
+        assert_eq!(
+            wake(&mut books, &mut line, at(70)),
+            ["a", "c"],
+            "the first is the first still; the second is gone"
+        );
+        line.leaves(&id("a"));
+        assert_eq!(line.told_anew(at(71)), [id("c")], "new numbers for those who wait");
+    }
+}
