@@ -386,8 +386,10 @@ def pools(bench, args):
             time.sleep(0.005)
         times.append(time.monotonic() - began)
         workers += pool["spec"]["parallelism"]
-    say(f"apply to the pool's Job, p50 of {count}", f"{quantile(times, 0.5) * 1e3:.0f} ms")
-    say("apply to the pool's Job, p99", f"{quantile(times, 0.99) * 1e3:.0f} ms")
+    first, times = times[0], times[1:]
+    say(f"apply to the pool's Job, p50 of {count - 1}", f"{quantile(times, 0.5) * 1e3:.0f} ms")
+    say("apply to the pool's Job, p99", f"{quantile(times, 0.99) * 1e3:.0f} ms", "aim 1 s")
+    say("    of the first, as soon as somebody leads", f"{first * 1e3:.0f} ms")
     for nth in range(count):
         bench.api.merge(f"{JOBS}/pool{nth}", {"spec": {"cancel": True}})
     for nth in range(count):

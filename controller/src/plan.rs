@@ -22,7 +22,7 @@ use jiff::Timestamp;
 
 use crate::world::{Asked, End, Held, Planned, PlannerPod, Planning, World};
 
-use pools::{running, within_what_is_held};
+use pools::{rested, running, within_what_is_held};
 use say::Say;
 
 /// What is to be done for a job.
@@ -60,7 +60,7 @@ pub enum Act {
         /// How many.
         workers: u32,
     },
-    /// Let them rest.
+    /// Let them rest; not those of a Kueue queue, which Kueue would wake.
     SuspendPool,
     /// Remove them.
     DeletePool,
@@ -172,18 +172,12 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
     let in_lane = planned.is_small && planned.is_ours;
     let is_queued_in_lane = in_lane && status.start_time.is_some();
     if asked.suspend && !is_queued_in_lane {
-        return match &world.pool {
-            Some(pool) if !pool.is_suspended => act(world, [Act::SuspendPool]),
-            _ => Say::new(world).suspended(),
-        };
+        return rested(world).unwrap_or_else(|| Say::new(world).suspended());
     }
     // What is in the lane is done before anyone could stop it.
     let waits = |held: &&Held| held.drain || status.reserved_micro_usd.is_none();
     if let Some(held) = world.held.as_ref().filter(waits).filter(|_| !is_queued_in_lane) {
-        return match &world.pool {
-            Some(pool) if !pool.is_suspended => act(world, [Act::SuspendPool]),
-            _ => Say::new(world).held(held),
-        };
+        return rested(world).unwrap_or_else(|| Say::new(world).held(held));
     }
     if status.reserved_micro_usd.is_none() {
         let high = quote.high.saturating_add(asked.costs.requests_of_a_job(planned.shards));

@@ -139,7 +139,8 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
         return stop(world, Phase::Failed, "WorkersNotStarted", &message);
     }
     let left = left(world, planned);
-    let enough = shrunk(pool, left, asked);
+    // What Kueue has let in waits in its queue again when it changes.
+    let enough = if pool.is_kueues { pool.wanted } else { shrunk(pool, left, asked) };
     if pool.is_suspended || enough < pool.wanted {
         return act(world, [Act::ScalePool { workers: enough }]);
     }
@@ -153,6 +154,16 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
 fn left(world: &World, planned: &Planned) -> u64 {
     let done = world.done.unwrap_or(world.status.shards.unwrap_or_default().done);
     planned.shards - done.min(planned.shards)
+}
+
+/// Lets the workers of a job rest, if they do not yet. Those of a Kueue queue are removed: Kueue wakes what it has let in, and
+/// keeps its place in the queue taken. They wait there again when the job goes on.
+pub(super) fn rested(world: &World) -> Option<Decision> {
+    let pool = world.pool.as_ref().filter(|pool| !pool.is_deleted)?;
+    if pool.is_kueues {
+        return Some(act(world, [Act::DeletePool]));
+    }
+    (!pool.is_suspended).then(|| act(world, [Act::SuspendPool]))
 }
 
 /// Workers for so many shards.

@@ -216,7 +216,7 @@ impl Model {
             }
             Act::SuspendPool => {
                 let pool = self.pool.as_mut().unwrap();
-                assert!(!pool.is_suspended);
+                assert!(!pool.is_suspended && !pool.is_kueues, "Kueue would wake it");
                 pool.is_suspended = true;
                 (pool.since, pool.ready, pool.active) = (None, 0, 0);
                 world.pool = self.pool.clone();

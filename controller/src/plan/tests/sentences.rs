@@ -342,6 +342,25 @@ fn an_image_that_cannot_be_pulled_fails_the_job_at_the_start_deadline() {
     assert_eq!(said(&rests).0, Phase::Running);
 }
 
+/// Kueue would wake what it has let in, and has what changes wait again.
+#[test]
+fn workers_of_a_kueue_queue_are_removed_where_others_rest_and_stay_as_many_as_they_are() {
+    let mut world = working(60);
+    world.pool.as_mut().unwrap().is_kueues = true;
+    world.done = Some(99);
+    assert_eq!(said(&world).0, Phase::Running);
+    world.asked = asks(|asked| asked.suspend = true);
+    assert_eq!(plan(&world).acts, [Act::DeletePool]);
+    world.pool.as_mut().unwrap().is_suspended = true;
+    assert_eq!(plan(&world).acts, [Act::DeletePool], "in the queue, too");
+    world.pool.as_mut().unwrap().is_deleted = true;
+    assert_eq!(said(&world).0, Phase::Suspended);
+    world.pool = None;
+    assert_eq!(said(&world).0, Phase::Suspended);
+    world.asked = asks(|_| {});
+    assert_eq!(plan(&world).acts, [Act::Enqueue { in_lane: false }, Act::CreatePool { workers: 1 }]);
+}
+
 #[test]
 fn workers_in_a_queue_of_kueue_wait_there_without_being_woken() {
     let mut world = working(5000);
