@@ -1,5 +1,6 @@
 //! A unit in a process of its own: what has taken workers down takes nobody with it.
 
+use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -10,6 +11,9 @@ use blockgrid_grid::store::keys;
 use blockgrid_grid::usage::UnitUsage;
 use blockgrid_grid::{FailReason, JobId, Lease, Outcome, Store, StoreError, Stream, Unit};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, getrlimit, setrlimit};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::ChildStderr;
+use tokio::task::JoinHandle;
 
 use crate::inputs::Candlery;
 use crate::jobs::{JobError, Jobs};
@@ -34,9 +38,13 @@ const MISMATCH: u8 = 65;
 
 const SIGINT: i32 = Signal::INT.as_raw();
 const SIGTERM: i32 = Signal::TERM.as_raw();
+const SIGKILL: i32 = Signal::KILL.as_raw();
 
-/// Bytes of address space that it has beyond the columns and candles that it may hold.
+/// Bytes of address space that it has beyond the columns and candles that it may hold, where nothing limits it to less.
 const HEADROOM: u64 = 4 << 30;
+
+/// What Rust's standard library says before it aborts because an allocation failed.
+const NO_MEMORY: &[u8] = b"memory allocation of ";
 
 /// Starts this program once more for one unit and waits. `None` when it has written the outcome.
 pub(crate) async fn run(
@@ -60,9 +68,11 @@ pub(crate) async fn run(
         .args([OPTION, &format!("{job}/{unit}")])
         .env(PARENT, std::process::id().to_string())
         .stdin(Stdio::null())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn();
     let mut child = child.map_err(|error| UnitError::Internal(format!("no process of its own: {error}")))?;
+    let said = child.stderr.take().map(|stderr| tokio::spawn(passed_on(stderr)));
     loop {
         tokio::select! {
             ended = child.wait() => {
@@ -79,6 +89,10 @@ pub(crate) async fn run(
                     }),
                     // Told to stop with us.
                     Ok(status) if matches!(status.signal(), Some(SIGINT | SIGTERM)) => Err(UnitError::Abandoned),
+                    Ok(status) if lacked_memory(said, status.signal()).await => failed(
+                        FailReason::OutOfMemory,
+                        format!("it took down every worker that tried, and alone it needed more memory than there is ({status}): shorter windows, fewer candles, or a class with more memory"),
+                    ),
                     Ok(status) => failed(
                         FailReason::Crashed,
                         format!("it took down every worker that tried, and the process that computed it alone ({status})"),
@@ -98,6 +112,44 @@ pub(crate) async fn run(
     }
 }
 
+/// What the process says, on our own standard error; whether it said that there was no memory.
+async fn passed_on(stderr: ChildStderr) -> bool {
+    let (mut lines, mut line, mut lacked) = (BufReader::new(stderr), Vec::new(), false);
+    while lines.read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
+        lacked |= line.starts_with(NO_MEMORY);
+        // Nobody listens to it: it computes all the same.
+        let _ = std::io::stderr().write_all(&line);
+        line.clear();
+    }
+    lacked
+}
+
+/// Whether a process that died did so for want of memory: it said so, or the kernel killed it.
+async fn lacked_memory(said: Option<JoinHandle<bool>>, signal: Option<i32>) -> bool {
+    let said = match said {
+        Some(said) => said.await.unwrap_or(false),
+        None => false,
+    };
+    said || signal == Some(SIGKILL)
+}
+
+/// Bytes of memory that the process may have: its cgroup's, which is the container's, less a twentieth for what the kernel
+/// counts besides, and what its parent has; `None` where there is no limit.
+fn memory_limit() -> Option<u64> {
+    let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let limit =
+        files.iter().find_map(|file| std::fs::read_to_string(file).ok()?.trim().parse::<u64>().ok())?;
+    // Version 1 has a number beyond all memory for none.
+    (limit < 1 << 60).then(|| (limit - limit / 20).saturating_sub(resident_bytes(getppid()).unwrap_or(0)))
+}
+
+/// Bytes of memory that another process has.
+fn resident_bytes(process: Option<Pid>) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{}/status", process?.as_raw_pid())).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? << 10)
+}
+
 /// Computes one unit, writes its outcome, and nothing else.
 ///
 /// # Errors
@@ -106,6 +158,8 @@ pub async fn compute(settings: &Settings, store: Store, job: &JobId, unit: Unit)
     end_with_parent();
     let internal = UnitError::Internal;
     let bytes = (settings.memory as u64).saturating_add(settings.candles).saturating_add(HEADROOM);
+    // Below what the container has, so that it fails by itself: the kernel might choose the worker.
+    let bytes = bytes.min(memory_limit().unwrap_or(u64::MAX));
     let limit = Rlimit { current: Some(bytes), maximum: getrlimit(Resource::As).maximum };
     setrlimit(Resource::As, limit).map_err(|error| internal(format!("no limit of memory: {error}")))?;
     let jobs = Jobs::default();

@@ -9,6 +9,7 @@ struct Faults {
     panic: Option<u64>,
     abort: Option<u64>,
     stall: Option<u64>,
+    eat: Option<u64>,
     slow: Option<Duration>,
     die_before_acknowledge: bool,
 }
@@ -27,6 +28,7 @@ fn read(text: &str) -> Faults {
             "panic" => faults.panic = number,
             "abort" => faults.abort = number,
             "stall" => faults.stall = number,
+            "eat" => faults.eat = number,
             "slow" => faults.slow = number.map(Duration::from_millis),
             "die-before-acknowledge" => faults.die_before_acknowledge = true,
             _ => {}
@@ -46,9 +48,22 @@ pub(crate) fn trial(trials: &blockgrid_job::plan::Slices, cancelled: &dyn Fn() -
     if hit(faults.abort) {
         std::process::abort();
     }
+    if hit(faults.eat) {
+        eat();
+    }
     while hit(faults.stall) && !cancelled() {
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Asks for memory until there is none; where it is not limited, the process dies as one that the kernel has chosen. None
+/// of it is touched, so that the machine does not run out of it.
+fn eat() {
+    let mut eaten: Vec<Vec<u8>> = Vec::new();
+    for _ in 0..64 {
+        eaten.push(Vec::with_capacity(std::hint::black_box(1 << 30)));
+    }
+    std::process::abort();
 }
 
 /// An outcome was written and not acknowledged.

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use blockgrid_grid::store::keys;
-use blockgrid_grid::{Consumer, JobId, Lane, Lease, Queue, QueueError, Store, StoreError, Stream, Unit};
+use blockgrid_grid::{Consumer, JobId, Lane, Lease, Queue, QueueError, Store, Stream, Unit};
 use tokio::sync::{Notify, watch};
 
 use crate::inputs::Candlery;
@@ -402,9 +402,7 @@ impl<Q: Queue> Worker<Q> {
     /// What the one that does not says.
     pub async fn is_ready(&self) -> Result<(), String> {
         self.queue.is_held().await.map_err(|error| error.to_string())?;
-        match self.store.head("ready").await {
-            Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
-            Err(error) => Err(error.to_string()),
-        }
+        // It is there since the worker began; a bucket that is gone shows by a GET alone.
+        self.store.get(&keys::identity()).await.map(drop).map_err(|error| error.to_string())
     }
 }

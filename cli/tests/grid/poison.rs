@@ -89,6 +89,17 @@ fn a_trial_that_kills_the_process_fails_alone() {
     assert!(logs.iter().any(|log| log.contains("\"deliveries\":3")), "{logs:#?}");
 }
 
+/// The same for want of memory, which it has to itself in the end.
+#[test]
+fn a_trial_that_eats_all_memory_fails_alone_and_is_told_so() {
+    if Rig::start().is_none() {
+        return;
+    }
+    let (rig, job, logs) = is_partial("hungry", &[], "eat:5", "outOfMemory");
+    assert_eq!(failed(&rig, &job).len(), 2);
+    assert!(logs.iter().any(|log| log.contains("memory allocation of")), "{logs:#?}");
+}
+
 #[test]
 fn a_trial_that_never_ends_is_ended() {
     if Rig::start().is_none() {
