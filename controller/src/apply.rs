@@ -9,6 +9,7 @@ use blockgrid_planner::prepare::lane;
 use blockgrid_planner::{CommitError, enqueue};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, Patch, PostParams, Preconditions, PropagationPolicy};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
@@ -24,6 +25,7 @@ use crate::resources::{
 };
 use crate::treasury::books::Share;
 use crate::treasury::{TreasuryError, Whose};
+use crate::validate;
 use crate::world::{PlannerPod, Planning, Pool, Trouble, World};
 
 /// How long links to results work.
@@ -213,6 +215,14 @@ impl Target<'_> {
                     pool.is_deleted = true;
                 }
             }
+            Act::Release { pods } => {
+                for pod in pods {
+                    self.release(pod).await;
+                }
+                if let Some(pool) = &mut world.pool {
+                    pool.stuck.clear();
+                }
+            }
             Act::Cancel { phase, reason, message } => {
                 self.cancel(*phase, reason, message).await?;
                 world.end = observe::end(self.context, self.id, world.asked.as_ref().ok()).await?;
@@ -263,7 +273,7 @@ impl Target<'_> {
     async fn finalizers(&self, change: impl Fn(&mut Vec<String>)) -> Result<(), ApplyError> {
         let name = self.job.name_any();
         for _ in 0..5 {
-            let Some(now) = self.jobs().get_metadata_opt(&name).await? else { return Ok(()) };
+            let Some(now) = self.jobs().get_opt(&name).await? else { return Ok(()) };
             if now.metadata.uid != self.job.metadata.uid {
                 return Ok(());
             }
@@ -272,7 +282,7 @@ impl Target<'_> {
             let body = json!({
                 "metadata": { "finalizers": finalizers, "resourceVersion": now.metadata.resource_version },
             });
-            match self.jobs().patch_metadata(&name, &patching(), &self.patch(body)).await {
+            match self.jobs().patch(&name, &patching(), &self.patch(body)).await {
                 Ok(_) => return Ok(()),
                 // It is gone, or somebody changed it meanwhile: look again.
                 Err(error) if is_gone(&error) => {}
@@ -344,7 +354,7 @@ impl Target<'_> {
         let job = pool::planner(&owner, class, &self.context.config)?;
         let refused = self.create(&pool::planner_name(self.id.as_str()), &job).await?;
         let failed = refused.map(|trouble| format!("{}: {}", trouble.reason, trouble.message));
-        world.planner = Some(PlannerPod { failed, is_deleted: false });
+        world.planner = Some(PlannerPod { failed, since: Some(world.now), ..PlannerPod::default() });
         Ok(())
     }
 
@@ -390,6 +400,29 @@ impl Target<'_> {
         }
     }
 
+    /// Lets go of a pod that nobody answers for, as Kubernetes does where its node is deleted: the Job makes another only when
+    /// it has failed, and is gone only when its pods are. A worker that lives on all the same does no harm.
+    async fn release(&self, name: &str) {
+        let pods: Api<Pod> =
+            Api::namespaced(self.context.client.clone(), &self.context.config.workers.namespace);
+        let condition = json!({
+            "type": "DisruptionTarget", "status": "True", "reason": "NodeDoesNotAnswer",
+            "message": "it should have ended, and its node does not say that it has",
+            "lastTransitionTime": written(Timestamp::now()),
+        });
+        let failed = json!({ "status": { "phase": "Failed", "conditions": [condition] } });
+        let at_once = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+        let released = async {
+            pods.patch_status(name, &patching(), &Patch::Strategic(failed)).await?;
+            pods.delete(name, &at_once).await
+        };
+        match released.await {
+            Ok(_) => tracing::warn!(job = %self.id, pod = name, "its node does not answer: it is let go"),
+            Err(kube::Error::Api(error)) if error.code == 404 => {}
+            Err(error) => tracing::warn!(job = %self.id, pod = name, %error, "it cannot be let go"),
+        }
+    }
+
     async fn patch_pool(&self, spec: Value) -> Result<(), ApplyError> {
         let body = json!({ "spec": spec });
         self.pools().patch(&pool::name(self.id.as_str()), &patching(), &Patch::Merge(body)).await?;
@@ -423,7 +456,10 @@ impl Target<'_> {
             for file in RESULTS {
                 wanted.push((file.to_owned(), keys::out(self.id, file)));
             }
-        } else {
+        } else if validate::dataset(&self.job.manifest())
+            // One that was taken back since is nobody's to read.
+            .is_none_or(|name| self.context.config.dataset(name, &self.namespace()).is_ok())
+        {
             let plan: Plan = serde_json::from_slice(&self.context.store.get(&keys::plan(self.id)).await?)?;
             for &symbol in &asked.candles {
                 // One that the plan does not have gets no link.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use blockgrid_grid::{JobId, RedisQueue, Store};
-use blockgrid_job::status::Phase;
+use blockgrid_job::status::{JobStatus, Phase};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::events::{Recorder, Reporter};
@@ -65,7 +65,7 @@ pub struct Note {
     written: Option<u64>,
     failures: u32,
     /// Micro-USD: the watch may not know yet what was said a moment ago, and pods that are gone do not tell again.
-    spent: Option<u64>,
+    spent: (Option<u64>, Option<String>),
     phase: Phase,
     /// vCPU-microseconds of its pods, by their uids.
     pods: Option<HashMap<String, u64>>,
@@ -127,17 +127,19 @@ impl Context {
         self.with(id, |note| note.written == Some(digest(written)))
     }
 
-    /// What a job has cost, by the highest figure of all looks, this one included.
-    pub fn spent(&self, id: &JobId, micro_usd: Option<u64>) -> Option<u64> {
+    /// What a job has cost, by the highest figure of all looks, this one included, and when that was counted.
+    pub fn spent(&self, id: &JobId, status: &mut JobStatus) {
         self.with(id, |note| {
-            note.spent = note.spent.max(micro_usd);
-            note.spent
-        })
+            if status.spent_micro_usd > note.spent.0 {
+                note.spent = (status.spent_micro_usd, status.spent_time.clone());
+            }
+            (status.spent_micro_usd, status.spent_time) = note.spent.clone();
+        });
     }
 
-    /// vCPU-microseconds of all pods of a job, those that are gone included: of each as it was seen last. `known` is what was
-    /// said of it before this process saw the first of them.
-    pub fn pod_micros(&self, id: &JobId, known: u64, pods: impl IntoIterator<Item = (String, u64)>) -> u64 {
+    /// vCPU-microseconds of all pods of a job, those that are gone included: of each as it was seen last. `gone` is what those
+    /// had cost that were gone before this process saw the first of them.
+    pub fn pod_micros(&self, id: &JobId, gone: u64, pods: impl IntoIterator<Item = (String, u64)>) -> u64 {
         self.with(id, |note| {
             let is_first = note.pods.is_none();
             let seen = note.pods.get_or_insert_default();
@@ -147,7 +149,7 @@ impl Context {
             }
             let sum: u64 = seen.values().sum();
             if is_first {
-                note.gone = known.saturating_sub(sum);
+                note.gone = gone;
             }
             note.gone + sum
         })

@@ -50,6 +50,16 @@ impl Costs {
         self.requests(usage.gets, usage.puts)
     }
 
+    /// Micro-USD of the requests that a job of so many shards makes if nothing goes wrong: 7 and 12 of a job of two, measured.
+    pub fn requests_about(&self, shards: u64) -> u64 {
+        self.requests(shards.saturating_mul(2).saturating_add(3), shards.saturating_mul(3).saturating_add(6))
+    }
+
+    /// Micro-USD of the requests that so many shards have made when they are done.
+    pub fn requests_of_shards(&self, done: u64) -> u64 {
+        self.requests(done.saturating_mul(2), done.saturating_mul(3))
+    }
+
     /// Micro-USD of the requests that a job of so many shards may make.
     pub fn requests_of_a_job(&self, shards: u64) -> u64 {
         let each = shards.saturating_mul(A_SHARD).saturating_add(AROUND_A_JOB);
@@ -89,7 +99,8 @@ mod tests {
         assert_eq!(S3.requests(1_000_000, 1_000_000), 5_400_000);
         assert_eq!(S3.requests(u64::MAX, u64::MAX), u64::MAX);
         assert_eq!(Costs::default().requests(9, 9), 0);
-        assert!(S3.requests_of_a_job(2) > S3.requests(7, 12));
+        assert_eq!(S3.requests_about(2), S3.requests(7, 12));
+        assert!(S3.requests_of_a_job(2) > S3.requests_about(2));
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! What is known of a job, gathered: reads only.
 
+mod planners;
+mod pods;
 mod unmade;
+
+pub use planners::rate as planners;
 
 use std::sync::Arc;
 
@@ -14,15 +18,15 @@ use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::reflector::ObjectRef;
 use serde_json::Value;
 
 use crate::config::Config;
 use crate::context::Context;
-use crate::pool::{CLASS_LABEL, KUEUE_LABEL, MISCONFIGURED, PLANNER, ROLE_LABEL, name, planner_name};
+use crate::pool::{KUEUE_LABEL, PLANNER, ROLE_LABEL, name};
 use crate::resources::{BacktestJob, FINALIZER, LINKS_ANNOTATION, is_of};
-use crate::validate::validate;
-use crate::world::{Asked, End, PlannerPod, Planning, Pool, Trouble, World};
+use crate::validate::{ttl_seconds, validate};
+use crate::world::{Asked, End, Planning, Pool, World};
 
 /// Seconds for which nobody asks whether a job of the lane has moved: most are done by then, and none has.
 const IN_LANE_SECONDS: i64 = 5;
@@ -52,10 +56,11 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
     let id = id(job)?;
     let namespace = job.namespace().ok_or(ObserveError::Nameless("namespace"))?;
     let mut status = job.status.clone().unwrap_or_default();
-    status.spent_micro_usd = context.spent(&id, status.spent_micro_usd);
+    context.spent(&id, &mut status);
     let config = &context.config;
     // What was let in when it was planned stays: limits are lowered for those who come.
-    let asked = validate(&job.manifest(), &namespace, config, status.planned_time.is_some());
+    let manifest = job.manifest();
+    let asked = validate(&manifest, &namespace, config, status.planned_time.is_some());
     let is_over = status.phase.is_terminal();
     let mut planning = if is_over {
         Planning::Unknown
@@ -77,15 +82,16 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
     let may_have_ended =
         status.reserved_micro_usd.is_some() || is_planned && (status.start_time.is_some() || is_to_end);
     let end = if may_have_ended { end(context, &id, asked.as_ref().ok()).await? } else { None };
-    let mut pool = pool(&id, context, now, asked.as_ref().ok(), status.spent_micro_usd);
+    let mut pool = pool(&id, context, now, asked.as_ref().ok(), &status);
     if !is_over
         && end.is_none()
         && let Some(pool) = &mut pool
-        && let Some(trouble) = unmade::unmade(context, id.as_str(), pool, now).await
+        && pool.has_no_pods()
+        && let Some(trouble) = unmade::unmade(context, &name(id.as_str()), pool.since, now).await
     {
         pool.trouble = Some(trouble);
     }
-    let planner = planner(&id, context);
+    let planner = planners::planner(&id, context, now).await;
     let done = match (&planning, &end, status.phase) {
         // A lane's job is done before anyone has counted.
         (Planning::Done(planned), None, phase)
@@ -114,6 +120,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         is_deleted,
         has_finalizer: job.finalizers().iter().any(|known| known == FINALIZER),
         held: context.treasury.held(&id, &namespace),
+        ttl_seconds: ttl_seconds(&manifest, config),
         wants_links: job.annotation(LINKS_ANNOTATION).filter(|text| is_request(text)).map(str::to_owned),
         image: config.workers.image.clone(),
         lane_empty_since: context.lane.empty_since(),
@@ -123,7 +130,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         pool_refused: None,
         end,
         done,
-        planners_are_busy: planners_are_busy(context),
+        planners_are_busy: planners::are_busy(context, &namespace, now),
         used_micro_usd,
         used_requests_micro_usd,
         planner,
@@ -263,46 +270,6 @@ pub async fn used(context: &Context, id: &JobId, asked: &Asked) -> Result<(u64, 
     Ok((asked.price.micro_usd(sum.cpu_micros.into()), requests))
 }
 
-/// Whether as many plans are made by pods as the operator itself makes at a time.
-fn planners_are_busy(context: &Context) -> bool {
-    let works = |job: &Arc<Job>| {
-        let ended = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
-        job.labels().get(ROLE_LABEL).map(String::as_str) == Some(PLANNER)
-            && !ended.into_iter().any(|condition| condition.status == "True")
-    };
-    let most = context.config.jobs.planned_at_once;
-    context.pools.state().iter().filter(|job| works(job)).count() >= most
-}
-
-/// Micro-USD that an hour of all pods that plan costs at this moment.
-pub fn planners(pods: &reflector::Store<Pod>, config: &Config) -> u64 {
-    let of = |pod: &Arc<Pod>| {
-        let status = pod.status.as_ref()?;
-        let is_on =
-            status.start_time.is_some() && !matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
-        let label = |name: &str| pod.labels().get(name).map(String::as_str);
-        if label(ROLE_LABEL) != Some(PLANNER) || !is_on {
-            return None;
-        }
-        let class = config.classes.get(label(CLASS_LABEL).unwrap_or("standard"))?;
-        Some(class.micro_usd_per_hour())
-    };
-    pods.state().iter().filter_map(of).sum()
-}
-
-/// The pod that plans a job, as the watch knows it.
-fn planner(id: &JobId, context: &Context) -> Option<PlannerPod> {
-    let job = of_job_named(&planner_name(id.as_str()), id, context)?;
-    let conditions = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    let failed =
-        conditions.into_iter().find(|condition| condition.type_ == "Failed" && condition.status == "True");
-    let failed = failed.map(|condition| {
-        let why = condition.message.clone().or_else(|| condition.reason.clone()).unwrap_or_default();
-        format!("the pod that plans it failed: {why}; see the logs of Job {}", planner_name(id.as_str()))
-    });
-    Some(PlannerPod { failed, is_deleted: job.metadata.deletion_timestamp.is_some() })
-}
-
 /// A Job of this BacktestJob. One of another by an unlikely name is never touched.
 fn of_job_named(name: &str, id: &JobId, context: &Context) -> Option<Arc<Job>> {
     let key = ObjectRef::<Job>::new(name).within(&context.config.workers.namespace);
@@ -316,7 +283,7 @@ fn pool(
     context: &Context,
     now: Timestamp,
     asked: Option<&Asked>,
-    spent: Option<u64>,
+    status: &JobStatus,
 ) -> Option<Pool> {
     let job = of_job_named(&name(id.as_str()), id, context)?;
     let mut pool = of_job(&job, now);
@@ -324,9 +291,14 @@ fn pool(
         is_of(&**pod, id) && pod.labels().get(ROLE_LABEL).map(String::as_str) != Some(PLANNER)
     };
     let pods: Vec<Arc<Pod>> = context.pods.state().into_iter().filter(ours).collect();
-    let costs = of_pods(&mut pool, &pods, now, asked.map_or(1000, |asked| asked.millicpus));
-    let known = asked.zip(spent).map_or(0, |(asked, spent)| asked.price.micros(spent));
-    pool.micros = context.pod_micros(id, known, costs);
+    pods::ail(&mut pool, &pods, now);
+    // What was said last is what pods had cost at that moment: those of them that are gone cost the rest of it.
+    let said = asked.zip(status.spent_micro_usd).map_or(0, |(asked, spent)| asked.price.micros(spent));
+    let then = status.spent_time.as_deref().and_then(|text| text.parse().ok()).unwrap_or(now);
+    let millicpus = asked.map_or(1000, |asked| asked.millicpus);
+    let before = pods.iter().map(|pod| pods::micros(pod, then, millicpus).unwrap_or(0)).sum();
+    let costs = pods.iter().filter_map(|pod| Some((pods::uid(pod), pods::micros(pod, now, millicpus)?)));
+    pool.micros = context.pod_micros(id, said.saturating_sub(before), costs);
     Some(pool)
 }
 
@@ -358,6 +330,7 @@ pub fn of_job(job: &Job, now: Timestamp) -> Pool {
         is_kueues: job.labels().contains_key(KUEUE_LABEL),
         micros: 0,
         trouble: None,
+        stuck: Vec::new(),
         is_deleted: job.metadata.deletion_timestamp.is_some(),
         is_misconfigured,
     }
@@ -375,53 +348,6 @@ fn count_indexes(list: &str) -> u64 {
     list.split(',').map(part).sum()
 }
 
-/// What ails the pods of a pool; and what each has cost, in vCPU-microseconds, by its uid.
-fn of_pods(pool: &mut Pool, pods: &[Arc<Pod>], now: Timestamp, millicpus: u64) -> Vec<(String, u64)> {
-    let mut costs = Vec::new();
-    for pod in pods {
-        let Some(status) = &pod.status else { continue };
-        let containers: Vec<_> = status.container_statuses.iter().flatten().collect();
-        let ended = containers.iter().filter_map(|container| container.state.as_ref()?.terminated.as_ref());
-        for ended in ended.clone() {
-            pool.is_misconfigured |= ended.exit_code == MISCONFIGURED;
-        }
-        // From when the node began with it: what the cluster is paid for.
-        if let Some(start) = &status.start_time {
-            let end = ended.filter_map(|ended| ended.finished_at.as_ref()).map(|time| time.0).max();
-            let micros = end.unwrap_or(now).as_microsecond() - start.0.as_microsecond();
-            let uid = pod.metadata.uid.clone().unwrap_or_else(|| pod.name_any());
-            costs.push((uid, u64::try_from(micros).unwrap_or(0) / 1000 * millicpus));
-        }
-        if pool.trouble.is_none() {
-            pool.trouble = trouble(pod);
-        }
-    }
-    costs
-}
-
-/// What keeps a pod from starting, if anything does.
-fn trouble(pod: &Pod) -> Option<Trouble> {
-    let status = pod.status.as_ref()?;
-    let waiting = status.container_statuses.iter().flatten().find_map(|container| {
-        let waiting = container.state.as_ref()?.waiting.as_ref()?;
-        let reason = waiting.reason.clone()?;
-        // Those two are on their way.
-        (!matches!(reason.as_str(), "ContainerCreating" | "PodInitializing"))
-            .then(|| Trouble { reason, message: waiting.message.clone().unwrap_or_default() })
-    });
-    waiting.or_else(|| {
-        let unscheduled = status
-            .conditions
-            .iter()
-            .flatten()
-            .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
-        Some(Trouble {
-            reason: unscheduled.reason.clone().unwrap_or_else(|| "Unschedulable".to_owned()),
-            message: unscheduled.message.clone().unwrap_or_default(),
-        })
-    })
-}
-
 /// Whether a user's label is believed: only where the platform names principals that may set it, which the admission
 /// policy sees to.
 pub fn user(job: &BacktestJob, config: &Config) -> String {
@@ -432,8 +358,6 @@ pub fn user(job: &BacktestJob, config: &Config) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -448,27 +372,5 @@ mod tests {
         for (value, text) in [(1.93456, "1.935"), (-0.0123456, "-0.01235"), (12345.6, "12346"), (0.0, "0")] {
             assert_eq!(significant(value), text);
         }
-    }
-
-    #[test]
-    fn pods_tell_what_they_cost_and_what_ails_them() {
-        let now: Timestamp = "2026-01-01T00:01:00Z".parse().unwrap();
-        let pods: Vec<Arc<Pod>> = serde_json::from_value::<Vec<Pod>>(json!([
-            { "status": { "startTime": "2026-01-01T00:00:00Z", "containerStatuses": [
-                { "name": "w", "image": "", "imageID": "", "ready": false, "restartCount": 0,
-                  "state": { "terminated": { "exitCode": 143, "finishedAt": "2026-01-01T00:00:30Z" } } }] } },
-            { "status": { "startTime": "2026-01-01T00:00:50Z", "containerStatuses": [
-                { "name": "w", "image": "", "imageID": "", "ready": false, "restartCount": 0,
-                  "state": { "waiting": { "reason": "ErrImagePull", "message": "not found" } } }] } },
-        ]))
-        .unwrap()
-        .into_iter()
-        .map(Arc::new)
-        .collect();
-        let mut pool = Pool::default();
-        let costs = of_pods(&mut pool, &pods, now, 2000);
-        assert_eq!(costs.iter().map(|(_, micros)| micros).sum::<u64>(), (30 + 10) * 2 * 1_000_000);
-        assert_eq!(pool.trouble.unwrap().reason, "ErrImagePull");
-        assert!(!pool.is_misconfigured);
     }
 }

@@ -16,11 +16,11 @@ mod tests;
 
 use std::time::Duration;
 
-use blockgrid_job::quote::dollars;
+use blockgrid_job::quote::{Estimate, dollars};
 use blockgrid_job::status::{JobStatus, Phase};
 use jiff::Timestamp;
 
-use crate::world::{Asked, End, Held, Planned, PlannerPod, Planning, World};
+use crate::world::{Asked, End, Held, Planned, PlannerPod, Planning, Trouble, World};
 
 use pools::{rested, running, within_what_is_held};
 use say::Say;
@@ -64,6 +64,11 @@ pub enum Act {
     SuspendPool,
     /// Remove them.
     DeletePool,
+    /// Let go of pods that should have ended: their nodes do not answer.
+    Release {
+        /// Their names.
+        pods: Vec<String>,
+    },
     /// End it without results: its units stop, and this is how it ended.
     Cancel {
         /// As what.
@@ -107,6 +112,9 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Decides.
 pub fn plan(world: &World) -> Decision {
+    if let Some(pool) = world.pool.as_ref().filter(|pool| !pool.stuck.is_empty()) {
+        return act(world, [Act::Release { pods: pool.stuck.clone() }]);
+    }
     if world.is_deleted {
         return deleted(world);
     }
@@ -134,8 +142,24 @@ pub fn plan(world: &World) -> Decision {
             None if world.planners_are_busy => Say::new(world).planned_outside(),
             None => act(world, [Act::CreatePlanner]),
             Some(PlannerPod { failed: Some(why), .. }) => stop(world, Phase::Failed, "PlannerFailed", why),
+            Some(planner) if is_late_to_plan(world, asked, planner) => {
+                let why = planner
+                    .trouble
+                    .as_ref()
+                    .map_or_else(|| "no pod of it is ready".to_owned(), Trouble::told);
+                let message =
+                    format!("the pod that plans it did not start within {} s: {why}", asked.start_seconds);
+                stop(world, Phase::Failed, "PlannerNotStarted", &message)
+            }
             Some(_) => Say::new(world).planned_outside(),
         },
+        // What keeps it from being planned may be mended; not for ever.
+        Planning::Failing { error, .. }
+            if seconds_since(world.now, world.created) >= asked.deadline_seconds =>
+        {
+            let message = format!("its plan could not be made within {} s: {error}", asked.deadline_seconds);
+            stop(world, Phase::DeadlineExceeded, "PlanningFailed", &message)
+        }
         Planning::Failing { since, .. } if seconds_since(world.now, *since) >= REPLAN_SECONDS => {
             act(world, [Act::Plan])
         }
@@ -148,12 +172,14 @@ pub fn plan(world: &World) -> Decision {
 /// A job whose plan is committed and that has not ended.
 fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
     let status = &world.status;
-    let quote = planned.micros.map(|micros| asked.price.micro_usd(micros.into()));
+    let quote = quote(asked, planned);
+    let in_lane = planned.is_small && planned.is_ours;
     if let Some(most) = asked.max_cost
-        && quote.low > most
+        // Nothing stops what small workers have begun, so all of it must fit; a pool is stopped in time.
+        && most < if in_lane { quote.high } else { quote.low }
     {
         let message = format!(
-            "it would cost {} to {}, but compute.maxCostUsd is {}: raise it, or try fewer trials",
+            "it would cost {} to {} with its requests to the store, but compute.maxCostUsd is {}: raise it, or try fewer trials",
             dollars(quote.low),
             dollars(quote.high),
             dollars(most)
@@ -169,7 +195,6 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
     if let Some(decision) = world.pool.as_ref().and_then(|pool| within_what_is_held(world, asked, pool)) {
         return decision;
     }
-    let in_lane = planned.is_small && planned.is_ours;
     let is_queued_in_lane = in_lane && status.start_time.is_some();
     if asked.suspend && !is_queued_in_lane {
         return rested(world).unwrap_or_else(|| Say::new(world).suspended());
@@ -180,8 +205,7 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
         return rested(world).unwrap_or_else(|| Say::new(world).held(held));
     }
     if status.reserved_micro_usd.is_none() {
-        let high = quote.high.saturating_add(asked.costs.requests_of_a_job(planned.shards));
-        let micro_usd = asked.max_cost.map_or(high, |most| most.min(high));
+        let micro_usd = asked.max_cost.map_or(quote.high, |most| most.min(quote.high));
         return act(world, [Act::Reserve { micro_usd, wish: micro_usd }]);
     }
     if in_lane {
@@ -196,6 +220,24 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
         };
     }
     running(world, asked, planned)
+}
+
+/// What a job may cost, its requests to the store included.
+fn quote(asked: &Asked, planned: &Planned) -> Estimate<u64> {
+    let computed = planned.micros.map(|micros| asked.price.micro_usd(micros.into()));
+    let (about, most) =
+        (asked.costs.requests_about(planned.shards), asked.costs.requests_of_a_job(planned.shards));
+    Estimate {
+        low: computed.low.saturating_add(about),
+        mid: computed.mid.saturating_add(about),
+        high: computed.high.saturating_add(most),
+    }
+}
+
+/// Whether the pod that plans a job has not started in its time.
+fn is_late_to_plan(world: &World, asked: &Asked, planner: &PlannerPod) -> bool {
+    let waits = |since| seconds_since(world.now, since) >= asked.start_seconds;
+    !planner.has_started && !planner.is_deleted && planner.since.is_some_and(waits)
 }
 
 /// Whether a small job has waited in vain for a worker of the lane.
@@ -233,9 +275,8 @@ fn afterwards(world: &World) -> Decision {
     {
         return act(world, [Act::Sign { request: request.clone() }]);
     }
-    let ttl = world.asked.as_ref().map_or(7 * 86_400, |asked| asked.ttl_seconds);
     let ended = time(world.status.completion_time.as_deref()).unwrap_or(world.now);
-    let left = ttl - seconds_since(world.now, ended);
+    let left = world.ttl_seconds - seconds_since(world.now, ended);
     if left <= 0 {
         return act(world, [Act::Delete]);
     }

@@ -1,6 +1,7 @@
 //! Plans are made beside the reconciles, a few at a time: candles are read, shards laid out, the plan committed. What is
 //! known of them is remembered for as long as their jobs live.
 
+mod line;
 pub mod make;
 pub mod outside;
 
@@ -13,11 +14,12 @@ use blockgrid_planner::candles::open_registered;
 use blockgrid_planner::prepare::estimate;
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::world::{Planned, Planning, Refused};
 
+use line::Line;
 use make::{Made, Order, is_large, make};
 
 /// Whose plan is to be made.
@@ -42,7 +44,7 @@ pub struct Plans {
     s3: Options,
     config: Arc<Config>,
     known: Mutex<HashMap<JobId, Planning>>,
-    places: Arc<Semaphore>,
+    line: Mutex<Line<Wanted>>,
     made: mpsc::UnboundedSender<JobId>,
 }
 
@@ -54,8 +56,8 @@ impl Plans {
         config: Arc<Config>,
         made: mpsc::UnboundedSender<JobId>,
     ) -> Arc<Self> {
-        let places = Arc::new(Semaphore::new(config.jobs.planned_at_once));
-        Arc::new(Self { store, s3, config, known: Mutex::default(), places, made })
+        let line = Mutex::new(Line::new(config.jobs.planned_at_once));
+        Arc::new(Self { store, s3, config, known: Mutex::default(), line, made })
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Planning>> {
@@ -106,12 +108,17 @@ impl Plans {
         self.known().insert(id.clone(), state);
     }
 
-    /// Forgets a job.
+    fn line(&self) -> std::sync::MutexGuard<'_, Line<Wanted>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets a job, which is planned no more if it waits for that.
     pub fn forget(&self, id: &JobId) {
+        self.line().leave(|wanted| wanted.id == *id);
         self.known().remove(id);
     }
 
-    /// Begins to plan a job, unless somebody does.
+    /// Has a job planned when it is its namespace's turn, unless that is asked for already.
     pub fn start(self: &Arc<Self>, wanted: Wanted) {
         {
             let mut known = self.known();
@@ -121,16 +128,25 @@ impl Plans {
             }
             known.insert(wanted.id.clone(), Planning::Working);
         }
+        self.line().join(wanted.tenant.to_string(), wanted);
+        self.go_on();
+    }
+
+    /// Begins with those whose turn it is, as many as there are places for.
+    fn go_on(self: &Arc<Self>) {
+        loop {
+            let Some(wanted) = self.line().next() else { return };
+            self.begin(wanted);
+        }
+    }
+
+    fn begin(self: &Arc<Self>, wanted: Wanted) {
         let plans = Arc::clone(self);
         tokio::spawn(async move {
             let id = wanted.id.clone();
-            let Ok(place) = Arc::clone(&plans.places).acquire_owned().await else { return };
             // Reading candles and laying out shards take a processor for a while: not one of those that answer.
             let (making, on) = (Arc::clone(&plans), tokio::runtime::Handle::current());
-            let made = tokio::task::spawn_blocking(move || {
-                let _place = place;
-                making.here_or_outside(wanted, &on)
-            });
+            let made = tokio::task::spawn_blocking(move || making.here_or_outside(wanted, &on));
             let state = made.await.unwrap_or_else(|panic| {
                 let message = format!("planning it panicked: {panic}");
                 Planning::Refused(Refused { reason: "PlanningPanicked".into(), message })
@@ -143,6 +159,8 @@ impl Plans {
                 *known = state;
             }
             let _ = plans.made.send(id);
+            plans.line().ended();
+            plans.go_on();
         });
     }
 

@@ -27,6 +27,8 @@ const TTL_SECONDS: i32 = 3600;
 /// Seconds of `terminationGracePeriodSeconds` beyond the worker's own: within the two minutes of a spot notice.
 const GRACE_MORE: u64 = 10;
 
+/// Label of what a pod runs, which a chart that has another name says itself.
+const PROGRAM_LABEL: &str = "app.kubernetes.io/name";
 /// Label that tells pods of one job apart by what they do.
 pub const ROLE_LABEL: &str = "grid.blockbuilders.app/role";
 /// Label of what a pod costs: its compute class.
@@ -73,8 +75,7 @@ pub fn planner_name(uid: &str) -> String {
 pub fn planner(owner: &Owner<'_>, class: &Class, config: &Config) -> Result<Job, serde_json::Error> {
     let mut labels = labels(owner);
     labels.insert(ROLE_LABEL.to_owned(), PLANNER.to_owned());
-    let mut pod_labels = config.workers.pod_labels.clone();
-    pod_labels.extend(labels.clone());
+    let pod_labels = pod_labels(config, &labels);
     let mut spec = pod(owner, class, config);
     spec["containers"][0]["name"] = json!("planner");
     spec["containers"][0]["command"] = json!(["/blockgrid-controller", "plan"]);
@@ -112,8 +113,7 @@ pub fn job(
 ) -> Result<Job, serde_json::Error> {
     let platform = &config.workers;
     let labels = labels(owner);
-    let mut pod_labels = platform.pod_labels.clone();
-    pod_labels.extend(labels.clone());
+    let pod_labels = pod_labels(config, &labels);
     let mut annotations = platform.pod_annotations.clone();
     // A worker that is moved hands back what it has; while the job runs nobody needs to move it.
     annotations.insert("karpenter.sh/do-not-disrupt".to_owned(), "true".to_owned());
@@ -149,11 +149,22 @@ pub fn job(
     }))
 }
 
+/// Labels of pods. What the program is called is the platform's to say: its network policies go by it.
+fn pod_labels(config: &Config, ours: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let theirs = &config.workers.pod_labels;
+    let mut labels = theirs.clone();
+    labels.extend(ours.clone());
+    if let Some(program) = theirs.get(PROGRAM_LABEL) {
+        labels.insert(PROGRAM_LABEL.to_owned(), program.clone());
+    }
+    labels
+}
+
 fn labels(owner: &Owner<'_>) -> BTreeMap<String, String> {
     let label =
         |text: &str| text.chars().take(63).collect::<String>().trim_end_matches(['-', '.', '_']).to_owned();
     [
-        ("app.kubernetes.io/name", "blockgrid".to_owned()),
+        (PROGRAM_LABEL, "blockgrid".to_owned()),
         ("app.kubernetes.io/component", "pool".to_owned()),
         ("app.kubernetes.io/managed-by", "blockgrid-operator".to_owned()),
         (UID_LABEL, owner.uid.to_owned()),
@@ -256,7 +267,7 @@ mod tests {
     fn built(class: &str) -> Value {
         let text = format!(
             "
-workers: {{namespace: platform, image: 'grid:1', serviceAccount: worker, envFrom: [{{secretRef: {{name: s3}}}}], args: [--idle, 5s]}}
+workers: {{namespace: platform, image: 'grid:1', serviceAccount: worker, envFrom: [{{secretRef: {{name: s3}}}}], args: [--idle, 5s], podLabels: {{app.kubernetes.io/name: grid, app.kubernetes.io/managed-by: Helm}}}}
 classes: {{standard: {{cpu: '2', memory: 4Gi, slots: 2, microUsdPerVcpuHour: 36000{class}}}}}
 "
         );
@@ -293,6 +304,8 @@ classes: {{standard: {{cpu: '2', memory: 4Gi, slots: 2, microUsdPerVcpuHour: 360
         assert!(args.ends_with(&[json!("--idle"), json!("5s")]));
         assert_eq!(args[..2], [json!("--job"), json!("0b0c0d0e-1111-2222-3333-444455556666")]);
         let labels = &spec["template"]["metadata"]["labels"];
+        assert_eq!(labels[PROGRAM_LABEL], "grid", "network policies go by it");
+        assert_eq!(labels["app.kubernetes.io/managed-by"], "blockgrid-operator", "and the operator by this");
         assert_eq!((&labels[USER_LABEL], &labels[NAMESPACE_LABEL]), (&json!("ann"), &json!("team-a")));
     }
 

@@ -72,7 +72,7 @@ async fn look(job: &BacktestJob, context: &Context) -> Result<Action, ApplyError
     if decision.status.phase.is_terminal() || decision.status.phase == Phase::Suspended {
         context.treasury.asks_no_more(&id);
     }
-    context.spent(&id, decision.status.spent_micro_usd);
+    context.spent(&id, &mut decision.status);
     let again =
         write(&target, &decision.status).await?.map_or(decision.again, |soon| soon.min(decision.again));
     context.is_well(&id);

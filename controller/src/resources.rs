@@ -1,6 +1,7 @@
 //! The kinds of blockgrid as the API server has them, and the names of labels, annotations and finalizers.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use blockgrid_grid::JobId;
 use blockgrid_job::JobStatus;
@@ -12,11 +13,10 @@ use blockgrid_job::spec::{API_VERSION, KIND};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::PatchParams;
-use kube::core::TypeMeta;
 use kube::{Api, Resource, ResourceExt};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The API group.
 pub const GROUP: &str = "grid.blockbuilders.app";
@@ -42,7 +42,8 @@ pub struct BacktestJob {
     /// Lists leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Name, namespace, uid.
+    /// Name, namespace, uid; not who wrote which field.
+    #[serde(deserialize_with = "metadata")]
     pub metadata: ObjectMeta,
     /// What is asked. In place of one that is too long or nests too deep stands a text that says so, which is no spec: one
     /// tenant's object must not keep those of all others from being read.
@@ -66,6 +67,25 @@ fn spec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
         .unwrap_or_else(|error| Value::String(format!("a spec that cannot be read ({error})"))))
 }
 
+/// The same of metadata, without who wrote which field: that nests as deep as the spec, and its times are the tenant's to
+/// write. What cannot be read of the rest is left out.
+fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    let fields: BTreeMap<String, Box<RawValue>> =
+        serde_json::from_str(raw.get()).map_err(serde::de::Error::custom)?;
+    let is_read =
+        |field: &Map<String, Value>| serde_json::from_value::<ObjectMeta>(field.clone().into()).is_ok();
+    let mut known = Map::new();
+    for (name, raw) in fields.into_iter().filter(|(name, _)| name != "managedFields") {
+        let Ok(value) = serde_json::from_str(raw.get()) else { continue };
+        let mut field = Map::from_iter([(name, value)]);
+        if is_read(&field) {
+            known.append(&mut field);
+        }
+    }
+    serde_json::from_value(known.into()).map_err(serde::de::Error::custom)
+}
+
 /// How the operator patches: under its own name.
 pub fn patching() -> PatchParams {
     PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
@@ -87,7 +107,7 @@ pub fn is_gone(error: &kube::Error) -> bool {
 /// # Errors
 /// The API server's.
 pub async fn is_there(jobs: &Api<BacktestJob>, name: &str, id: &JobId) -> Result<bool, kube::Error> {
-    Ok(jobs.get_metadata_opt(name).await?.is_some_and(|job| job.metadata.uid.as_deref() == Some(id.as_str())))
+    Ok(jobs.get_opt(name).await?.is_some_and(|job| job.metadata.uid.as_deref() == Some(id.as_str())))
 }
 
 fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<JobStatus>, D::Error> {
@@ -105,10 +125,9 @@ impl BacktestJob {
         })
     }
 
-    /// Forgets what nobody asks for any more, so that a cluster may have many: who wrote which field, what kubectl applied,
-    /// and, once the plan is committed, all of the spec but what is said to the cluster.
+    /// Forgets what nobody asks for any more, so that a cluster may have many: what kubectl applied, and, once the plan is
+    /// committed, all of the spec but what is said to the cluster.
     pub fn lighten(&mut self) {
-        self.metadata.managed_fields = None;
         let annotations = self.metadata.annotations.get_or_insert_default();
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
         let is_planned = |status: &JobStatus| status.planned_time.is_some() || status.phase.is_terminal();
@@ -165,14 +184,19 @@ impl Resource for BacktestJob {
 
 /// A `BacktestBudget`: in the platform's namespace it limits the whole grid, elsewhere its namespace.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct BacktestBudget {
-    /// `apiVersion` and `kind`; lists leave them out.
-    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
-    pub types: Option<TypeMeta>,
-    /// Name, namespace, generation.
+    /// Lists leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
+    /// Lists leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Name, namespace, generation; not who wrote which field.
+    #[serde(deserialize_with = "metadata")]
     pub metadata: ObjectMeta,
     /// The limits; one that cannot be read is told in a condition, and holds every job back.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "spec")]
     pub spec: Value,
     /// What the operator says.
     #[serde(default, deserialize_with = "readable_budget", skip_serializing_if = "Option::is_none")]
@@ -234,6 +258,38 @@ mod tests {
         assert!(object(&deep).contains("recursion limit exceeded"), "{}", object(&deep));
         let long = format!(r#"{{"sweep": "{}"}}"#, "x".repeat(MAX_SPEC_BYTES));
         assert!(object(&long).contains("a cluster takes 131072"), "{}", object(&long));
+    }
+
+    /// As an API server answers: who wrote which field nests as the spec does, and says when in years that we cannot count.
+    #[test]
+    fn metadata_that_nests_or_lies_stops_no_list() {
+        let fields = format!(r#"{}1{}"#, r#"{"f:a":"#.repeat(300), "}".repeat(300));
+        let text = format!(
+            r#"{{"apiVersion": "v1", "metadata": {{"resourceVersion": "7"}}, "items": [{{"metadata": {{
+                "name": "a", "namespace": "b", "uid": "c", "deletionTimestamp": "9999-12-31T23:59:59Z",
+                "creationTimestamp": "2026-01-05T00:00:00Z", "labels": {{"x": "y"}}, "finalizers": ["f"],
+                "managedFields": [{{"manager": "m", "time": "9999-12-31T23:59:59Z", "fieldsV1": {fields}}}]
+            }}, "spec": {{}}}}]}}"#
+        );
+        let job = serde_json::from_str::<kube::core::ObjectList<BacktestJob>>(&text).unwrap().items.remove(0);
+        let meta = &job.metadata;
+        assert_eq!(
+            (meta.name.as_deref(), meta.namespace.as_deref(), meta.uid.as_deref()),
+            (Some("a"), Some("b"), Some("c"))
+        );
+        assert!(meta.creation_timestamp.is_some() && job.label("x") == Some("y"));
+        assert_eq!((&meta.managed_fields, meta.finalizers.as_deref()), (&None, Some(&["f".to_owned()][..])));
+        let budget =
+            serde_json::from_str::<kube::core::ObjectList<BacktestBudget>>(&text).unwrap().items.remove(0);
+        assert_eq!(budget.metadata.name.as_deref(), Some("a"));
+        let event = format!(r#"{{"type": "ADDED", "object": {}}}"#, {
+            let start = text.find(r#"[{"metadata""#).unwrap() + 1;
+            &text[start..text.len() - 2]
+        });
+        let event = serde_json::from_str::<kube::core::WatchEvent<BacktestJob>>(&event).unwrap();
+        assert!(
+            matches!(event, kube::core::WatchEvent::Added(job) if job.metadata.name.as_deref() == Some("a"))
+        );
     }
 
     #[test]

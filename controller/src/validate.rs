@@ -21,6 +21,12 @@ pub fn validate(
     config: &Config,
     was_let_in: bool,
 ) -> Result<Asked, Refused> {
+    // What stands in place of a spec that is too much says so itself.
+    if manifest["spec"].is_string()
+        && let Err(found) = blockgrid_job::of_value(manifest, |_| false)
+    {
+        return Err(invalid(&found.errors));
+    }
     let cluster = blockgrid_job::manifest::cluster(manifest).map_err(|errors| invalid(&errors))?;
     let Some(class) = config.classes.get(&cluster.class) else {
         let known: Vec<&str> = config.classes.keys().map(String::as_str).collect();
@@ -37,7 +43,8 @@ pub fn validate(
         );
         return Err(invalid(&[FieldError::new("spec.data.file", message)]));
     }
-    if let Some(name) = manifest.pointer("/spec/data/dataset").and_then(Value::as_str) {
+    // One that is planned has its candles; they were its to read then.
+    if let Some(name) = dataset(manifest).filter(|_| !was_let_in) {
         config.dataset(name, namespace).map_err(|message| Refused {
             reason: "UnknownDataset".into(),
             message: format!("spec.data.dataset: {message}"),
@@ -57,7 +64,6 @@ pub fn validate(
     Ok(Asked {
         suspend: cluster.suspend,
         cancel: cluster.cancel,
-        ttl_seconds: or(cluster.ttl_seconds, seconds(config.jobs.ttl)),
         deadline_seconds: or(cluster.deadline_seconds, seconds(config.jobs.deadline)),
         start_seconds: seconds(config.workers.start_deadline),
         max_workers: cluster.max_workers.unwrap_or(u32::MAX).min(config.jobs.max_workers),
@@ -68,6 +74,17 @@ pub fn validate(
         max_cost: cluster.max_cost_micro_usd,
         costs: config.costs,
     })
+}
+
+/// The registered data set that a manifest names.
+pub fn dataset(manifest: &Value) -> Option<&str> {
+    manifest.pointer("/spec/data/dataset")?.as_str()
+}
+
+/// Seconds that a job stays after its end: what it says itself, though the rest of it cannot be read, or the platform.
+pub fn ttl_seconds(manifest: &Value, config: &Config) -> i64 {
+    let asked = blockgrid_job::manifest::cluster(manifest).ok().and_then(|cluster| cluster.ttl_seconds);
+    i64::try_from(asked.unwrap_or(config.jobs.ttl.as_secs())).unwrap_or(i64::MAX)
 }
 
 /// Bad fields, as `blockgrid validate` tells them.
@@ -106,7 +123,7 @@ jobs: {maxWorkers: 8}
             |compute| validate(&manifest(json!({ "dataset": "sample" }), compute), "t", &config(), false);
         let plain = asked(Value::Null).unwrap();
         assert_eq!((plain.max_workers, plain.slots, plain.millicpus), (8, 2, 2000));
-        assert_eq!((plain.ttl_seconds, plain.deadline_seconds), (7 * 86_400, 86_400));
+        assert_eq!(plain.deadline_seconds, 86_400);
         let spot =
             asked(json!({ "class": "spot", "maxWorkers": 100, "maxCostUsd": 5, "deadline": "2h" })).unwrap();
         assert_eq!((spot.max_workers, spot.millicpus, spot.max_cost), (8, 500, Some(5_000_000)));

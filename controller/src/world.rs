@@ -24,6 +24,8 @@ pub struct World {
     pub has_finalizer: bool,
     /// What the operator has said about it so far.
     pub status: JobStatus,
+    /// Seconds that it stays after its end.
+    pub ttl_seconds: i64,
     /// What it asks of the cluster, or why it may not.
     pub asked: Result<Asked, Refused>,
     /// How far its plan is.
@@ -61,8 +63,6 @@ pub struct Asked {
     pub suspend: bool,
     /// Whether it should end.
     pub cancel: bool,
-    /// Seconds that it stays after its end.
-    pub ttl_seconds: i64,
     /// Seconds that it may take from when it first ran.
     pub deadline_seconds: i64,
     /// Seconds that its workers may take to start.
@@ -119,6 +119,12 @@ pub struct PlannerPod {
     pub failed: Option<String>,
     /// Whether it is being deleted.
     pub is_deleted: bool,
+    /// Since when it could start.
+    pub since: Option<Timestamp>,
+    /// Whether it ever has.
+    pub has_started: bool,
+    /// What keeps it from starting.
+    pub trouble: Option<Trouble>,
 }
 
 /// What there is to know of a committed plan.
@@ -188,12 +194,22 @@ pub struct Pool {
     pub is_kueues: bool,
     /// vCPU-microseconds of its pods, from start to end or now.
     pub micros: u64,
-    /// What keeps its pods from starting.
+    /// What keeps its pods from starting, or has killed one.
     pub trouble: Option<Trouble>,
+    /// Pods that should have ended: nobody answers for them any more.
+    pub stuck: Vec<String>,
     /// Whether it is being deleted.
     pub is_deleted: bool,
     /// Whether workers refused their configuration.
     pub is_misconfigured: bool,
+}
+
+impl Pool {
+    /// Whether there are no pods, and nothing is known that keeps them from being there.
+    pub fn has_no_pods(&self) -> bool {
+        let has_none = self.active == 0 && self.ready == 0 && self.failed == 0;
+        has_none && self.trouble.is_none() && !self.is_deleted
+    }
 }
 
 /// What keeps pods from starting.
@@ -203,6 +219,13 @@ pub struct Trouble {
     pub reason: String,
     /// For people.
     pub message: String,
+}
+
+impl Trouble {
+    /// All of it, for people.
+    pub fn told(&self) -> String {
+        format!("{}: {}", self.reason, self.message)
+    }
 }
 
 /// Why no budget lets a job run.

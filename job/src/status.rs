@@ -154,6 +154,9 @@ pub struct JobStatus {
     /// Micro-USD that it has cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spent_micro_usd: Option<u64>,
+    /// When that was counted: workers that run cost more since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spent_time: Option<String>,
     /// When its plan was committed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planned_time: Option<String>,

@@ -7,8 +7,7 @@ use kube::Api;
 use kube::api::ListParams;
 
 use crate::context::Context;
-use crate::pool::name;
-use crate::world::{Pool, Trouble};
+use crate::world::Trouble;
 
 /// How the Job controller names it.
 const FAILED_CREATE: &str = "FailedCreate";
@@ -16,20 +15,24 @@ const FAILED_CREATE: &str = "FailedCreate";
 /// Seconds in which the Job controller makes pods, if it can.
 const SOON: i64 = 2;
 
-/// What keeps the pods of a pool from being made, if there are none and something does. It is asked for only then.
-pub(super) async fn unmade(context: &Context, id: &str, pool: &Pool, now: Timestamp) -> Option<Trouble> {
-    let since = pool.since?;
-    let has_none = pool.active == 0 && pool.ready == 0 && pool.trouble.is_none() && pool.failed == 0;
-    if !has_none || pool.is_deleted || now.as_second() - since.as_second() < SOON {
+/// What keeps the pods of a Job that has none from being made, if something does. `since` is when they could be.
+pub(super) async fn unmade(
+    context: &Context,
+    job: &str,
+    since: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Trouble> {
+    let since = since?;
+    if now.as_second() - since.as_second() < SOON {
         return None;
     }
     let events: Api<Event> = Api::namespaced(context.client.clone(), &context.config.workers.namespace);
-    let of_pool = format!("involvedObject.kind=Job,involvedObject.name={},reason={FAILED_CREATE}", name(id));
+    let of_pool = format!("involvedObject.kind=Job,involvedObject.name={job},reason={FAILED_CREATE}");
     match events.list(&ListParams::default().fields(&of_pool)).await {
         Ok(list) => latest(list.items, since),
         // It is only what is said.
         Err(error) => {
-            tracing::warn!(job = %id, %error, "why its pool has no pods cannot be asked for");
+            tracing::warn!(job, %error, "why it has no pods cannot be asked for");
             None
         }
     }

@@ -5,7 +5,7 @@ use blockgrid_job::status::Phase;
 
 use super::say::Say;
 use super::{Act, Decision, act, seconds_since, stop, time};
-use crate::world::{Asked, Planned, Pool, World};
+use crate::world::{Asked, Planned, Pool, Trouble, World};
 
 /// Seconds until a watchdog that has seen enough has stopped the workers: it looks every ten seconds, and they have their
 /// grace.
@@ -81,16 +81,18 @@ fn affordable(held: u64, spent: u64, each: u64) -> u32 {
     u32::try_from(held.saturating_sub(spent) / each.max(1)).unwrap_or(u32::MAX)
 }
 
-/// What a job has cost: its pods, those that are gone, and what its requests to the store may have cost by now; those are
-/// known when it has ended.
+/// What a job has cost: its pods, those that are gone, and about what its requests to the store have cost by now; those
+/// are known when it has ended.
 fn spent(world: &World, asked: &Asked, pool: &Pool) -> u64 {
     let pods = asked.price.micro_usd(pool.micros.into()).max(world.status.spent_micro_usd.unwrap_or(0));
-    pods.saturating_add(asked.costs.requests_of_a_job(world.done.unwrap_or(0)))
+    pods.saturating_add(asked.costs.requests_of_shards(world.done.unwrap_or(0)))
 }
 
-/// What its workers cost until they have stopped, if they were told to now.
+/// What its workers cost until they have stopped, if they were told to now, and at most what is asked of the store beside
+/// shards.
 fn until_stopped(asked: &Asked, pool: &Pool) -> u64 {
-    u64::try_from(pool.active).unwrap_or(0).saturating_mul(a_worker_stops(asked))
+    let workers = u64::try_from(pool.active).unwrap_or(0).saturating_mul(a_worker_stops(asked));
+    workers.saturating_add(asked.costs.requests_of_a_job(0))
 }
 
 /// What one of them costs until then.
@@ -104,13 +106,14 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
         if let Some(trouble) = &world.pool_refused {
             let start = time(world.status.start_time.as_deref()).unwrap_or(world.now);
             if seconds_since(world.now, start) >= asked.start_seconds {
-                let message =
-                    format!("its workers could not be made: {}: {}", trouble.reason, trouble.message);
+                let message = format!("its workers could not be made: {}", trouble.told());
                 return stop(world, Phase::Failed, "WorkersNotStarted", &message);
             }
             return Say::new(world).refused(trouble);
         }
-        let workers = workers(left(world, planned), asked);
+        // As many as it may pay for, with as much time to work as they take to stop.
+        let paid = affordable(asked.max_cost.unwrap_or(u64::MAX), 0, 2 * a_worker_stops(asked));
+        let workers = workers(left(world, planned), asked).min(paid.max(1));
         return act(world, [Act::Enqueue { in_lane: false }, Act::CreatePool { workers }]);
     };
     if pool.is_deleted {
@@ -122,7 +125,8 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
         return stop(world, Phase::Failed, "WorkersMisconfigured", message);
     }
     if pool.failed > 0 && u32::try_from(pool.failed).unwrap_or(0) >= pool.wanted && pool.active == 0 {
-        let message = format!("all {} workers failed again and again: see the logs of its pods", pool.failed);
+        let why = pool.trouble.as_ref().map_or_else(|| "see the logs of its pods".to_owned(), Trouble::told);
+        let message = format!("all {} workers failed again and again: {why}", pool.failed);
         return stop(world, Phase::Failed, "WorkersFailed", &message);
     }
     if pool.is_suspended && pool.is_kueues {
@@ -131,10 +135,7 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
     // From when they could: one that rested, or waited in a queue, has its whole time afterwards.
     let is_late = pool.since.is_some_and(|since| seconds_since(world.now, since) >= asked.start_seconds);
     if is_late && pool.ready == 0 && world.done.unwrap_or(0) == 0 && !pool.is_suspended {
-        let why = pool.trouble.as_ref().map_or_else(
-            || "no pod became ready".to_owned(),
-            |trouble| format!("{}: {}", trouble.reason, trouble.message),
-        );
+        let why = pool.trouble.as_ref().map_or_else(|| "no pod became ready".to_owned(), Trouble::told);
         let message = format!("no worker started within {} s: {why}", asked.start_seconds);
         return stop(world, Phase::Failed, "WorkersNotStarted", &message);
     }

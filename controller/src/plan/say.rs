@@ -7,7 +7,7 @@ use blockgrid_job::quote::{dollars, grouped};
 use blockgrid_job::status::{Condition, JobStatus, LaneKind, Phase, QuoteStatus, ResultsRef, ShardCounts};
 use jiff::Timestamp;
 
-use super::{Decision, SECOND};
+use super::{Decision, SECOND, quote};
 use crate::world::{End, Held, Planned, Planning, Pool, Trouble, World};
 
 /// Bytes of the longest message, as JSON writes it: of what a job came to, which three conditions say, and of the others.
@@ -65,7 +65,7 @@ impl<'a> Say<'a> {
         status.lane = Some(if in_lane { LaneKind::Interactive } else { LaneKind::Pool });
         status.workers = if in_lane { None } else { world.pool.as_ref().map(|pool| pool.ready) };
         if let Ok(asked) = &world.asked {
-            let quote = planned.micros.map(|micros| asked.price.micro_usd(micros.into()));
+            let quote = quote(asked, planned);
             status.quote = Some(QuoteStatus {
                 vcpu_micros: planned.micros.mid,
                 low_micro_usd: quote.low,
@@ -83,7 +83,9 @@ impl<'a> Say<'a> {
     /// Cost never falls: pods that are gone take what they cost with them.
     fn spent(&mut self, micro_usd: u64) {
         let spent = micro_usd.max(self.status.spent_micro_usd.unwrap_or(0));
-        self.status.spent_micro_usd = Some(spent);
+        if self.status.spent_micro_usd.replace(spent) != Some(spent) {
+            self.status.spent_time = Some(written(self.world.now));
+        }
         self.status.cost = Some(dollars(spent));
     }
 
@@ -133,17 +135,31 @@ impl<'a> Say<'a> {
         }
     }
 
-    pub(super) fn planned_outside(self) -> Decision {
+    pub(super) fn planned_outside(mut self) -> Decision {
+        if let Some(trouble) = self.world.planner.as_ref().and_then(|planner| planner.trouble.as_ref()) {
+            self.holds("WorkersReady", false, &trouble.reason, &trouble.message);
+            let message = format!("the pod that plans it cannot start: {}", trouble.told());
+            return self.phase(Phase::Planning, &message, 5 * SECOND);
+        }
         self.phase(Phase::Planning, "a pod of its own reads its candles and lays out its shards", 2 * SECOND)
+    }
+
+    /// Its workers, if it has had some, do not compute.
+    fn rests(&mut self, reason: &str) {
+        if self.status.condition("WorkersReady").is_some() {
+            self.holds("WorkersReady", false, reason, "its workers rest");
+        }
     }
 
     pub(super) fn suspended(mut self) -> Decision {
         self.holds("Admitted", false, "Suspended", "spec.suspend is true");
+        self.rests("Suspended");
         self.phase(Phase::Suspended, "spec.suspend is true: set it to false to go on", 300 * SECOND)
     }
 
     pub(super) fn held(mut self, held: &Held) -> Decision {
         self.holds("Admitted", false, &held.reason, &held.message);
+        self.rests(&held.reason);
         self.phase(Phase::Queued, &held.message, 60 * SECOND)
     }
 
@@ -173,12 +189,19 @@ impl<'a> Say<'a> {
             (None, 0) => self.holds("WorkersReady", false, "Starting", "no worker is ready yet"),
             _ => self.holds("WorkersReady", true, "Ready", "workers compute"),
         }
+        let lacks = pool.trouble.as_ref().filter(|_| ready == 0);
         if done >= planned.shards {
-            return self.phase(Phase::Finishing, "tables and traces are written", 2 * SECOND);
+            let message = match lacks {
+                Some(trouble) => format!("no worker is there to finish it: {}", trouble.told()),
+                None => "tables and traces are written".to_owned(),
+            };
+            return self.phase(Phase::Finishing, &message, 2 * SECOND);
         }
-        let message = match (&pool.trouble, ready) {
-            (Some(trouble), 0) => format!("no worker could start: {}: {}", trouble.reason, trouble.message),
-            _ => format!("{ready} of {wanted} workers, {} trials", grouped(planned.trials.into())),
+        let going = i64::from(ready) - i64::from(wanted);
+        let message = match lacks {
+            Some(trouble) => format!("no worker computes: {}", trouble.told()),
+            None if going > 0 => format!("{ready} workers, of whom {going} are about to go"),
+            None => format!("{ready} of {wanted} workers, {} trials", grouped(planned.trials.into())),
         };
         self.phase(Phase::Running, &message, 5 * SECOND)
     }
@@ -196,15 +219,20 @@ impl<'a> Say<'a> {
     /// Its workers could not be made.
     pub(super) fn refused(mut self, trouble: &Trouble) -> Decision {
         self.holds("WorkersReady", false, &trouble.reason, &trouble.message);
-        let message = format!("its workers could not be made: {}: {}", trouble.reason, trouble.message);
+        let message = format!("its workers could not be made: {}", trouble.told());
         self.phase(Phase::Running, &message, 10 * SECOND)
     }
 
     /// The job has ended, as the store says.
     pub(super) fn ended(mut self, end: &End) -> Decision {
         match end {
-            End::Done { partly, micro_usd, best, record, sha256, location, .. } => {
+            End::Done { partly, micro_usd, requests_micro_usd, best, record, sha256, location } => {
                 self.spent(*micro_usd);
+                // They are settled with the rest.
+                self.status.cost = self
+                    .status
+                    .spent_micro_usd
+                    .map(|spent| dollars(spent.saturating_add(*requests_micro_usd)));
                 self.status.best = best.as_deref().map(|best| cut(best, 100));
                 self.status.results = Some(ResultsRef {
                     location: location.clone(),

@@ -16,6 +16,11 @@ use crate::resources::BacktestBudget;
 /// How often the figures of a budget are written though no money moved: the projection moves with time.
 const TELL: Duration = Duration::from_secs(600);
 
+/// Times that a status is written once more because somebody else wrote the object, and not its money.
+const CONFLICTS: u32 = 50;
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
 impl Clerk {
     /// Writes the budgets that these namespaces' jobs count for: theirs first, then the whole grid's.
     pub(super) async fn raise(&mut self, namespaces: &[String], now: Timestamp) -> Result<(), TreasuryError> {
@@ -49,7 +54,8 @@ impl Clerk {
         self.means.meters.budget(&format!("{}/{}", key.0, key.1), &status);
         let soft = budget.spec.soft_percent.clone();
         let mut object = known;
-        for _ in 0..5 {
+        let mut conflict = None;
+        for attempt in 0..CONFLICTS {
             if !self.means.reign.lasts() {
                 return Err(TreasuryError::Gone);
             }
@@ -65,6 +71,7 @@ impl Clerk {
                     return Ok(());
                 }
                 Err(kube::Error::Api(error)) if error.code == 409 => {
+                    conflict = Some(error);
                     let there = api.get(&key.1).await?;
                     let money = |status: &Option<BudgetStatus>| {
                         status.as_ref().map(|status| (status.spent_micro_usd, status.reserved_micro_usd))
@@ -73,6 +80,8 @@ impl Clerk {
                         return Err(TreasuryError::Fenced(format!("{}/{}", key.0, key.1)));
                     }
                     object = there;
+                    // Somebody writes beside it again and again, which is no reason to lead no more.
+                    tokio::time::sleep((5 * MILLISECOND * attempt).min(100 * MILLISECOND)).await;
                 }
                 // Only what the API server does not know is gone: nobody is admitted past a budget for one answer.
                 Err(kube::Error::Api(error)) if error.code == 404 && api.get_opt(&key.1).await?.is_none() => {
@@ -83,7 +92,7 @@ impl Clerk {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(TreasuryError::Fenced(format!("{}/{}", key.0, key.1)))
+        Err(conflict.map_or(TreasuryError::Gone, |error| kube::Error::Api(error).into()))
     }
 
     /// What the budgets of these namespaces say is not what the books say: it is written with the next look.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use blockgrid_grid::store::{keys, sha256};
 use blockgrid_grid::usage::UnitUsage;
 use blockgrid_grid::{JobId, Outcome, Queue, Unit};
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{ListParams, Patch, PatchParams};
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
@@ -49,6 +49,28 @@ impl Grid {
                 "conditions": [{ "type": "Ready", "status": "True" }],
             }),
         );
+    }
+
+    /// It is a node's, whose kubelet says nothing.
+    pub(crate) fn bind(&self, pod: &Pod, node: &str) {
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        let object = serde_json::from_value(json!({ "metadata": { "name": node } })).unwrap();
+        self.wait(nodes.create(&PostParams::default(), &object)).unwrap();
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.platform);
+        let binding = json!({
+            "apiVersion": "v1", "kind": "Binding", "metadata": { "name": pod.name_any() },
+            "target": { "kind": "Node", "name": node },
+        });
+        let bound: Result<kube::core::Status, _> =
+            self.wait(pods.create_subresource("binding", &pod.name_any(), &PostParams::default(), &binding));
+        bound.unwrap();
+    }
+
+    /// It is told to end within a second.
+    pub(crate) fn evict(&self, pod: &Pod) {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.platform);
+        let soon = DeleteParams { grace_period_seconds: Some(1), ..DeleteParams::default() };
+        self.wait(pods.delete(&pod.name_any(), &soon)).unwrap();
     }
 
     /// It has ended with a code.

@@ -162,6 +162,36 @@ fn a_job_that_is_deleted_while_it_runs_leaves_nothing() {
     }
 }
 
+/// A Job with a rule for failed pods makes another only when one has failed, and of one whose node is dead nobody says so.
+#[test]
+fn a_worker_whose_node_is_dead_is_replaced() {
+    let Some(grid) = grid_of_pools() else { return };
+    let _operator = grid.operator("a");
+    let manifest = large();
+    let id = grid.apply("orphan", &manifest);
+    let workers = usize::try_from(grid.await_pool(&id).spec.unwrap().parallelism.unwrap()).unwrap();
+    let pods = grid.await_pods(&id, workers);
+    grid.bind(&pods[0], &format!("node-of-{}", grid.tenant));
+    grid.say_ready(&pods[0], &ago(10));
+    let uid = |pod: &k8s_openapi::api::core::v1::Pod| pod.metadata.uid.clone().unwrap();
+    let dead = uid(&pods[0]);
+    grid.evict(&pods[0]);
+    let is_there = || grid.pods_of(&id).iter().any(|pod| uid(pod) == dead);
+    assert!(is_there(), "its kubelet would have to say that it has ended");
+    until("it is let go", || !is_there());
+    let pods = grid.await_pods(&id, workers);
+    let mut processes: Vec<_> = pods.iter().map(|pod| grid.worker_of(pod)).collect();
+    for process in &mut processes {
+        assert_eq!(process.ended().code(), Some(0), "{}", process.log());
+    }
+    let status = grid.await_end("orphan", Phase::Succeeded);
+    assert!(
+        status.spent_micro_usd >= Some(10 * 2 * grid.price / 3600),
+        "it ran for ten seconds: {status:#?}"
+    );
+    grid.same_as_run(&id, &manifest);
+}
+
 #[test]
 fn workers_that_refuse_their_configuration_fail_the_job_at_once() {
     let Some(grid) = grid_of_pools() else { return };
@@ -183,7 +213,7 @@ fn what_keeps_pods_from_starting_is_told() {
     let status = grid.await_job("stuck", "trouble", |status| {
         status.condition("WorkersReady").is_some_and(|is| is.reason == "Unschedulable")
     });
-    assert!(status.message.unwrap().starts_with("no worker could start: Unschedulable"));
+    assert!(status.message.unwrap().starts_with("no worker computes: Unschedulable"));
     grid.await_pool(&id);
     std::thread::sleep(Duration::from_millis(100));
     grid.patch("stuck", json!({ "cancel": true }));

@@ -78,6 +78,68 @@ fn what_costs_more_than_it_may_is_told_with_the_numbers() {
     assert!(message.contains("but compute.maxCostUsd is $0.000001"), "{message}");
 }
 
+/// Who wrote which field nests as the spec does, and its times are anyone's to write: neither may keep the operator from
+/// reading what others ask for.
+#[test]
+fn objects_that_are_hard_to_read_keep_nobody_elses_from_being_read() {
+    let Some(grid) = Grid::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("job.json");
+    let kubectl = |verb: &str, object: &str| {
+        std::fs::write(&file, object).unwrap();
+        grid.cluster.kubectl(&[verb, "-n", &grid.tenant, "-f", file.to_str().unwrap()]);
+    };
+    let mut deep = fresh();
+    deep["metadata"] = json!({ "name": "deep" });
+    deep["spec"]["sweep"]["parameters"]["fast"] = json!("DEEP");
+    let nested = format!("{}1{}", r#"{"a":"#.repeat(130), "}".repeat(130));
+    kubectl("create", &deep.to_string().replace("\"DEEP\"", &nested));
+    let mut late = fresh();
+    late["metadata"] = json!({ "name": "late" });
+    kubectl("create", &late.to_string());
+    let written = grid.cluster.kubectl(&[
+        "get",
+        "btj",
+        "late",
+        "-n",
+        &grid.tenant,
+        "-o",
+        "json",
+        "--show-managed-fields",
+    ]);
+    let mut written: Value = serde_json::from_str(&written).unwrap();
+    for field in written["metadata"]["managedFields"].as_array_mut().unwrap() {
+        field["time"] = json!("9999-12-31T23:59:59Z");
+    }
+    written["metadata"].as_object_mut().unwrap().remove("resourceVersion");
+    kubectl("replace", &written.to_string());
+    let there = grid.cluster.kubectl(&[
+        "get",
+        "btj",
+        "late",
+        "-n",
+        &grid.tenant,
+        "-o",
+        "json",
+        "--show-managed-fields",
+    ]);
+    assert!(there.contains("9999-12-31T23:59:59Z"), "{there}");
+    let operator = grid.operator("a");
+    grid.apply("before", &fresh());
+    grid.await_phase("before", Phase::Running);
+    drop(operator);
+    let _operator = grid.operator("b");
+    grid.apply("after", &fresh());
+    grid.await_phase("after", Phase::Running);
+    let told = grid.await_end("deep", Phase::Failed);
+    assert_eq!(told.condition("Finished").unwrap().reason, "InvalidSpec");
+    for name in ["late", "deep"] {
+        let id = grid.job(name).unwrap().metadata.uid.unwrap().parse().unwrap();
+        grid.delete(name);
+        grid.await_gone(name, &id);
+    }
+}
+
 #[test]
 fn a_users_label_is_not_believed_where_nobody_may_set_it() {
     let Some(mut grid) = Grid::start() else { return };

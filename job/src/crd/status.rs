@@ -50,6 +50,7 @@ pub(super) fn status() -> Schema {
         .field("quote", quote)
         .field("reservedMicroUsd", money("What budgets hold for it, in micro-USD."))
         .field("spentMicroUsd", money("What it has cost, in micro-USD."))
+        .field("spentTime", Schema::time("When that was counted: workers that run cost more since."))
         .field("plannedTime", Schema::time("When its plan was committed."))
         .field("startTime", Schema::time("When it was first let run."))
         .field("completionTime", Schema::time("When it ended."))

@@ -18,7 +18,6 @@ fn world(status: JobStatus, planning: Planning) -> World {
         asked: Ok(Asked {
             suspend: false,
             cancel: false,
-            ttl_seconds: 3600,
             deadline_seconds: 3600,
             start_seconds: 600,
             max_workers: 4,

@@ -41,6 +41,7 @@ pub(super) enum Event {
     },
     Fails,
     WorkersFail,
+    NodeDies,
     Misconfigured,
     /// A small job turns out to be too long for the lane.
     TooLong,
@@ -70,6 +71,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         2 => any::<bool>().prop_map(|partly| Event::Finish { partly }),
         1 => Just(Event::Fails),
         1 => Just(Event::WorkersFail),
+        2 => Just(Event::NodeDies),
         1 => Just(Event::Misconfigured),
         1 => Just(Event::TooLong),
         1 => Just(Event::PoolGone),
@@ -83,6 +85,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
 pub(super) struct Kind {
     pub(super) planned: Planned,
     pub(super) asked: Result<Asked, Refused>,
+    pub(super) ttl_seconds: i64,
     pub(super) is_kueues: bool,
     pub(super) noise: String,
 }
@@ -118,7 +121,6 @@ pub(super) fn kind() -> impl Strategy<Value = Kind> {
             let asked = Asked {
                 suspend,
                 cancel: false,
-                ttl_seconds,
                 deadline_seconds,
                 start_seconds: 600,
                 max_workers,
@@ -129,7 +131,13 @@ pub(super) fn kind() -> impl Strategy<Value = Kind> {
                 costs: Costs::default(),
             };
             let refused = Refused { reason: "InvalidSpec".into(), message: noise.clone() };
-            Kind { planned, asked: if is_bad { Err(refused) } else { Ok(asked) }, is_kueues, noise }
+            Kind {
+                planned,
+                asked: if is_bad { Err(refused) } else { Ok(asked) },
+                ttl_seconds,
+                is_kueues,
+                noise,
+            }
         },
     )
 }

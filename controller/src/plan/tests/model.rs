@@ -98,6 +98,7 @@ impl Model {
             created: self.now,
             is_deleted: self.is_deleted,
             has_finalizer: self.has_finalizer,
+            ttl_seconds: self.kind.ttl_seconds,
             asked: self.kind.asked.clone(),
             end: self.end.clone().filter(|_| is_asked_for),
             done: counts.then_some(self.done),
@@ -219,6 +220,13 @@ impl Model {
                 assert!(!pool.is_suspended && !pool.is_kueues, "Kueue would wake it");
                 pool.is_suspended = true;
                 (pool.since, pool.ready, pool.active) = (None, 0, 0);
+                world.pool = self.pool.clone();
+            }
+            Act::Release { pods } => {
+                let pool = self.pool.as_mut().unwrap();
+                assert!(!pods.is_empty() && *pods == pool.stuck);
+                pool.stuck.clear();
+                pool.active = 0;
                 world.pool = self.pool.clone();
             }
             Act::DeletePool => {
@@ -440,6 +448,11 @@ impl Model {
             }
             Event::Fails if self.queued => {
                 self.end.get_or_insert(End::Failed { reason: "panicked".to_owned(), message: noise });
+            }
+            Event::NodeDies => {
+                if let Some(pool) = &mut self.pool {
+                    (pool.ready, pool.stuck) = (0, vec!["worker-0".to_owned()]);
+                }
             }
             Event::WorkersFail => {
                 if let Some(pool) = &mut self.pool {

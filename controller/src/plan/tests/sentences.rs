@@ -14,7 +14,6 @@ fn asked() -> Asked {
     Asked {
         suspend: false,
         cancel: false,
-        ttl_seconds: 3600,
         deadline_seconds: 7200,
         start_seconds: 600,
         max_workers: 8,
@@ -50,6 +49,7 @@ pub(super) fn world(planned: Planned) -> World {
         generation: 3,
         created: "2026-01-05T11:59:00Z".parse().unwrap(),
         is_deleted: false,
+        ttl_seconds: 3600,
         has_finalizer: true,
         status: JobStatus { phase: Phase::Planning, ..JobStatus::default() },
         asked: Ok(asked()),
@@ -166,10 +166,14 @@ fn a_spec_that_is_no_good_fails_with_what_is_wrong() {
 fn money_is_held_before_anything_is_queued() {
     let mut world = world(small());
     assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 40_000, wish: 40_000 }]);
+    world.status.reserved_micro_usd = Some(40_000);
+    assert_eq!(plan(&world).acts, [Act::Enqueue { in_lane: true }]);
+    let mut world = super::sentences::world(big());
     world.asked = asks(|asked| asked.max_cost = Some(25_000));
     assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 25_000, wish: 25_000 }]);
     world.status.reserved_micro_usd = Some(25_000);
-    assert_eq!(plan(&world).acts, [Act::Enqueue { in_lane: true }]);
+    // Each may cost 4,400: as long at work as it takes to stop.
+    assert_eq!(plan(&world).acts, [Act::Enqueue { in_lane: false }, Act::CreatePool { workers: 5 }]);
 }
 
 #[test]
@@ -179,9 +183,17 @@ fn a_job_that_costs_more_than_it_may_is_refused_with_the_numbers() {
     let (phase, reason, message) = ends(world);
     assert_eq!((phase, reason.as_str()), (Phase::Failed, "QuoteAboveMaxCost"));
     assert!(
-        message.starts_with("it would cost $0.0100 to $0.0400, but compute.maxCostUsd is $0.00"),
+        message.starts_with(
+            "it would cost $0.0100 to $0.0400 with its requests to the store, but compute.maxCostUsd is $0.00"
+        ),
         "{message}"
     );
+    // Nothing stops what the lane has begun.
+    let mut small = super::sentences::world(small());
+    small.asked = asks(|asked| asked.max_cost = Some(39_999));
+    assert_eq!(ends(small.clone()).1, "QuoteAboveMaxCost");
+    small.asked = asks(|asked| asked.max_cost = Some(40_000));
+    assert_eq!(plan(&small).acts, [Act::Reserve { micro_usd: 40_000, wish: 40_000 }]);
 }
 
 #[test]
@@ -331,7 +343,7 @@ fn an_image_that_cannot_be_pulled_fails_the_job_at_the_start_deadline() {
     pool.trouble = Some(Trouble { reason: "ErrImagePull".to_owned(), message: "not found".to_owned() });
     world.done = Some(0);
     assert_eq!(lacks(&world, "WorkersReady"), ("ErrImagePull".to_owned(), "not found".to_owned()));
-    assert_eq!(said(&world).2, "no worker could start: ErrImagePull: not found");
+    assert_eq!(said(&world).2, "no worker computes: ErrImagePull: not found");
     world.now += SignedDuration::from_secs(1);
     let mut rests = world.clone();
     let (phase, reason, message) = ends(world);
@@ -381,6 +393,80 @@ fn workers_that_all_failed_or_are_misconfigured_fail_the_job() {
     assert!(message.contains("all 8 workers failed"), "{message}");
     world.pool.as_mut().unwrap().is_misconfigured = true;
     assert_eq!(ends(world).1, "WorkersMisconfigured");
+}
+
+#[test]
+fn pods_whose_nodes_are_gone_are_let_go_before_anything_else() {
+    let mut world = working(60);
+    world.pool.as_mut().unwrap().stuck = vec!["bt-1-0".to_owned()];
+    let release = [Act::Release { pods: vec!["bt-1-0".to_owned()] }];
+    assert_eq!(plan(&world).acts, release);
+    world.pool.as_mut().unwrap().is_deleted = true;
+    (world.is_deleted, world.status.phase) = (true, Phase::Cancelled);
+    assert_eq!(plan(&world).acts, release, "its cost cannot be settled before");
+}
+
+#[test]
+fn workers_that_had_not_enough_memory_are_told() {
+    let mut world = working(60);
+    {
+        let pool = world.pool.as_mut().unwrap();
+        let message = "bt-1-0 was killed".to_owned();
+        (pool.wanted, pool.ready, pool.trouble) =
+            (1, 0, Some(Trouble { reason: "OOMKilled".to_owned(), message }));
+    }
+    world.done = Some(100);
+    let (phase, _, message) = said(&world);
+    assert_eq!(
+        (phase, message.as_str()),
+        (Phase::Finishing, "no worker is there to finish it: OOMKilled: bt-1-0 was killed")
+    );
+    let pool = world.pool.as_mut().unwrap();
+    (pool.failed, pool.active) = (8, 0);
+    assert!(ends(world).2.ends_with("again and again: OOMKilled: bt-1-0 was killed"));
+}
+
+#[test]
+fn a_pod_that_plans_and_cannot_start_is_told_and_given_up() {
+    let mut world = world(big());
+    world.planning = Planning::Outside;
+    let trouble = Trouble { reason: "Unschedulable".to_owned(), message: "no node".to_owned() };
+    let planner = |seconds| crate::world::PlannerPod {
+        since: Some(ago(&begun(big(), 0), seconds)),
+        trouble: Some(trouble.clone()),
+        ..Default::default()
+    };
+    world.planner = Some(planner(599));
+    assert_eq!(said(&world).0, Phase::Planning);
+    assert_eq!(lacks(&world, "WorkersReady").0, "Unschedulable");
+    world.planner = Some(planner(600));
+    let (phase, reason, message) = said(&world);
+    assert_eq!((phase, reason.as_str()), (Phase::Failed, "PlannerNotStarted"));
+    assert!(message.ends_with("within 600 s: Unschedulable: no node"), "{message}");
+    world.planner.as_mut().unwrap().has_started = true;
+    assert_eq!(said(&world).0, Phase::Planning);
+}
+
+#[test]
+fn a_plan_that_cannot_be_made_is_given_up_in_the_end() {
+    let mut world = world(big());
+    world.planning = Planning::Failing { error: "no bucket".to_owned(), since: world.now };
+    world.created = ago(&world, 7199);
+    assert_eq!(said(&world).0, Phase::Planning);
+    world.created = ago(&world, 7200);
+    let (phase, reason, message) = said(&world);
+    assert_eq!((phase, reason.as_str()), (Phase::DeadlineExceeded, "PlanningFailed"));
+    assert!(message.ends_with("no bucket"), "{message}");
+}
+
+#[test]
+fn workers_that_rest_are_not_told_to_compute() {
+    let mut world = working(60);
+    world.status = plan(&world).status;
+    assert_eq!(world.status.condition("WorkersReady").unwrap().status, "True");
+    world.pool.as_mut().unwrap().is_suspended = true;
+    world.asked = asks(|asked| asked.suspend = true);
+    assert_eq!(lacks(&world, "WorkersReady").0, "Suspended");
 }
 
 #[test]

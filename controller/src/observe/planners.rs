@@ -1,0 +1,81 @@
+//! The pods that plan large jobs.
+
+use std::sync::Arc;
+
+use blockgrid_grid::JobId;
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::runtime::reflector;
+
+use super::{of_job_named, pods, unmade};
+use crate::config::Config;
+use crate::context::Context;
+use crate::pool::{CLASS_LABEL, PLANNER, ROLE_LABEL, planner_name};
+use crate::resources::{NAMESPACE_LABEL, is_of};
+use crate::world::PlannerPod;
+
+/// Seconds in which a pod starts, if it can: so long it takes a place from others.
+const STARTS: i64 = 60;
+
+fn is_planner(labels: &impl ResourceExt) -> bool {
+    labels.labels().get(ROLE_LABEL).map(String::as_str) == Some(PLANNER)
+}
+
+/// Whether as many plans are made by pods as the operator itself makes at a time; or wait to be, of this namespace's jobs.
+/// Those that cannot start are nobody else's trouble.
+pub(super) fn are_busy(context: &Context, namespace: &str, now: Timestamp) -> bool {
+    let most = context.config.jobs.planned_at_once;
+    let jobs = context.pools.state();
+    let works = |job: &&Arc<Job>| {
+        let ended = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        is_planner(&***job) && !ended.into_iter().any(|condition| condition.status == "True")
+    };
+    let has_started = |job: &&Arc<Job>| {
+        let began = job.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
+        let ready = job.status.as_ref().and_then(|status| status.ready).unwrap_or(0);
+        ready > 0 || now.as_second() - began.as_second() < STARTS
+    };
+    let is_its = |job: &&Arc<Job>| job.labels().get(NAMESPACE_LABEL).map(String::as_str) == Some(namespace);
+    jobs.iter().filter(works).filter(has_started).count() >= most
+        || jobs.iter().filter(works).filter(is_its).count() >= most
+}
+
+/// Micro-USD that an hour of all pods that plan costs at this moment.
+pub fn rate(pods: &reflector::Store<Pod>, config: &Config) -> u64 {
+    let of = |pod: &Arc<Pod>| {
+        let status = pod.status.as_ref()?;
+        let is_on =
+            status.start_time.is_some() && !matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
+        if !is_planner(&**pod) || !is_on {
+            return None;
+        }
+        let class = pod.labels().get(CLASS_LABEL).map_or("standard", String::as_str);
+        Some(config.classes.get(class)?.micro_usd_per_hour())
+    };
+    pods.state().iter().filter_map(of).sum()
+}
+
+/// The pod that plans a job, as the watch knows it.
+pub(super) async fn planner(id: &JobId, context: &Context, now: Timestamp) -> Option<PlannerPod> {
+    let name = planner_name(id.as_str());
+    let job = of_job_named(&name, id, context)?;
+    let status = job.status.clone().unwrap_or_default();
+    let mut conditions = status.conditions.iter().flatten();
+    let failed = conditions.find(|condition| condition.type_ == "Failed" && condition.status == "True");
+    let failed = failed.map(|condition| {
+        let why = condition.message.clone().or_else(|| condition.reason.clone()).unwrap_or_default();
+        format!("the pod that plans it failed: {why}; see the logs of Job {name}")
+    });
+    let since = job.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
+    let is_deleted = job.metadata.deletion_timestamp.is_some();
+    let its = |pod: &Arc<Pod>| is_of(&**pod, id) && is_planner(&**pod);
+    let pods: Vec<Arc<Pod>> = context.pods.state().into_iter().filter(its).collect();
+    let mut trouble = pods.iter().find_map(|pod| pods::trouble(pod));
+    let has_started = status.ready.unwrap_or(0) > 0 || status.failed.unwrap_or(0) > 0;
+    if pods.is_empty() && failed.is_none() && !is_deleted && !has_started {
+        trouble = unmade::unmade(context, &name, Some(since), now).await;
+    }
+    Some(PlannerPod { failed, is_deleted, since: Some(since), has_started, trouble })
+}

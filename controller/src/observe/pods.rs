@@ -1,0 +1,150 @@
+//! What the pods of a pool say: what each has cost, and what ails them.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+
+use crate::pool::MISCONFIGURED;
+use crate::world::{Pool, Trouble};
+
+/// How long after the time that it was given to end a pod is waited for: its node is gone then, or does not answer.
+const STUCK: SignedDuration = SignedDuration::from_secs(30);
+
+/// What the kubelet says of a container that the kernel killed for want of memory.
+const OOM_KILLED: &str = "OOMKilled";
+
+/// What tells a pod from others of its name.
+pub(super) fn uid(pod: &Pod) -> String {
+    pod.metadata.uid.clone().unwrap_or_else(|| pod.name_any())
+}
+
+/// vCPU-microseconds that a pod has cost until a moment, from when a node began with it, which is what the cluster is paid
+/// for; `None` where none has.
+pub(super) fn micros(pod: &Pod, until: Timestamp, millicpus: u64) -> Option<u64> {
+    let status = pod.status.as_ref()?;
+    let start = status.start_time.as_ref()?.0;
+    let containers = status.container_statuses.iter().flatten();
+    let ended = containers.filter_map(|container| container.state.as_ref()?.terminated.as_ref());
+    let end = ended.filter_map(|ended| ended.finished_at.as_ref()).map(|time| time.0).max();
+    let micros = end.map_or(until, |end| end.min(until)).as_microsecond() - start.as_microsecond();
+    Some(u64::try_from(micros).unwrap_or(0) / 1000 * millicpus)
+}
+
+/// Notes what ails the pods of a pool.
+pub(super) fn ail(pool: &mut Pool, pods: &[Arc<Pod>], now: Timestamp) {
+    for pod in pods {
+        let ends = pod.metadata.deletion_timestamp.as_ref();
+        if ends.is_some_and(|ends| now.duration_since(ends.0) > STUCK) {
+            pool.stuck.push(pod.name_any());
+        }
+        let Some(status) = &pod.status else { continue };
+        let containers = status.container_statuses.iter().flatten();
+        let ended = containers.filter_map(|container| container.state.as_ref()?.terminated.as_ref());
+        pool.is_misconfigured |= ended.into_iter().any(|ended| ended.exit_code == MISCONFIGURED);
+        if pool.trouble.is_none() {
+            pool.trouble = trouble(pod);
+        }
+    }
+    // One that cannot start now says more than one that died before.
+    if pool.trouble.is_none() {
+        pool.trouble = pods.iter().find_map(|pod| killed(pod));
+    }
+}
+
+/// What keeps a pod from starting, if anything does.
+pub(super) fn trouble(pod: &Pod) -> Option<Trouble> {
+    let status = pod.status.as_ref()?;
+    let waiting = status.container_statuses.iter().flatten().find_map(|container| {
+        let waiting = container.state.as_ref()?.waiting.as_ref()?;
+        let reason = waiting.reason.clone()?;
+        // Those two are on their way.
+        (!matches!(reason.as_str(), "ContainerCreating" | "PodInitializing"))
+            .then(|| Trouble { reason, message: waiting.message.clone().unwrap_or_default() })
+    });
+    waiting.or_else(|| {
+        let unscheduled = status
+            .conditions
+            .iter()
+            .flatten()
+            .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
+        Some(Trouble {
+            reason: unscheduled.reason.clone().unwrap_or_else(|| "Unschedulable".to_owned()),
+            message: unscheduled.message.clone().unwrap_or_default(),
+        })
+    })
+}
+
+/// A worker that had not enough memory.
+fn killed(pod: &Pod) -> Option<Trouble> {
+    let mut containers = pod.status.as_ref()?.container_statuses.iter().flatten();
+    let is = containers.any(|container| {
+        let state = container.state.as_ref().and_then(|state| state.terminated.as_ref());
+        state.is_some_and(|ended| ended.reason.as_deref() == Some(OOM_KILLED))
+    });
+    is.then(|| Trouble {
+        reason: OOM_KILLED.to_owned(),
+        message: format!(
+            "{} was killed because it needed more memory than its class has: take a class with more, or fewer candles and `output.top`",
+            pod.name_any()
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn pods(pods: Value) -> Vec<Arc<Pod>> {
+        serde_json::from_value::<Vec<Pod>>(pods).unwrap().into_iter().map(Arc::new).collect()
+    }
+
+    fn container(state: &Value) -> Value {
+        json!([{ "name": "w", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state }])
+    }
+
+    #[test]
+    fn pods_tell_what_they_cost_and_what_ails_them() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let killed = json!({ "terminated": { "exitCode": 137, "reason": "OOMKilled", "finishedAt": "2026-01-01T00:00:30Z" } });
+        let waits = json!({ "waiting": { "reason": "ErrImagePull", "message": "not found" } });
+        let both = pods(json!([
+            { "metadata": { "name": "a" }, "status": { "startTime": "2026-01-01T00:00:00Z", "containerStatuses": container(&killed) } },
+            { "metadata": { "name": "b" }, "status": { "startTime": "2026-01-01T00:00:50Z", "containerStatuses": container(&waits) } },
+        ]));
+        let cost = |until: &str| {
+            both.iter().map(|pod| micros(pod, at(until), 2000).unwrap() / 2_000_000).sum::<u64>()
+        };
+        assert_eq!(cost("2026-01-01T00:01:00Z"), 30 + 10);
+        assert_eq!(cost("2026-01-01T00:00:20Z"), 20, "as it was then");
+        let ails = |pods: &[Arc<Pod>]| {
+            let mut pool = Pool::default();
+            ail(&mut pool, pods, at("2026-01-01T00:01:00Z"));
+            pool
+        };
+        assert_eq!(ails(&both).trouble.unwrap().reason, "ErrImagePull");
+        let alone = ails(&both[..1]);
+        assert!(
+            alone.trouble.as_ref().is_some_and(|trouble| trouble.message.starts_with("a was killed")),
+            "{alone:?}"
+        );
+        assert!(!alone.is_misconfigured && alone.stuck.is_empty());
+    }
+
+    #[test]
+    fn a_pod_that_should_have_ended_is_waited_for_and_not_for_ever() {
+        let ended = pods(json!([
+            { "metadata": { "name": "a", "deletionTimestamp": "2026-01-01T00:00:00Z" } }, { "metadata": { "name": "b" } },
+        ]));
+        let stuck = |now: &str| {
+            let mut pool = Pool::default();
+            ail(&mut pool, &ended, now.parse().unwrap());
+            pool.stuck
+        };
+        assert_eq!(stuck("2026-01-01T00:00:30Z"), [""; 0]);
+        assert_eq!(stuck("2026-01-01T00:00:31Z"), ["a"]);
+    }
+}
