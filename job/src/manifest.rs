@@ -1,5 +1,7 @@
 //! The manifest as text: YAML (or JSON, which is YAML) with limits, into a tree of values.
 
+mod dialects;
+
 use serde_json::Value;
 
 use crate::decode::FieldError;
@@ -16,7 +18,7 @@ const MAX_NESTING: usize = 64;
 /// Reads a manifest, applies overrides (`--set`), and decodes it.
 ///
 /// # Errors
-/// A text that is too long, nests too deep or is no YAML; every field that is unknown, missing or of the wrong type, with
+/// A text that is too long, nests too deep or is no YAML, or that kubectl would read as something else; every field that is unknown, missing or of the wrong type, with
 /// its path.
 pub fn read(text: &str, overrides: &[Override]) -> Result<JobSpec, Vec<FieldError>> {
     match spec::decode(&tree(text, overrides)?) {
@@ -92,25 +94,33 @@ pub struct Invalid {
 /// The manifest as a tree of values, overrides applied and nothing checked: what is sent to an API server.
 ///
 /// # Errors
-/// A text that is too long, nests too deep or is no YAML; overrides that lead nowhere.
+/// A text that is too long, nests too deep or is no YAML, or that kubectl would read as something else; overrides that lead
+/// nowhere.
 pub fn tree(text: &str, overrides: &[Override]) -> Result<Value, Vec<FieldError>> {
     if text.len() as u64 > MAX_MANIFEST_BYTES {
         let message = format!("the manifest has {} bytes, the limit is {MAX_MANIFEST_BYTES}", text.len());
         return Err(vec![FieldError::new("", message)]);
     }
-    let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! { max_depth: MAX_NESTING },
-        with_snippet: false,
-    };
-    let mut value: Value = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+    let mut value: Value = serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
         let message = in_plain_words(&error.to_string());
         vec![FieldError::new("", format!("failed to read the manifest as YAML: {message}"))]
     })?;
+    let differences = dialects::differences(text);
+    if !differences.is_empty() {
+        return Err(differences);
+    }
     let errors: Vec<FieldError> = overrides.iter().filter_map(|o| o.apply(&mut value).err()).collect();
     if !errors.is_empty() {
         return Err(errors);
     }
     Ok(value)
+}
+
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_depth: MAX_NESTING },
+        with_snippet: false,
+    }
 }
 
 /// A parser's message for whoever wrote the manifest: it speaks to programmers, of its options and limits.
