@@ -302,3 +302,17 @@ fn the_manifests_of_examples_and_tests_are_the_same_to_both() {
         assert_eq!(tree(&text).unwrap(), full());
     }
 }
+
+#[test]
+fn what_came_through_kubectl_says_where_true_and_false_come_from() {
+    let mut manifest = full();
+    manifest["spec"]["strategy"]["parameters"]["false"] = json!(5);
+    let invalid = manifest::of_value(&manifest, |_| false).unwrap_err();
+    let errors: Vec<_> = invalid.errors.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        errors,
+        [
+            "spec.strategy.parameters.false: `false` is a reserved word of the expression language: choose another name. It comes from an unquoted `n`, `no` or `off`, which kubectl reads as false: put it in quotes"
+        ]
+    );
+}

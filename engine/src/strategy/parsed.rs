@@ -274,9 +274,19 @@ fn check_name(path: &str, name: &str, errors: &mut Vec<StrategyError>) {
             format!("`{name}` is a column of the candle: choose another name"),
         ));
     } else if !matches!(expr::parse(name), Ok(Expr { kind: expr::Kind::Name(_), .. })) {
+        // Nobody calls a parameter so: to kubectl, whose YAML is that of 1.1, other names are these.
+        let origin = match name {
+            "true" => {
+                ". It comes from an unquoted `y`, `yes` or `on`, which kubectl reads as true: put it in quotes"
+            }
+            "false" => {
+                ". It comes from an unquoted `n`, `no` or `off`, which kubectl reads as false: put it in quotes"
+            }
+            _ => "",
+        };
         errors.push(StrategyError::new(
             path,
-            format!("`{name}` is a reserved word of the expression language: choose another name"),
+            format!("`{name}` is a reserved word of the expression language: choose another name{origin}"),
         ));
     }
 }
