@@ -128,11 +128,19 @@ pub(super) fn why(job: &BacktestJob, seen: &Seen, advice: &Advice<'_>) -> Why {
     }
     let is_no = |kind: &str| status.condition(kind).filter(|condition| condition.status == "False");
     match status.phase {
-        Phase::Pending | Phase::Planning => planning(job, is_no("Planned")),
+        Phase::Pending | Phase::Planning => match is_no("WorkersReady") {
+            Some(condition) => workers(job, condition, advice),
+            None => planning(job, is_no("Planned")),
+        },
         Phase::Suspended => suspended(job, advice),
+        Phase::Queued
+            if is_no("WorkersReady").is_some_and(|condition| condition.reason == "WaitingInQueue") =>
+        {
+            kueue(job, seen.pool.as_ref(), advice)
+        }
         Phase::Queued => held(job, is_no("Admitted"), seen, advice),
         _ => match (&seen.pool, is_no("WorkersReady")) {
-            (Some(pool), _) if pool.is_suspended && pool.queue.is_some() => kueue(job, pool),
+            (Some(pool), _) if pool.is_suspended && pool.queue.is_some() => kueue(job, Some(pool), advice),
             (_, Some(condition)) => workers(job, condition, advice),
             _ => running(job),
         },
@@ -190,12 +198,21 @@ fn held(job: &BacktestJob, condition: Option<&Condition>, seen: &Seen, advice: &
     Why { gate: Gate::Budget, is_blocked: true, reason: reason.to_owned(), text }
 }
 
-fn kueue(job: &BacktestJob, pool: &Pool) -> Why {
-    let queue = pool.queue.as_deref().unwrap_or_default();
-    let (namespace, _) = pool.name.split_once('/').unwrap_or_default();
+/// Its workers wait in a queue. A tenant may not be able to look at them.
+fn kueue(job: &BacktestJob, pool: Option<&Pool>, advice: &Advice<'_>) -> Why {
+    let (workers, queue, namespace) = match pool {
+        Some(pool) => {
+            let (namespace, _) = pool.name.split_once('/').unwrap_or_default();
+            (
+                format!(" ({})", pool.name),
+                format!("the queue {}", pool.queue.as_deref().unwrap_or_default()),
+                namespace,
+            )
+        }
+        None => (String::new(), "a queue".to_owned(), advice.grid),
+    };
     let text = format!(
-        "Its budget is held; its workers ({}) wait in the queue {queue} of Kueue until there is room: `kubectl get workloads -n {namespace}` says for what.{}",
-        pool.name,
+        "Its budget is held; its workers{workers} wait in {queue} of Kueue until there is room: `kubectl get workloads -n {namespace}` says for what.{}",
         quoted(job)
     );
     Why { gate: Gate::Kueue, is_blocked: true, reason: "QuotaReserved".to_owned(), text }
@@ -223,6 +240,9 @@ fn workers(job: &BacktestJob, condition: &Condition, advice: &Advice<'_>) -> Why
         "Unschedulable" | "SchedulerError" => {
             "No node has room for one: it starts when other jobs end or nodes are added; a smaller spec.compute.class may fit.".to_owned()
         }
+        "OOMKilled" => {
+            "What it has computed stays, and another is started some times: a spec.compute.class with more memory, in a job of another name, takes it over.".to_owned()
+        }
         "PoolForbidden" => {
             "The operator may not make them, or a quota or policy is against it: whoever runs the grid looks at its rights and the quotas of the workers' namespace.".to_owned()
         }
@@ -231,8 +251,19 @@ fn workers(job: &BacktestJob, condition: &Condition, advice: &Advice<'_>) -> Why
         }
         _ => format!("`{} logs {}{}` may say more.", advice.program, job.name, advice.flags),
     };
-    let message = format!("No worker of it computes ({reason}): {}", sentence(&condition.message));
-    let text = format!("{message} {remedy} If none starts in time, the job fails with WorkersNotStarted.");
+    let says = sentence(&condition.message);
+    let plans = matches!(job.status.phase, Phase::Pending | Phase::Planning);
+    let mut text = if plans {
+        format!(
+            "The pod that plans it cannot start ({reason}): {says} {remedy} If it does not start in time, the job fails with PlannerNotStarted."
+        )
+    } else {
+        format!("No worker of it computes ({reason}): {says} {remedy}")
+    };
+    // What has begun is not given up for want of workers.
+    if !plans && job.status.shards.is_none_or(|shards| shards.done == 0) {
+        text.push_str(" If none starts in time, the job fails with WorkersNotStarted.");
+    }
     Why { gate: Gate::Workers, is_blocked: reason != "Starting", reason: reason.to_owned(), text }
 }
 
@@ -268,7 +299,7 @@ fn finished(job: &BacktestJob, advice: &Advice<'_>) -> Why {
             "It has results, but some trials failed by themselves and have no metrics: `{program} results {name}{flags}` fetches them, job.json names those that failed."
         ),
         Phase::Failed if is_spec => format!(
-            "It cannot run as it is written: {message} Mend the manifest and submit it under another name, or delete this job first; `blockgrid validate` says the same without a cluster."
+            "It cannot run as it is written: {message} Mend the manifest and submit it under another name, or delete this job first; `blockgrid validate` says without a cluster whatever is not about this cluster's classes and data sets."
         ),
         Phase::Failed if reason == "QuoteAboveMaxCost" => format!(
             "It was not started: {message} Submit it under another name with a higher spec.compute.maxCostUsd or fewer trials."
@@ -424,6 +455,7 @@ mod tests {
             ("NoWorkers", true, "get deploy,pods -n grid"),
             ("ErrImagePull", true, "pull secret"),
             ("Unschedulable", true, "No node has room"),
+            ("OOMKilled", true, "with more memory"),
             ("PoolForbidden", true, "its rights and the quotas"),
             ("PoolRefused", true, "corrects the class"),
             ("ErrImageNeverPull", true, "pull secret"),
@@ -440,6 +472,39 @@ mod tests {
             let told = judged(&job, &Seen { pool: Some(pool), ..Seen::default() });
             holds(&told, Gate::Kueue, true, "QuotaReserved", &["queue research", "get workloads -n grid"]);
         }
+    }
+
+    /// As the operator says it of a pool that Kueue has not let in.
+    #[test]
+    fn a_job_in_a_queue_of_kueue_does_not_wait_for_money() {
+        let waits = [
+            condition("Admitted", "True", "Admitted", "budgets hold what it may cost"),
+            condition("WorkersReady", "False", "WaitingInQueue", "its workers wait"),
+        ];
+        let job = job(Phase::Queued, &waits);
+        let told = judged(&job, &Seen::default());
+        holds(
+            &told,
+            Gate::Kueue,
+            true,
+            "QuotaReserved",
+            &["wait in a queue of Kueue", "get workloads -n grid"],
+        );
+    }
+
+    #[test]
+    fn a_pod_that_plans_and_cannot_start_is_told() {
+        let job =
+            job(Phase::Planning, &[condition("WorkersReady", "False", "Unschedulable", "no node has room.")]);
+        let told = judged(&job, &Seen::default());
+        holds(
+            &told,
+            Gate::Workers,
+            true,
+            "Unschedulable",
+            &["The pod that plans it cannot start", "PlannerNotStarted"],
+        );
+        assert!(!told.3.contains("WorkersNotStarted"), "{}", told.3);
     }
 
     #[test]
