@@ -148,13 +148,7 @@ fn workers_go_when_money_is_short_and_come_back_with_it() {
     grid.small = 0.0;
     let _operator = grid.operator("a");
     grid.budget(&grid.platform, &json!({ "monthlyUsd": 100_000 }));
-    // Seven shards of a second: work for two.
-    let mut manifest = sized(json!({
-        "fast": { "from": 5, "to": 54, "step": 1 }, "slow": { "from": 60, "to": 157, "step": 1 },
-        "stop": { "from": 0.01, "to": 0.1, "step": 0.01 },
-    }));
-    manifest["spec"]["data"]["symbols"] = json!(["SYN-A", "SYN-B"]);
-    let id = grid.apply("elastic", &manifest);
+    let id = grid.apply("elastic", &crate::pools::two_workers());
     let workers = || grid.pool(&id).unwrap().spec.unwrap().parallelism.unwrap();
     let whole = grid.await_pool(&id).spec.unwrap().parallelism.unwrap();
     assert!(whole > 1);

@@ -13,6 +13,16 @@ fn large() -> Value {
     sized(json!({ "fast": { "from": 5, "to": 50, "step": 5 }, "slow": [60, 100, 160], "stop": [0.02] }))
 }
 
+/// Seven shards of a second.
+pub(crate) fn two_workers() -> Value {
+    let mut manifest = sized(json!({
+        "fast": { "from": 5, "to": 54, "step": 1 }, "slow": { "from": 60, "to": 157, "step": 1 },
+        "stop": { "from": 0.01, "to": 0.1, "step": 0.01 },
+    }));
+    manifest["spec"]["data"]["symbols"] = json!(["SYN-A", "SYN-B"]);
+    manifest
+}
+
 fn grid_of_pools() -> Option<Grid> {
     let mut grid = Grid::start()?;
     grid.small = 0.0;
@@ -160,6 +170,37 @@ fn a_job_that_is_deleted_while_it_runs_leaves_nothing() {
         pause(500);
         grid.nothing_is_left(&id);
     }
+}
+
+/// What pods that are gone had cost is known to the next leader, and what the others cost while nobody led.
+#[test]
+fn a_change_of_leader_loses_no_cost() {
+    let Some(grid) = grid_of_pools() else { return };
+    let operator = grid.operator("a");
+    let id = grid.apply("two", &two_workers());
+    let pods = grid.await_pods(&id, 2);
+    let began = std::time::Instant::now();
+    for pod in &pods {
+        grid.say_ready(pod, &ago(100));
+    }
+    let cost = |seconds: u64| seconds * 2 * grid.price / 3600;
+    grid.await_job("two", "both have cost something", |status| status.spent_micro_usd >= Some(cost(200)));
+    grid.evict(&pods[0]);
+    until("it is gone", || !grid.pods_of(&id).iter().any(|pod| pod.metadata.uid == pods[0].metadata.uid));
+    operator.kill();
+    pause(20_000);
+    let _operator = grid.operator("b");
+    let before = grid.status("two").spent_micro_usd;
+    grid.await_job("two", "it is looked at", |status| status.spent_micro_usd > before);
+    // The other runs until now at least.
+    let least = cost(200 + began.elapsed().as_secs());
+    grid.patch("two", json!({ "cancel": true }));
+    let status = grid.await_end("two", Phase::Cancelled);
+    // Both lived until now at most.
+    let most = cost(200 + 2 * (began.elapsed().as_secs() + 2));
+    let spent = status.spent_micro_usd.unwrap();
+    assert!((least..=most).contains(&spent), "{least} <= {spent} <= {most}");
+    assert_eq!(grid.ledger()[id.as_str()], spent);
 }
 
 /// A Job with a rule for failed pods makes another only when one has failed, and of one whose node is dead nobody says so.
