@@ -1,6 +1,8 @@
 //! Jobs in the interactive lane, from their manifest to their end, and what users do to them on the way.
 
+use blockgrid_grid::store::keys;
 use blockgrid_job::status::{LaneKind, Phase};
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::rig::{Grid, fresh, tiny, until};
@@ -145,4 +147,34 @@ fn a_job_made_anew_under_its_name_is_another() {
     let ledger = grid.ledger();
     assert_eq!((ledger.len(), ledger[first.as_str()]), (2, 0));
     assert!(grid.wait(grid.store.list(&format!("jobs/{first}/out"))).unwrap().is_empty());
+}
+
+#[test]
+fn links_open_for_an_hour_and_name_nothing_but_the_jobs_own() {
+    let Some(grid) = Grid::start() else { return };
+    let _operator = grid.operator("a");
+    let id = grid.apply("linked", &fresh());
+    grid.await_phase("linked", Phase::Running);
+    grid.finish(&id, 1);
+    grid.await_end("linked", Phase::Succeeded);
+    let ask = |request: &str| {
+        let body = json!({ "metadata": { "annotations": { "grid.blockbuilders.app/links": request } } });
+        grid.wait(grid.jobs().patch("linked", &PatchParams::default(), &Patch::Merge(body))).unwrap();
+        let status = grid.await_job("linked", "links", |status| {
+            status.links.as_ref().is_some_and(|links| links.request == request)
+        });
+        status.links.unwrap().files
+    };
+    let files = ask("a");
+    assert_eq!(files.len(), 6, "{files:?}");
+    for (file, link) in &files {
+        assert!(link.contains("X-Amz-Expires=3600&"), "{file}: {link}");
+        assert!(file == "job.json" || link.contains(&format!("/jobs/{id}/")), "{file}: {link}");
+    }
+    let plan = String::from_utf8(grid.wait(grid.store.get(&keys::plan(&id))).unwrap().to_vec()).unwrap();
+    let candles = ask("b candles 0,7");
+    assert_eq!(candles.len(), 1, "the plan has one symbol: {candles:?}");
+    let digest = candles.values().next().unwrap().split("/candles/").nth(1).unwrap();
+    let digest = digest.split('?').next().unwrap().split('/').next_back().unwrap();
+    assert!(plan.contains(digest), "{digest}");
 }

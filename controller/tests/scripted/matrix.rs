@@ -54,7 +54,8 @@ const ACTS: [Act; 18] = [
     ("Settle, the budgets", |call| budget(call, false)),
     ("Settle, the job", |call| status(call, "reservedMicroUsd", Value::is_null)),
     ("Sign", |call| status(call, "links", Value::is_object)),
-    ("Delete", |call| call.is("delete backtestjobs")),
+    // Of this very object: another may have its name.
+    ("Delete", |call| call.is("delete backtestjobs") && call.body["preconditions"]["uid"].is_string()),
     ("the status of one that runs", |call| status(call, "phase", |phase| phase == "Running")),
     ("the status of one that has ended", |call| status(call, "phase", |phase| phase == "Succeeded")),
     ("the event", |call| call.is("create events")),
