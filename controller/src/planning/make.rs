@@ -90,6 +90,13 @@ pub async fn make(store: &Store, id: &JobId, order: Order, dataset: Result<Datas
     if let Err(error) = Objective::of(&job.spec().sweep.objective) {
         return refused(&[FieldError::new("spec.sweep.objective", error.to_string())]);
     }
+    let dataset = match dataset {
+        // Its name is right: what is registered under it is the platform's to mend.
+        Err(Refusal::Input { errors, .. }) => {
+            return Made::Refused(Refused { reason: "DatasetUnavailable".into(), ..invalid(&errors) });
+        }
+        dataset => dataset,
+    };
     let data = match dataset.and_then(|dataset| read_registered(&job, &order.dataset, dataset)) {
         Ok(data) => data,
         Err(Refusal::Input { errors, .. }) => return refused(&errors),
