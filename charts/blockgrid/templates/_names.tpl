@@ -125,7 +125,22 @@ priorityClassName: {{ . }}
 {{- end -}}
 {{- end -}}
 
-{{/* What cannot work, said before anything is made. The schema says the rest. */}}
+{{/* Milliseconds of a time such as 90s. */}}
+{{- define "blockgrid.millis" -}}
+{{- $unit := regexFind "[a-z]+$" . -}}
+{{- mul (trimSuffix $unit . | int64) (get (dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000) $unit) -}}
+{{- end -}}
+
+{{/* The number that a quantity such as 500m or 4Gi is. */}}
+{{- define "blockgrid.amount" -}}
+{{- $units := dict "" 1.0 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 -}}
+{{- $units = merge $units (dict "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 "Ei" 1152921504606846976.0) -}}
+{{- $text := toString . -}}
+{{- $unit := regexFind "(m|[kMGTPE]|[KMGTPE]i)$" $text -}}
+{{- mulf (trimSuffix $unit $text | float64) (get $units $unit) -}}
+{{- end -}}
+
+{{/* What cannot work, said before anything is made: what compares values. The schema says the rest. */}}
 {{- define "blockgrid.check" -}}
 {{- if not (or .Values.s3.existingSecret .Values.s3.location) -}}
 {{- fail "\n\nThe grid has no object store. Make a Secret and name it by s3.existingSecret:\n\n  kubectl create secret generic blockgrid-s3 --namespace NAMESPACE --from-literal=BLOCKGRID_STORE=s3://BUCKET/PREFIX \\\n    --from-literal=AWS_REGION=REGION --from-literal=AWS_ACCESS_KEY_ID=... --from-literal=AWS_SECRET_ACCESS_KEY=...\n\nor, where pods have a role of their own, give s3.location=s3://BUCKET/PREFIX and the annotations of\noperator.serviceAccount and workers.serviceAccount.\n" -}}
@@ -140,6 +155,44 @@ priorityClassName: {{ . }}
 {{- fail "believedUsers and believedGroups need admissionPolicies.enabled: without the policy anyone may set the label that says who a job's user is" -}}
 {{- end -}}
 {{- if gt (int .Values.interactive.minReplicas) (int .Values.interactive.maxReplicas) -}}
-{{- fail "interactive.minReplicas is more than interactive.maxReplicas" -}}
+{{- fail (printf "interactive.minReplicas is %d, which is more than interactive.maxReplicas, %d: lower the one or raise the other" (int .Values.interactive.minReplicas) (int .Values.interactive.maxReplicas)) -}}
+{{- end -}}
+{{- $name := include "blockgrid.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "the release's objects would be called %s-..., but a name has small letters, digits and -, and begins with a letter: give another one by fullnameOverride" $name) -}}
+{{- end -}}
+{{- with .Values.leaderElection -}}
+{{- $lease := include "blockgrid.millis" .leaseDuration | int64 -}}
+{{- $renew := include "blockgrid.millis" .renewDeadline | int64 -}}
+{{- if ge $renew $lease -}}
+{{- fail (printf "leaderElection.renewDeadline is %s, but must be less than leaderElection.leaseDuration, %s: lower the one or raise the other" .renewDeadline .leaseDuration) -}}
+{{- end -}}
+{{- if ge (include "blockgrid.millis" .retryPeriod | int64) $renew -}}
+{{- fail (printf "leaderElection.retryPeriod is %s, but must be less than leaderElection.renewDeadline, %s: lower the one or raise the other" .retryPeriod .renewDeadline) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.jobs -}}
+{{- if gt (include "blockgrid.millis" .deadline | int64) (include "blockgrid.millis" .maxDeadline | int64) -}}
+{{- fail (printf "jobs.deadline is %s, but must be at most jobs.maxDeadline, %s: lower the one or raise the other" .deadline .maxDeadline) -}}
+{{- end -}}
+{{- end -}}
+{{- range $class, $is := .Values.classes -}}
+{{- $cpu := include "blockgrid.amount" $is.cpu | float64 -}}
+{{- if or (lt $cpu 0.001) (gt $cpu 1024.0) -}}
+{{- fail (printf "classes.%s.cpu is %v, but must be from 1m to 1024 processors, such as 2 or 500m" $class $is.cpu) -}}
+{{- end -}}
+{{- $memory := include "blockgrid.amount" $is.memory | float64 -}}
+{{- if or (lt $memory 67108864.0) (gt $memory 1e14) -}}
+{{- fail (printf "classes.%s.memory is %v, but must be from 64Mi to 90Ti, such as 4Gi" $class $is.memory) -}}
+{{- end -}}
+{{- end -}}
+{{- range $what := list "operator" "redis" "interactive" -}}
+{{- $resources := (index $.Values $what).resources -}}
+{{- range $resource, $request := $resources.requests -}}
+{{- $limit := default $request (index $resources.limits $resource) -}}
+{{- if gt (include "blockgrid.amount" $request | float64) (include "blockgrid.amount" $limit | float64) -}}
+{{- fail (printf "%s.resources.requests.%s is %v, but must be at most its limit, %v: lower the one or raise the other" $what $resource $request $limit) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}

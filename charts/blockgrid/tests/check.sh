@@ -68,6 +68,23 @@ for values in refused/*.yaml; do
     fi
 done
 
+# What is at its bound is not refused.
+for set in budget.softPercent='{1,2,3,4,5,6,7,8}' budget.monthlyUsd=10000000 jobs.deadline=7d jobs.deadline=168h,jobs.maxDeadline=10080m \
+    classes.standard.cpu=1m classes.standard.cpu=1024 classes.standard.memory=64Mi classes.standard.memory=67108864 \
+    classes.standard.microUsdPerVcpuHour=9007199254740991 jobs.maxWorkers=100000 interactive.maxReplicas=2147483647 \
+    leaderElection.renewDeadline=14999ms,leaderElection.retryPeriod=14998ms 'operator.podAnnotations.checksum/other=x'; do
+    attempt "$set is refused" render values/default.yaml --set "$set"
+done
+
+# The operator gives pools the labels by which policies and monitors find them, whatever the chart is called.
+for name in blockgrid grid; do
+    for where in operator-config:podLabels networkpolicy:matchLabels; do
+        render values/default.yaml --set nameOverride=$name --show-only "templates/${where%:*}.yaml" |
+            awk -v key="${where#*:}:" '$1 == key && !found { getline; print; found = 1 }' >"$work/label"
+        attempt "$where has not the name $name" grep --quiet "^ *app.kubernetes.io/name: $name$" "$work/label"
+    done
+done
+
 # The CRDs are rendered as they are, each with the one line by which they outlive the release.
 render values/default.yaml --show-only templates/crds.yaml >"$work/crds.yaml"
 plain() { sed -E '/^(---|# Source: .*)?$/d; /^  annotations:$/d; /^    helm.sh\/resource-policy: keep$/d' "$@"; }
