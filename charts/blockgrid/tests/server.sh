@@ -71,7 +71,8 @@ replicas() { kubectl get deployment blockgrid-interactive --namespace grid --out
 password() { kubectl get secret blockgrid-redis --namespace grid --output 'jsonpath={.data.REDIS_PASSWORD}'; }
 operator=system:serviceaccount:grid:blockgrid-operator
 before=$(password)
-accepted "the operator scales" kubectl --as "$operator" --namespace grid patch deployment blockgrid-interactive --subresource=scale --type=merge --patch '{"spec": {"replicas": 5}}'
+# Not as the operator: kubectl reads what it patches, which the operator does not.
+accepted "scaling" kubectl --namespace grid patch deployment blockgrid-interactive --subresource=scale --type=merge --patch '{"spec": {"replicas": 5}}'
 is "replicas after scaling" 5 "$(replicas)"
 accepted "upgrade" helm upgrade blockgrid .. "${values[@]}" --set workers.log=debug --set interactive.minReplicas=2
 is "replicas after an upgrade" 5 "$(replicas)"
@@ -101,21 +102,31 @@ may viewer "create backtestjobs" no team-a
 may viewer "list backtestbudgets" yes team-a
 
 # The operator's rights are these, and not those.
-for right in "list backtestjobs" "patch backtestjobs" "update backtestjobs" "delete backtestjobs" "watch backtestbudgets" "create events" "create events.events.k8s.io"; do
+for right in "get backtestjobs" "list backtestjobs" "watch backtestjobs" "patch backtestjobs" "delete backtestjobs" "get backtestbudgets" "watch backtestbudgets" \
+    "create events.events.k8s.io" "patch events.events.k8s.io"; do
     may $operator "$right" yes team-b
 done
 may $operator "patch backtestjobs" yes team-b --subresource=status
-may $operator "update backtestjobs" yes team-b --subresource=finalizers
 may $operator "update backtestbudgets" yes team-b --subresource=status
+# What it does not do it may not.
+for right in "create backtestjobs" "update backtestjobs" "create events" "patch events" "update backtestbudgets" "patch backtestbudgets" "delete backtestbudgets"; do
+    may $operator "$right" no team-b
+done
+for right in "get backtestjobs" "update backtestjobs" "get backtestbudgets" "patch backtestbudgets"; do
+    may $operator "$right" no team-b --subresource=status
+done
+may $operator "update backtestjobs" no team-b --subresource=finalizers
 may $operator "get customresourcedefinitions/backtestjobs.grid.blockbuilders.app" yes grid
-for right in "create jobs.batch" "delete jobs.batch" "list pods" "list events" "create leases.coordination.k8s.io" \
+for right in "get jobs.batch" "watch jobs.batch" "create jobs.batch" "patch jobs.batch" "delete jobs.batch" "list pods" "watch pods" "list events" \
+    "create leases.coordination.k8s.io" "get leases.coordination.k8s.io/blockgrid" \
     "update leases.coordination.k8s.io/blockgrid" "create backtestbudgets" "get deployments.apps/blockgrid-interactive"; do
     may $operator "$right" yes grid
 done
 may $operator "get pods" no grid --subresource=log
 may $operator "patch deployments.apps/blockgrid-interactive" yes grid --subresource=scale
-for right in "get secrets" "list secrets" "watch events" "deletecollection jobs.batch" "create pods" "delete pods" "list deployments.apps" "patch deployments.apps/blockgrid-operator" "patch deployments.apps/blockgrid-interactive" \
-    "update leases.coordination.k8s.io/other" "create roles.rbac.authorization.k8s.io" "get customresourcedefinitions/others.example.org" \
+may $operator "get deployments.apps/blockgrid-interactive" no grid --subresource=scale
+for right in "get secrets" "list secrets" "watch events" "update jobs.batch" "deletecollection jobs.batch" "get pods" "create pods" "delete pods" "list deployments.apps" "patch deployments.apps/blockgrid-operator" "patch deployments.apps/blockgrid-interactive" \
+    "patch leases.coordination.k8s.io/blockgrid" "update leases.coordination.k8s.io/other" "create roles.rbac.authorization.k8s.io" "get customresourcedefinitions/others.example.org" \
     "create serviceaccounts" "patch configmaps" "list nodes" "delete backtestbudgets" "create backtestjobs"; do
     may $operator "$right" no grid
 done
@@ -191,9 +202,16 @@ for namespace in team-a team-b; do
     may $operator "patch backtestjobs" yes $namespace
     may $operator "update backtestbudgets" yes $namespace --subresource=status
     may $operator "create events.events.k8s.io" yes $namespace
+    may $operator "update backtestjobs" no $namespace
+    may $operator "get backtestjobs" no $namespace --subresource=status
+    may $operator "patch backtestbudgets" no $namespace --subresource=status
+    may $operator "create events" no $namespace
 done
 may $operator "create jobs.batch" yes team-a
 may $operator "create jobs.batch" no team-b
+may $operator "update jobs.batch" no team-a
+may $operator "get deployments.apps/bg-interactive" no team-a --subresource=scale
+may $operator "patch leases.coordination.k8s.io/bg" no grid
 may $operator "patch deployments.apps/bg-interactive" yes team-a --subresource=scale
 may $operator "update leases.coordination.k8s.io/bg" yes grid
 may $operator "create backtestbudgets" yes grid
