@@ -73,8 +73,8 @@ impl Dataset {
     /// Without a `dataset.json` the folders `interval=/symbol=/year=` are walked and every footer read.
     ///
     /// # Errors
-    /// When the folder is not there, holds no data set, or its manifest cannot be understood; `s3://` locations are
-    /// not read yet.
+    /// When the folder is not there, holds no data set, or its manifest cannot be understood; what is at an
+    /// `s3://` location is opened by [`Dataset::from_store`].
     pub fn open(location: &str) -> Result<Self, DatasetError> {
         let path = local_path(location)?;
         let metadata = std::fs::metadata(&path).map_err(|e| DatasetError::io(location, &e))?;

@@ -11,7 +11,7 @@ use crate::show;
 pub(crate) struct AddArgs {
     /// What manifests will call it: letters, digits, `-` and `_`.
     name: String,
-    /// The folder of the data set, or an s3:// URL (listed, not read yet).
+    /// The folder of the data set. An s3:// URL is listed only: a cluster reads it, where its values register it.
     #[arg(value_hint = ValueHint::DirPath)]
     location: String,
 }
