@@ -8,6 +8,7 @@ mod model;
 mod money;
 mod sentences;
 mod upgrades;
+mod workers;
 
 use crate::world::Held;
 

@@ -109,6 +109,7 @@ fn a_full_status_is_what_the_schema_has() {
         quote: Some(QuoteStatus { vcpu_micros: 1, low_micro_usd: 2, mid_micro_usd: 3, high_micro_usd: 4 }),
         reserved_micro_usd: Some(4),
         spent_micro_usd: Some(3),
+        spent_time: Some("2026-01-01T00:00:00Z".to_owned()),
         planned_time: time(),
         start_time: time(),
         completion_time: time(),

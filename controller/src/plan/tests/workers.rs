@@ -1,0 +1,125 @@
+//! Workers and planners that do not come, or die: as sentences.
+
+use blockgrid_job::status::Phase;
+
+use super::sentences::{ago, asks, begun, big, ends, lacks, said, small, working, world};
+use crate::plan::say::written;
+use crate::plan::{Act, plan};
+use crate::world::{Planning, Pool, Trouble};
+
+#[test]
+fn pods_whose_nodes_are_gone_are_let_go_before_anything_else() {
+    let mut world = working(60);
+    world.pool.as_mut().unwrap().stuck = vec!["bt-1-0".to_owned()];
+    let release = [Act::Release { pods: vec!["bt-1-0".to_owned()] }];
+    assert_eq!(plan(&world).acts, release);
+    world.pool.as_mut().unwrap().is_deleted = true;
+    (world.is_deleted, world.status.phase) = (true, Phase::Cancelled);
+    assert_eq!(plan(&world).acts, release, "its cost cannot be settled before");
+}
+
+#[test]
+fn workers_that_had_not_enough_memory_are_told() {
+    let mut world = working(60);
+    {
+        let pool = world.pool.as_mut().unwrap();
+        let message = "bt-1-0 was killed".to_owned();
+        (pool.wanted, pool.ready, pool.trouble) =
+            (1, 0, Some(Trouble { reason: "OOMKilled".to_owned(), message }));
+    }
+    world.done = Some(100);
+    let (phase, _, message) = said(&world);
+    assert_eq!(
+        (phase, message.as_str()),
+        (Phase::Finishing, "no worker is there to finish it: OOMKilled: bt-1-0 was killed")
+    );
+    let pool = world.pool.as_mut().unwrap();
+    (pool.failed, pool.active) = (8, 0);
+    assert!(ends(world).2.ends_with("again and again: OOMKilled: bt-1-0 was killed"));
+}
+
+#[test]
+fn a_pod_that_plans_and_cannot_start_is_told_and_given_up() {
+    let mut world = world(big());
+    world.planning = Planning::Outside;
+    let trouble = Trouble { reason: "Unschedulable".to_owned(), message: "no node".to_owned() };
+    let planner = |seconds| crate::world::PlannerPod {
+        since: Some(ago(&begun(big(), 0), seconds)),
+        trouble: Some(trouble.clone()),
+        ..Default::default()
+    };
+    world.planner = Some(planner(599));
+    assert_eq!(said(&world).0, Phase::Planning);
+    assert_eq!(lacks(&world, "WorkersReady").0, "Unschedulable");
+    world.planner = Some(planner(600));
+    let (phase, reason, message) = said(&world);
+    assert_eq!((phase, reason.as_str()), (Phase::Failed, "PlannerNotStarted"));
+    assert!(message.ends_with("within 600 s: Unschedulable: no node"), "{message}");
+    world.planner.as_mut().unwrap().has_started = true;
+    assert_eq!(said(&world).0, Phase::Planning);
+}
+
+#[test]
+fn a_plan_that_cannot_be_made_is_given_up_in_the_end() {
+    let mut world = world(big());
+    world.planning = Planning::Failing { error: "no bucket".to_owned(), since: world.now };
+    world.created = ago(&world, 7199);
+    assert_eq!(said(&world).0, Phase::Planning);
+    world.created = ago(&world, 7200);
+    let (phase, reason, message) = said(&world);
+    assert_eq!((phase, reason.as_str()), (Phase::DeadlineExceeded, "PlanningFailed"));
+    assert!(message.ends_with("no bucket"), "{message}");
+}
+
+#[test]
+fn workers_that_rest_are_not_told_to_compute() {
+    let mut world = working(60);
+    world.status = plan(&world).status;
+    assert_eq!(world.status.condition("WorkersReady").unwrap().status, "True");
+    world.pool.as_mut().unwrap().is_suspended = true;
+    world.asked = asks(|asked| asked.suspend = true);
+    assert_eq!(lacks(&world, "WorkersReady").0, "Suspended");
+}
+
+/// Kueue would wake what it has let in, and has what changes wait again.
+#[test]
+fn workers_of_a_kueue_queue_are_removed_where_others_rest_and_stay_as_many_as_they_are() {
+    let mut world = working(60);
+    world.pool.as_mut().unwrap().is_kueues = true;
+    world.done = Some(99);
+    assert_eq!(said(&world).0, Phase::Running);
+    world.asked = asks(|asked| asked.suspend = true);
+    assert_eq!(plan(&world).acts, [Act::DeletePool]);
+    world.pool.as_mut().unwrap().is_suspended = true;
+    assert_eq!(plan(&world).acts, [Act::DeletePool], "in the queue, too");
+    world.pool.as_mut().unwrap().is_deleted = true;
+    assert_eq!(said(&world).0, Phase::Suspended);
+    world.pool = None;
+    assert_eq!(said(&world).0, Phase::Suspended);
+    world.asked = asks(|_| {});
+    assert_eq!(plan(&world).acts, [Act::Enqueue { in_lane: false }, Act::CreatePool { workers: 1 }]);
+}
+
+#[test]
+fn workers_in_a_queue_of_kueue_wait_there_without_being_woken() {
+    let mut world = working(5000);
+    let pool = world.pool.as_mut().unwrap();
+    *pool = Pool { wanted: 8, is_suspended: true, is_kueues: true, ..Pool::default() };
+    world.done = Some(0);
+    assert_eq!(said(&world).0, Phase::Queued);
+    assert_eq!(lacks(&world, "WorkersReady").0, "WaitingInQueue");
+}
+
+#[test]
+fn a_lane_without_workers_is_told() {
+    let mut world = begun(small(), 601);
+    assert_eq!(said(&world).2, "its shards are in the interactive lane");
+    world.lane_empty_since = Some(ago(&world, 1));
+    assert_eq!(lacks(&world, "WorkersReady").0, "NoWorkers", "it waited in line until now");
+    world.lane_empty_since = Some(ago(&world, 600));
+    let (phase, reason, message) = ends(world.clone());
+    assert_eq!((phase, reason.as_str()), (Phase::Failed, "WorkersNotStarted"));
+    assert_eq!(message, "no worker of the interactive lane was ready within 600 s");
+    world.status.start_time = Some(written(ago(&world, 599)));
+    assert_eq!(said(&world).0, Phase::Running, "one that came later has its whole time");
+}
