@@ -83,7 +83,7 @@ enum ClusterCommand {
     Suspend(ChangeArgs),
     /// Let a suspended job go on.
     Resume(ChangeArgs),
-    /// Fetch the results of a job: the files that `blockgrid run` writes.
+    /// Fetch the results of a job: the tables of `blockgrid run` to the byte, the record of the grid, a report.
     Results(results::ResultsArgs),
 }
 

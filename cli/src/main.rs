@@ -29,7 +29,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use failure::Failure;
 
-/// Backtests of trading strategies: from one manifest, on a laptop or a cluster, with the same bytes.
+/// Backtests of trading strategies: from one manifest, on a laptop or a cluster, with the same tables.
 #[derive(Parser)]
 #[command(name = "blockgrid", version, propagate_version = true, max_term_width = 100)]
 struct Cli {
