@@ -172,6 +172,11 @@ priorityClassName: {{ . }}
 {{- end -}}
 {{- end -}}
 {{- with .Values.jobs -}}
+{{- range $field, $time := dict "jobs.ttl" .ttl "jobs.deadline" .deadline "jobs.maxDeadline" .maxDeadline "workers.startDeadline" $.Values.workers.startDeadline -}}
+{{- if gt (include "blockgrid.millis" $time | int64) 315360000000 -}}
+{{- fail (printf "%s is %s, but must be at most 3650d, such as 7d" $field $time) -}}
+{{- end -}}
+{{- end -}}
 {{- if gt (include "blockgrid.millis" .deadline | int64) (include "blockgrid.millis" .maxDeadline | int64) -}}
 {{- fail (printf "jobs.deadline is %s, but must be at most jobs.maxDeadline, %s: lower the one or raise the other" .deadline .maxDeadline) -}}
 {{- end -}}
