@@ -18,4 +18,4 @@ pub mod trades;
 pub use leaderboard::{Goal, Objective, ParameterSet, rank, rank_by_median};
 pub use parquet_file::{FileError, ROW_GROUP_ROWS};
 pub use table::{MetricRow, TableError, TrialRow, TrialTable, is_reserved, read_trials, write_trials};
-pub use top::TopTrial;
+pub use top::{TopColumns, TopTrial};

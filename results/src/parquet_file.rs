@@ -158,23 +158,93 @@ pub(crate) fn write_parquet<W: Write + Send>(
     rows: usize,
     mut columns: impl FnMut(std::ops::Range<usize>) -> Vec<ArrayRef>,
 ) -> Result<W, FileError> {
-    let options = ArrowWriterOptions::new()
-        .with_properties(layout.properties().map_err(FileError::write(path))?)
-        .with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(&mut sink, layout.schema.clone(), options)
-        .map_err(FileError::write(path))?;
+    let mut groups = RowGroups::begin(path, &mut sink, layout)?;
     let mut start = 0;
     while start < rows {
         let end = rows.min(start + ROW_GROUP_ROWS);
-        let batch = RecordBatch::try_new(layout.schema.clone(), columns(start..end))
-            .map_err(|e| FileError::write(path)(e.into()))?;
-        writer.write(&batch).map_err(FileError::write(path))?;
+        groups.write(columns(start..end))?;
         start = end;
     }
-    // Not `into_inner`: it would make text of the error of the sink.
-    writer.finish().map_err(FileError::write(path))?;
-    drop(writer);
+    groups.end()?;
+    drop(groups);
     Ok(sink)
+}
+
+/// A table, one row group after the other.
+struct RowGroups<W: Write + Send> {
+    /// For messages.
+    path: PathBuf,
+    schema: SchemaRef,
+    writer: ArrowWriter<W>,
+}
+
+impl<W: Write + Send> RowGroups<W> {
+    fn begin(path: &Path, sink: W, layout: &Layout) -> Result<Self, FileError> {
+        let options = ArrowWriterOptions::new()
+            .with_properties(layout.properties().map_err(FileError::write(path))?)
+            .with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(sink, layout.schema.clone(), options)
+            .map_err(FileError::write(path))?;
+        Ok(Self { path: path.to_owned(), schema: layout.schema.clone(), writer })
+    }
+
+    /// Arrays of [`ROW_GROUP_ROWS`] rows, or of the last ones.
+    fn write(&mut self, columns: Vec<ArrayRef>) -> Result<(), FileError> {
+        let batch = RecordBatch::try_new(self.schema.clone(), columns)
+            .map_err(|e| FileError::write(&self.path)(e.into()))?;
+        self.writer.write(&batch).map_err(FileError::write(&self.path))
+    }
+
+    fn end(&mut self) -> Result<(), FileError> {
+        // Not `into_inner`: it would make text of the error of the sink.
+        self.writer.finish().map_err(FileError::write(&self.path))?;
+        Ok(())
+    }
+}
+
+/// Builds the arrays of rows, in schema order.
+type Columns<R> = Box<dyn Fn(&[R]) -> Vec<ArrayRef> + Send>;
+
+/// A Parquet file that takes its rows one after the other and holds those of one row group at a time. It appears under
+/// its name when it is finished, and has the bytes that [`write_parquet_file`] gives it.
+pub(crate) struct RowFile<R> {
+    groups: RowGroups<BufWriter<File>>,
+    beside: Beside,
+    columns: Columns<R>,
+    rows: Vec<R>,
+}
+
+impl<R> RowFile<R> {
+    pub(crate) fn create(path: &Path, layout: &Layout, columns: Columns<R>) -> Result<Self, FileError> {
+        let beside = Beside::create(path)?;
+        let file = beside.file.try_clone().map_err(|source| beside.failed(source))?;
+        Ok(Self {
+            groups: RowGroups::begin(path, BufWriter::new(file), layout)?,
+            beside,
+            columns,
+            rows: Vec::new(),
+        })
+    }
+
+    pub(crate) fn push(&mut self, row: R) -> Result<(), FileError> {
+        self.rows.push(row);
+        if self.rows.len() == ROW_GROUP_ROWS { self.write() } else { Ok(()) }
+    }
+
+    pub(crate) fn finish(mut self) -> Result<(), FileError> {
+        if !self.rows.is_empty() {
+            self.write()?;
+        }
+        self.groups.end()?;
+        self.groups.writer.inner_mut().flush().map_err(|source| self.beside.failed(source))?;
+        self.beside.commit()
+    }
+
+    fn write(&mut self) -> Result<(), FileError> {
+        let columns = (self.columns)(&self.rows);
+        self.rows.clear();
+        self.groups.write(columns)
+    }
 }
 
 /// Writes a Parquet file that appears under its name only when it is whole.
@@ -195,26 +265,49 @@ pub(crate) fn atomically(
     path: &Path,
     write: impl FnOnce(&mut File) -> Result<(), FileError>,
 ) -> Result<(), FileError> {
-    static SERIAL: AtomicU64 = AtomicU64::new(0);
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}-{}.tmp", std::process::id(), SERIAL.fetch_add(1, Ordering::Relaxed)));
-    let temporary = path.with_file_name(name);
-    // Nobody knows the temporary file: messages name the one that was to be written.
-    let failed = |source| FileError::Write { path: path.to_owned(), source };
-    let mut file = File::create(&temporary).map_err(failed)?;
-    let written = write(&mut file)
-        .map_err(|error| match error {
-            FileError::Io { source, .. } => failed(source),
-            other => other,
-        })
-        .and_then(|()| file.sync_all().map_err(failed))
-        .and_then(|()| fs::rename(&temporary, path).map_err(failed));
-    if written.is_err() {
-        // The first error is the one to report; a leftover temporary file harms nobody.
-        let _ = fs::remove_file(&temporary);
+    let mut beside = Beside::create(path)?;
+    write(&mut beside.file).map_err(|error| match error {
+        FileError::Io { source, .. } => beside.failed(source),
+        other => other,
+    })?;
+    beside.commit()
+}
+
+/// A file beside the place that it is for; it goes there when it is whole, and away when it never is.
+struct Beside {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: File,
+}
+
+impl Beside {
+    fn create(path: &Path) -> Result<Self, FileError> {
+        static SERIAL: AtomicU64 = AtomicU64::new(0);
+        let mut name = std::ffi::OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        name.push(format!(".{}-{}.tmp", std::process::id(), SERIAL.fetch_add(1, Ordering::Relaxed)));
+        let temporary = path.with_file_name(name);
+        let file =
+            File::create(&temporary).map_err(|source| FileError::Write { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), temporary, file })
     }
-    written
+
+    /// Nobody knows the temporary file: messages name the one that was to be written.
+    fn failed(&self, source: io::Error) -> FileError {
+        FileError::Write { path: self.path.clone(), source }
+    }
+
+    fn commit(self) -> Result<(), FileError> {
+        let placed = self.file.sync_all().and_then(|()| fs::rename(&self.temporary, &self.path));
+        placed.map_err(|source| self.failed(source))
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // Once it is in its place there is none. An error was told already; a leftover temporary file harms nobody.
+        let _ = fs::remove_file(&self.temporary);
+    }
 }
 
 #[cfg(test)]
@@ -276,6 +369,27 @@ mod tests {
         let error = atomically(&path, full).unwrap_err();
         assert!(chain(&error).starts_with(&format!("failed to write {}: ", path.display())), "{error}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    /// Whoever writes, and however the rows come: the same bytes. 0 rows, a row group to the last row, and more than one.
+    #[test]
+    fn rows_one_by_one_give_the_bytes_of_all_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let [at_once, one_by_one] = ["a", "b"].map(|name| dir.path().join(name));
+        for rows in [0, 10, ROW_GROUP_ROWS, 2 * ROW_GROUP_ROWS + 7] {
+            write_parquet_file(&at_once, &layout(), rows, column).unwrap();
+            let of = |rows: &[usize]| column(rows.first().map_or(0..0, |&first| first..first + rows.len()));
+            let mut file = RowFile::create(&one_by_one, &layout(), Box::new(of)).unwrap();
+            (0..rows).for_each(|row| file.push(row).unwrap());
+            assert!(file.rows.len() < ROW_GROUP_ROWS, "no more is held than a row group");
+            file.finish().unwrap();
+            assert!(fs::read(&at_once).unwrap() == fs::read(&one_by_one).unwrap(), "{rows}");
+        }
+        let mut file = RowFile::create(&one_by_one, &layout(), Box::new(|_: &[usize]| Vec::new())).unwrap();
+        file.push(0).unwrap();
+        file.finish().unwrap_err();
+        drop(RowFile::create(&one_by_one, &layout(), Box::new(|_: &[usize]| Vec::new())).unwrap());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "what is not finished leaves nothing");
     }
 
     #[test]

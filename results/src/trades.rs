@@ -4,58 +4,65 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{
-    ArrayRef, BooleanArray, Float64Array, StringArray, TimestampMillisecondArray, UInt32Array, UInt64Array,
+    ArrayRef, BooleanArray, Float64Array, StringArray, TimestampMillisecondArray, UInt64Array,
 };
 use arrow_schema::{DataType, Field};
 use blockgrid_engine::sim::{Fill, Trade};
 
-use crate::parquet_file::{FileError, Layout, timestamp_type, write_parquet_file};
-use crate::top::{TopTrial, parameter_names};
+use crate::parquet_file::{FileError, Layout, RowFile, timestamp_type};
+use crate::top::{TopColumns, TopTrial, Who};
 
-/// Writes one row a trade, in the order given: `rank, symbol, window`, the swept
+/// One row a trade, in the order given: `rank, symbol, window`, the swept
 /// parameters, `direction, quantity`, then `entry_` and `exit_`
 /// `time, raw_price, price, fee, maker, reason`, then `pnl, return, bars`. The exit of a trade still open is null.
 ///
-/// # Errors
-/// [`FileError`] when the file cannot be written.
-pub fn write_trades(path: &Path, trials: &[TopTrial<'_>]) -> Result<(), FileError> {
-    let rows: Vec<(&TopTrial<'_>, &Trade)> = trials
-        .iter()
-        .flat_map(|trial| trial.outcome.trades.iter().map(move |trade| (trial, trade)))
-        .collect();
-    let names = parameter_names(trials);
-    write_parquet_file(path, &layout(&names), rows.len(), |range| {
-        let rows = &rows[range];
-        let mut columns: Vec<ArrayRef> = vec![
-            Arc::new(UInt32Array::from_iter_values(rows.iter().map(|(trial, _)| trial.rank))),
-            Arc::new(StringArray::from_iter_values(rows.iter().map(|(trial, _)| &trial.symbol))),
-            Arc::new(StringArray::from_iter_values(rows.iter().map(|(trial, _)| &trial.window))),
-        ];
-        for i in 0..names.len() {
-            columns
-                .push(number(rows.iter().map(|(trial, _)| trial.parameters.get(i).map(|(_, value)| *value))));
-        }
-        columns.push(Arc::new(StringArray::from_iter_values(
-            rows.iter().map(|(_, trade)| trade.direction.id()),
-        )));
-        columns.push(number(rows.iter().map(|(_, trade)| Some(trade.quantity))));
-        columns.extend(fills(&rows.iter().map(|(_, trade)| Some(&trade.entry)).collect::<Vec<_>>()));
-        columns.extend(fills(&rows.iter().map(|(_, trade)| trade.exit.as_ref()).collect::<Vec<_>>()));
-        columns.push(number(rows.iter().map(|(_, trade)| Some(trade.pnl))));
-        columns.push(number(rows.iter().map(|(_, trade)| Some(trade.return_fraction))));
-        columns
-            .push(Arc::new(UInt64Array::from_iter_values(rows.iter().map(|(_, trade)| trade.bars as u64))));
-        columns
-    })
+/// Trials are written as they come and not held.
+pub struct TradesFile(RowFile<(Arc<Who>, Trade)>);
+
+impl TradesFile {
+    /// Begins the file, which appears under its name when it is finished.
+    ///
+    /// # Errors
+    /// [`FileError`] when the file cannot be written.
+    pub fn create(path: &Path, columns: &TopColumns) -> Result<Self, FileError> {
+        let parameters = columns.parameters.len();
+        let of = move |rows: &[(Arc<Who>, Trade)]| arrays(rows, parameters);
+        RowFile::create(path, &layout(&columns.parameters), Box::new(of)).map(Self)
+    }
+
+    /// Adds the trades of a trial.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn push(&mut self, trial: &TopTrial<'_>) -> Result<(), FileError> {
+        let who = trial.who();
+        trial.outcome.trades.iter().try_for_each(|trade| self.0.push((Arc::clone(&who), *trade)))
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn finish(self) -> Result<(), FileError> {
+        self.0.finish()
+    }
+}
+
+fn arrays(rows: &[(Arc<Who>, Trade)], parameters: usize) -> Vec<ArrayRef> {
+    let trades = || rows.iter().map(|(_, trade)| trade);
+    let mut columns = Who::columns(rows.iter().map(|(who, _)| &**who), parameters);
+    columns.push(Arc::new(StringArray::from_iter_values(trades().map(|trade| trade.direction.id()))));
+    columns.push(number(trades().map(|trade| Some(trade.quantity))));
+    columns.extend(fills(&trades().map(|trade| Some(&trade.entry)).collect::<Vec<_>>()));
+    columns.extend(fills(&trades().map(|trade| trade.exit.as_ref()).collect::<Vec<_>>()));
+    columns.push(number(trades().map(|trade| Some(trade.pnl))));
+    columns.push(number(trades().map(|trade| Some(trade.return_fraction))));
+    columns.push(Arc::new(UInt64Array::from_iter_values(trades().map(|trade| trade.bars as u64))));
+    columns
 }
 
 fn layout(parameters: &[String]) -> Layout {
-    let mut fields = vec![
-        Field::new("rank", DataType::UInt32, false),
-        Field::new("symbol", DataType::Utf8, false),
-        Field::new("window", DataType::Utf8, false),
-    ];
-    fields.extend(parameters.iter().map(|name| Field::new(name, DataType::Float64, true)));
+    let mut fields = Who::fields(parameters);
     fields.push(Field::new("direction", DataType::Utf8, false));
     fields.push(Field::new("quantity", DataType::Float64, false));
     for (side, nullable) in [("entry", false), ("exit", true)] {

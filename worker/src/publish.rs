@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use blockgrid_engine::Candles;
 use blockgrid_engine::interval::short_instant;
 use blockgrid_engine::sim::Outcome;
-use blockgrid_results::equity::write_equity;
+use blockgrid_results::equity::EquityFile;
 use blockgrid_results::report::{CandlesUsed, ReportData, html};
-use blockgrid_results::trades::write_trades;
-use blockgrid_results::{FileError, TableError, TopTrial, TrialTable, write_trials};
+use blockgrid_results::trades::TradesFile;
+use blockgrid_results::{FileError, TableError, TopColumns, TopTrial, TrialTable, write_trials};
 use serde_json::{Value, json};
 
 use crate::compute::Ready;
@@ -63,30 +63,78 @@ pub fn top_trials<'a>(
     let top = (1..).zip(ranked).zip(outcomes);
     top.map(|((rank, &row), outcome)| {
         let (symbol, _) = place_of(ready, row);
-        TopTrial {
-            rank,
-            symbol: ready.plan().inputs.symbols[symbol].name.clone(),
-            window: String::new(),
-            parameters: table.parameters_of(row),
-            row,
-            initial_cash: ready.job().spec().execution.initial_cash,
-            outcome,
-            candles: candles(symbol),
-        }
+        top_trial(ready, table, (rank, row), outcome, candles(symbol))
     })
     .collect()
 }
 
-/// Writes the tables into a folder: the same bytes whoever does it.
+/// One of the best trials, by its rank (from 1) and its row, with what it did on the candles of its symbol.
+pub fn top_trial<'a>(
+    ready: &Ready,
+    table: &TrialTable,
+    (rank, row): (u32, usize),
+    outcome: Outcome,
+    candles: &'a Candles,
+) -> TopTrial<'a> {
+    let (symbol, _) = place_of(ready, row);
+    TopTrial {
+        rank,
+        symbol: ready.plan().inputs.symbols[symbol].name.clone(),
+        window: String::new(),
+        parameters: table.parameters_of(row),
+        row,
+        initial_cash: ready.job().spec().execution.initial_cash,
+        outcome,
+        candles,
+    }
+}
+
+/// The tables, to which the best trials are added one after the other and not held: the same bytes whoever does it.
+pub struct Tables {
+    trades: TradesFile,
+    equity: EquityFile,
+}
+
+impl Tables {
+    /// Writes the trials into a folder and begins the other tables there, which appear when they are finished.
+    ///
+    /// # Errors
+    /// [`PublishError`] when a file cannot be written.
+    pub fn begin(out: &Path, table: &TrialTable, top: &TopColumns) -> Result<Self, PublishError> {
+        let [trials, trades, equity] = TABLES.map(|file| out.join(file));
+        write_trials(&trials, table)?;
+        Ok(Self { trades: TradesFile::create(&trades, top)?, equity: EquityFile::create(&equity, top)? })
+    }
+
+    /// Adds one of the best trials; they come by their rank.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub fn push(&mut self, trial: &TopTrial<'_>) -> Result<(), PublishError> {
+        self.trades.push(trial)?;
+        self.equity.push(trial)?;
+        Ok(())
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub fn finish(self) -> Result<(), PublishError> {
+        self.trades.finish()?;
+        self.equity.finish()?;
+        Ok(())
+    }
+}
+
+/// Writes the tables of trials that are all there into a folder.
 ///
 /// # Errors
 /// [`PublishError`] when a file cannot be written.
 pub fn write_tables(out: &Path, table: &TrialTable, top: &[TopTrial<'_>]) -> Result<(), PublishError> {
-    let [trials, trades, equity] = TABLES.map(|file| out.join(file));
-    write_trials(&trials, table)?;
-    write_trades(&trades, top)?;
-    write_equity(&equity, top)?;
-    Ok(())
+    let mut tables = Tables::begin(out, table, &TopColumns::of(top))?;
+    top.iter().try_for_each(|trial| tables.push(trial))?;
+    tables.finish()
 }
 
 /// Writes the report into a folder: the same bytes whoever does it.

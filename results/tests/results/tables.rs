@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use blockgrid_engine::{Candles, RawCandles};
 use blockgrid_results::checkpoint::{ShardError, read_shard, write_shard};
-use blockgrid_results::equity::write_equity;
-use blockgrid_results::trades::write_trades;
+use blockgrid_results::equity::EquityFile;
+use blockgrid_results::trades::TradesFile;
 use blockgrid_results::{
-    ROW_GROUP_ROWS, TableError, TrialRow, TrialTable, is_reserved, read_trials, write_trials,
+    FileError, ROW_GROUP_ROWS, TableError, TopColumns, TopTrial, TrialRow, TrialTable, is_reserved,
+    read_trials, write_trials,
 };
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
@@ -23,6 +24,18 @@ const GRID: [(f64, f64); 3] = [(5.0, 20.0), (10.0, 20.0), (0.1, 400.0)];
 fn names(path: &Path) -> Vec<String> {
     let reader = SerializedFileReader::new(fs::File::open(path).unwrap()).unwrap();
     reader.metadata().file_metadata().schema_descr().columns().iter().map(|c| c.name().to_owned()).collect()
+}
+
+fn write_trades(path: &Path, trials: &[TopTrial<'_>]) -> Result<(), FileError> {
+    let mut file = TradesFile::create(path, &TopColumns::of(trials))?;
+    trials.iter().try_for_each(|trial| file.push(trial))?;
+    file.finish()
+}
+
+fn write_equity(path: &Path, trials: &[TopTrial<'_>]) -> Result<(), FileError> {
+    let mut file = EquityFile::create(path, &TopColumns::of(trials))?;
+    trials.iter().try_for_each(|trial| file.push(trial))?;
+    file.finish()
 }
 
 #[test]
@@ -72,6 +85,25 @@ fn row_groups_have_a_fixed_size() {
     let rows: Vec<i64> = reader.metadata().row_groups().iter().map(|group| group.num_rows()).collect();
     assert_eq!(rows, [i64::try_from(ROW_GROUP_ROWS).unwrap(), 10]);
     assert_eq!(read_trials(&path).unwrap().parameters, written.parameters);
+}
+
+/// A row group goes on from one trial into the next: where one ends is no business of the file's.
+#[test]
+fn trials_share_row_groups() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("equity.parquet");
+    let candles = candles(ROW_GROUP_ROWS / 2 + 100);
+    let tops = [1, 2, 3].map(|rank| top(rank, &candles, &[10.0]));
+    write_equity(&path, &tops).unwrap();
+    let reader = SerializedFileReader::new(fs::File::open(&path).unwrap()).unwrap();
+    let rows: Vec<i64> = reader.metadata().row_groups().iter().map(|group| group.num_rows()).collect();
+    let bars = 3 * (candles.len() - 5);
+    assert_eq!(rows, [ROW_GROUP_ROWS, bars - ROW_GROUP_ROWS].map(|rows| i64::try_from(rows).unwrap()));
+    let at = candles.len() - 5;
+    let mut rows = reader.get_row_iter(None).unwrap().map(Result::unwrap).skip(at - 1);
+    let [last, first] = [rows.next().unwrap(), rows.next().unwrap()];
+    assert_eq!([last.get_uint(0).unwrap(), first.get_uint(0).unwrap()], [1, 2]);
+    assert_eq!(first.get_timestamp_millis(3 + SWEPT).unwrap(), START + 6 * HOUR, "the close of bar 5");
 }
 
 /// Swept parameters of the trials of [`top`].
