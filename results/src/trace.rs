@@ -28,36 +28,38 @@ const REASONS: [Reason; 11] = [
 #[error("not a trace of trials of this version: {0}")]
 pub struct BadTrace(&'static str);
 
-/// Outcomes as bytes. The same outcomes give the same bytes.
-pub fn encode_traces(outcomes: &[Outcome]) -> Vec<u8> {
+/// How bytes of so many outcomes begin; what [`put_trace`] makes of each comes behind. The same outcomes give the same
+/// bytes.
+pub fn begin_traces(outcomes: usize) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
-    put(&mut out, outcomes.len() as u64);
-    for outcome in outcomes {
-        put(&mut out, outcome.first_bar as u64);
-        put(&mut out, u64::from(outcome.rejected_orders));
-        put(&mut out, outcome.deficit.to_bits());
-        put(&mut out, outcome.equity.len() as u64);
-        outcome.equity.iter().for_each(|value| put(&mut out, value.to_bits()));
-        let stretches = outcome.position.chunk_by(|a, b| a.to_bits() == b.to_bits());
-        put(&mut out, stretches.clone().count() as u64);
-        for stretch in stretches {
-            put(&mut out, stretch.len() as u64);
-            put(&mut out, stretch[0].to_bits());
-        }
-        put(&mut out, outcome.trades.len() as u64);
-        for trade in &outcome.trades {
-            put(
-                &mut out,
-                u64::from(trade.direction == Direction::Short) | u64::from(trade.exit.is_some()) << 1,
-            );
-            for value in [trade.quantity, trade.pnl, trade.return_fraction] {
-                put(&mut out, value.to_bits());
-            }
-            put(&mut out, trade.bars as u64);
-            std::iter::once(&trade.entry).chain(&trade.exit).for_each(|fill| put_fill(&mut out, fill));
-        }
-    }
+    put(&mut out, outcomes as u64);
     out
+}
+
+/// Adds an outcome.
+pub fn put_trace(out: &mut Vec<u8>, outcome: &Outcome) {
+    put(out, outcome.first_bar as u64);
+    put(out, u64::from(outcome.rejected_orders));
+    put(out, outcome.deficit.to_bits());
+    put(out, outcome.equity.len() as u64);
+    // Most of it by far: room for that is made once, and not in ever larger copies.
+    out.reserve(outcome.equity.len() * size_of::<u64>());
+    outcome.equity.iter().for_each(|value| put(out, value.to_bits()));
+    let stretches = outcome.position.chunk_by(|a, b| a.to_bits() == b.to_bits());
+    put(out, stretches.clone().count() as u64);
+    for stretch in stretches {
+        put(out, stretch.len() as u64);
+        put(out, stretch[0].to_bits());
+    }
+    put(out, outcome.trades.len() as u64);
+    for trade in &outcome.trades {
+        put(out, u64::from(trade.direction == Direction::Short) | u64::from(trade.exit.is_some()) << 1);
+        for value in [trade.quantity, trade.pnl, trade.return_fraction] {
+            put(out, value.to_bits());
+        }
+        put(out, trade.bars as u64);
+        std::iter::once(&trade.entry).chain(&trade.exit).for_each(|fill| put_fill(out, fill));
+    }
 }
 
 fn put(out: &mut Vec<u8>, value: u64) {
@@ -72,15 +74,48 @@ fn put_fill(out: &mut Vec<u8>, fill: &Fill) {
     [fill.raw_price, fill.price, fill.fee].into_iter().for_each(|value| put(out, value.to_bits()));
 }
 
-/// The outcomes of [`encode_traces`].
+/// The outcomes of [`begin_traces`], one at a time.
 ///
 /// # Errors
-/// [`BadTrace`] for bytes that are cut off or something else.
-pub fn decode_traces(bytes: &[u8]) -> Result<Vec<Outcome>, BadTrace> {
+/// [`BadTrace`] for bytes that are cut off or something else, as soon as that is seen.
+pub fn traces(bytes: &[u8]) -> Result<Traces<'_>, BadTrace> {
     let rest = bytes.strip_prefix(MAGIC).ok_or(BadTrace("it does not begin with BGTRACE1"))?;
     let mut reader = Reader(rest);
-    let outcomes = (0..reader.count()?).map(|_| reader.outcome()).collect::<Result<_, _>>()?;
-    if reader.0.is_empty() { Ok(outcomes) } else { Err(BadTrace("there is more than it says")) }
+    Ok(Traces { left: reader.count()?, reader })
+}
+
+/// The outcomes of [`traces`], all at once.
+///
+/// # Errors
+/// As [`traces`].
+pub fn decode_traces(bytes: &[u8]) -> Result<Vec<Outcome>, BadTrace> {
+    traces(bytes)?.collect()
+}
+
+/// The outcome of one [`put_trace`].
+///
+/// # Errors
+/// As [`traces`].
+pub fn decode_trace(bytes: &[u8]) -> Result<Outcome, BadTrace> {
+    let mut reader = Reader(bytes);
+    let outcome = reader.outcome()?;
+    reader.end().map_or(Ok(outcome), Err)
+}
+
+/// See [`traces`].
+pub struct Traces<'a> {
+    left: usize,
+    reader: Reader<'a>,
+}
+
+impl Iterator for Traces<'_> {
+    type Item = Result<Outcome, BadTrace>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Some(left) = self.left.checked_sub(1) else { return self.reader.end().map(Err) };
+        self.left = left;
+        Some(self.reader.outcome())
+    }
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -98,6 +133,12 @@ impl Reader<'_> {
 
     fn size(&mut self) -> Result<usize, BadTrace> {
         usize::try_from(self.next()?).map_err(|_| BadTrace("a number is too large"))
+    }
+
+    /// What is wrong when there is more.
+    fn end(&mut self) -> Option<BadTrace> {
+        let is_over = std::mem::take(&mut self.0).is_empty();
+        (!is_over).then_some(BadTrace("there is more than it says"))
     }
 
     /// How many of something follow; each takes 8 bytes at least, so that no count fills the memory.
@@ -181,6 +222,12 @@ mod tests {
         }
     }
 
+    fn encode_traces(outcomes: &[Outcome]) -> Vec<u8> {
+        let mut bytes = begin_traces(outcomes.len());
+        outcomes.iter().for_each(|outcome| put_trace(&mut bytes, outcome));
+        bytes
+    }
+
     #[test]
     fn outcomes_come_back_by_their_bits() {
         let outcomes = [outcome(), Outcome::default()];
@@ -189,6 +236,11 @@ mod tests {
         // Formatted, -0 and 0 differ.
         assert_eq!(format!("{back:?}"), format!("{outcomes:?}"));
         assert_eq!(encode_traces(&back), bytes);
+        let mut one = Vec::new();
+        put_trace(&mut one, &outcomes[0]);
+        assert_eq!(bytes[16..16 + one.len()], one);
+        assert_eq!(format!("{:?}", decode_trace(&one).unwrap()), format!("{:?}", outcomes[0]));
+        assert!(decode_trace(&bytes[16..]).is_err(), "one, and another");
         for end in 0..bytes.len() {
             assert!(decode_traces(&bytes[..end]).is_err(), "{end}");
         }

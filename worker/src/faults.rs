@@ -11,6 +11,7 @@ struct Faults {
     stall: Option<u64>,
     eat: Option<u64>,
     slow: Option<Duration>,
+    bars: Option<u64>,
     die_before_acknowledge: bool,
 }
 
@@ -30,6 +31,7 @@ fn read(text: &str) -> Faults {
             "stall" => faults.stall = number,
             "eat" => faults.eat = number,
             "slow" => faults.slow = number.map(Duration::from_millis),
+            "bars" => faults.bars = number,
             "die-before-acknowledge" => faults.die_before_acknowledge = true,
             _ => {}
         }
@@ -64,6 +66,11 @@ fn eat() {
         eaten.push(Vec::with_capacity(std::hint::black_box(1 << 30)));
     }
     std::process::abort();
+}
+
+/// So many bars, or fewer where that is asked for: of small jobs, too, the best trials are then traced by units of their own.
+pub(crate) fn bars(most: u64) -> u64 {
+    faults().bars.map_or(most, |bars| most.min(bars))
 }
 
 /// An outcome was written and not acknowledged.

@@ -3,28 +3,35 @@
 //!
 //! Twice is harmless: everything it writes is a function of the outcomes, and its own outcome is written once. It never
 //! computes a shard: what is missing or gone is queued again, and it yields.
+//!
+//! Of what the best trials did, one is in memory at a time, however many there are: each is traced, or fetched from the
+//! unit that traced it, and written to a file that the tables are then made from.
 
 mod gather;
 mod publish;
+mod traces;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use blockgrid_engine::Candles;
+use blockgrid_engine::graph::Graph;
 use blockgrid_engine::sim::Outcome as Traced;
 use blockgrid_grid::store::keys;
 use blockgrid_grid::usage::Spent;
 use blockgrid_grid::{FailReason, Outcome, StoreError, Unit};
 use blockgrid_results::rank;
-use blockgrid_results::trace::{decode_traces, encode_traces};
+use blockgrid_results::trace::{begin_traces, put_trace, traces};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::faults;
 use crate::inputs::InputError;
 use crate::publish::place_of;
-use crate::slot::Held;
-use crate::unit::{UnitError, Work, bench, object};
+use crate::slot::{Held, Slot};
+use crate::unit::{UnitError, Work, object};
+use traces::TraceFile;
 
 /// Objects that are read or written at a time.
 const AT_ONCE: usize = 32;
@@ -33,8 +40,9 @@ const AT_ONCE: usize = 32;
 /// they run beside each other, and a worker that dies loses one of them.
 const BARS_INLINE: u64 = 20_000_000;
 
-/// Bars of a unit of traces, about: what its object holds is some 16 bytes each.
-const BARS_A_TRACE: u64 = 8_000_000;
+/// Bars of a unit of traces, about: what its object holds is some 8 bytes each, and whoever makes or reads it has them in
+/// memory.
+const BARS_A_TRACE: u64 = 2_000_000;
 
 /// What finishing came to.
 pub enum Finished {
@@ -72,6 +80,7 @@ impl Work<'_> {
         if !missing.is_empty() {
             return Ok(Finished::Again(missing));
         }
+        held.run(forget_columns).await;
         let mut gathered = match self.gather().await? {
             Ok(gathered) => gathered,
             Err(gone) => return Ok(Finished::Again(gone)),
@@ -95,11 +104,12 @@ impl Work<'_> {
             .collect();
         let mut cpu = 0;
         let bars = |&(symbol, _): &(u32, u64)| plan.inputs.symbols[symbol as usize].bars();
-        let traces = if top.iter().map(bars).sum::<u64>() <= BARS_INLINE {
-            self.traced(held, &top, &mut cpu).await?
+        let traces = if top.iter().map(bars).sum::<u64>() <= faults::bars(BARS_INLINE) {
+            let file = TraceFile::create(top.len())?;
+            self.traced(held, &top, &mut cpu, file, TraceFile::push).await?
         } else {
             let stage2 = self.stage2(&top).await?;
-            match self.traces(&stage2, &there, &mut gathered.spent).await? {
+            match self.fetched_traces(held, &stage2, &there, &mut gathered.spent, &mut cpu).await? {
                 Ok(traces) => traces,
                 Err(missing) => return Ok(Finished::Again(missing)),
             }
@@ -114,7 +124,7 @@ impl Work<'_> {
         let mut bars = u64::MAX;
         for &(symbol, trial) in top {
             let more = plan.inputs.symbols[symbol as usize].bars();
-            if bars.saturating_add(more) > BARS_A_TRACE {
+            if bars.saturating_add(more) > faults::bars(BARS_A_TRACE) {
                 units.push(Vec::new());
                 bars = 0;
             }
@@ -133,25 +143,32 @@ impl Work<'_> {
     }
 
     /// What the units of stage 2 made, or those that have not yet.
-    async fn traces(
+    async fn fetched_traces(
         &self,
+        held: &Held<'_>,
         stage2: &Stage2,
         there: &BTreeSet<Unit>,
         spent: &mut Spent,
-    ) -> Result<Result<Vec<Traced>, Vec<Unit>>, UnitError> {
+        cpu: &mut u64,
+    ) -> Result<Result<TraceFile, Vec<Unit>>, UnitError> {
         let units = (0u32..).zip(&stage2.units).map(|(number, _)| Unit::Trace(number));
         let missing: Vec<Unit> = units.clone().filter(|unit| !there.contains(unit)).collect();
         if !missing.is_empty() {
             return Ok(Err(missing));
         }
-        let mut traces = Vec::new();
+        let mut file = TraceFile::create(stage2.units.iter().map(Vec::len).sum())?;
         for unit in units {
             match self.result(unit).await? {
                 Ok((outcome, Some(bytes))) => {
                     *spent += outcome.usage().spent;
-                    traces.extend(
-                        decode_traces(&bytes).map_err(|error| UnitError::Internal(error.to_string()))?,
-                    );
+                    file = self
+                        .on_slot(held, cpu, move |_| {
+                            for outcome in traces(&bytes)? {
+                                file.push(&outcome?)?;
+                            }
+                            Ok(file)
+                        })
+                        .await?;
                 }
                 Ok((Outcome::Failed { reason, message, .. }, _)) => {
                     return Err(UnitError::Hopeless { reason, message });
@@ -160,7 +177,7 @@ impl Work<'_> {
                 Err(unit) => return Ok(Err(vec![unit])),
             }
         }
-        Ok(Ok(traces))
+        Ok(Ok(file))
     }
 
     /// One unit of stage 2.
@@ -171,50 +188,55 @@ impl Work<'_> {
         let stage2: Stage2 = serde_json::from_slice(&self.store.get(&keys::stage2(&self.job.id)).await?)?;
         let mut cpu = 0;
         let trials = stage2.units.get(number as usize).cloned().unwrap_or_default();
-        let traces = self.traced(held, &trials, &mut cpu).await?;
-        let bytes: Bytes = encode_traces(&traces).into();
+        held.run(forget_columns).await;
+        let put = |bytes: &mut Vec<u8>, outcome: &Traced| {
+            put_trace(bytes, outcome);
+            Ok(())
+        };
+        let bytes = self.traced(held, &trials, &mut cpu, begin_traces(trials.len()), put).await?;
+        let bytes: Bytes = bytes.into();
         let key = keys::trace(&self.job.id, Unit::Trace(number));
         let result = object(key, &bytes);
         self.publish(&result.key, bytes).await?;
         Ok(Outcome::Done { result, failed_trials: Vec::new(), usage: self.usage(cpu, 0, 0) })
     }
 
-    /// Everything that trials did.
-    async fn traced(
+    /// Traces trials one after the other: `take` puts what each did to what there is of those before.
+    async fn traced<T: Send + 'static>(
         &self,
         held: &Held<'_>,
         trials: &[(u32, u64)],
         cpu: &mut u64,
-    ) -> Result<Vec<Traced>, UnitError> {
-        // Symbol by symbol, for the sake of the columns; then back into the order that was asked for.
-        let mut by_symbol: BTreeMap<u32, Vec<(usize, u64)>> = BTreeMap::new();
-        for (place, &(symbol, trial)) in trials.iter().enumerate() {
-            by_symbol.entry(symbol).or_default().push((place, trial));
-        }
-        let mut traces: Vec<Traced> = vec![Traced::default(); trials.len()];
-        for (symbol, trials) in by_symbol {
+        mut taken: T,
+        take: fn(&mut T, &Traced) -> Result<(), UnitError>,
+    ) -> Result<T, UnitError> {
+        for &(symbol, trial) in trials {
             let symbol = symbol as usize;
             let candles = self.candles_of(symbol).await?;
-            let (job, memory) = (Arc::clone(self.job), self.memory);
-            let numbers: Vec<u64> = trials.iter().map(|&(_, trial)| trial).collect();
-            let computed = held
-                .run(move |slot| {
-                    let bench = bench(slot, &job, symbol, &candles, memory);
-                    let mut trace = |trial| job.ready.trace(&bench.run, &mut bench.graph, trial);
-                    numbers.into_iter().map(&mut trace).collect::<Result<Vec<_>, _>>()
-                })
-                .await;
-            *cpu += computed.cpu_micros;
-            self.cpu.fetch_add(computed.cpu_micros, Ordering::Relaxed);
-            let of_symbol = computed.result.map_err(UnitError::Internal)??;
-            for ((place, _), trace) in trials.into_iter().zip(of_symbol) {
-                traces[place] = trace;
-            }
-            if self.is_cancelled() {
-                return Err(UnitError::Abandoned);
-            }
+            let job = Arc::clone(self.job);
+            let task = move |_: &mut Slot| {
+                // A run of its own, for the columns of one trial: a run that lasts keeps those of all.
+                let run = job.ready.symbol_run(symbol, candles);
+                take(&mut taken, &job.ready.trace(&run, &mut Graph::new(), trial)?)?;
+                Ok(taken)
+            };
+            taken = self.on_slot(held, cpu, task).await?;
         }
-        Ok(traces)
+        Ok(taken)
+    }
+
+    /// Runs a task on the slot and counts what it took.
+    async fn on_slot<T: Send + 'static>(
+        &self,
+        held: &Held<'_>,
+        cpu: &mut u64,
+        task: impl FnOnce(&mut Slot) -> Result<T, UnitError> + Send + 'static,
+    ) -> Result<T, UnitError> {
+        let computed = held.run(task).await;
+        *cpu += computed.cpu_micros;
+        self.cpu.fetch_add(computed.cpu_micros, Ordering::Relaxed);
+        let made = computed.result.map_err(UnitError::Internal)??;
+        if self.is_cancelled() { Err(UnitError::Abandoned) } else { Ok(made) }
     }
 
     async fn candles_of(&self, symbol: usize) -> Result<Arc<Candles>, UnitError> {
@@ -223,4 +245,9 @@ impl Work<'_> {
             InputError::Changed(message) => UnitError::Hopeless { reason: FailReason::DataChanged, message },
         })
     }
+}
+
+/// Gives back what the slot keeps for shards to come: it would lie beside all that is needed here.
+fn forget_columns(slot: &mut Slot) {
+    slot.bench = None;
 }

@@ -10,12 +10,14 @@ use blockgrid_grid::store::{keys, sha256};
 use blockgrid_grid::usage::{Spent, UnitUsage};
 use blockgrid_grid::{FailReason, FailedTrial, Lease, ObjectRef, Outcome, Store, StoreError, Unit};
 use blockgrid_job::plan::{Shard, Slices};
+use blockgrid_results::trace::BadTrace;
 use blockgrid_results::{TableError, TrialTable};
 use bytes::Bytes;
 
 use crate::compute::ComputeError;
 use crate::inputs::{Candlery, InputError};
 use crate::jobs::{JobError, OpenJob};
+use crate::publish::PublishError;
 use crate::slot::{Bench, Held, Slot};
 use crate::{faults, tables};
 
@@ -62,6 +64,18 @@ impl From<TableError> for UnitError {
 
 impl From<ComputeError> for UnitError {
     fn from(error: ComputeError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+impl From<PublishError> for UnitError {
+    fn from(error: PublishError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+impl From<BadTrace> for UnitError {
+    fn from(error: BadTrace) -> Self {
         Self::Internal(error.to_string())
     }
 }

@@ -268,7 +268,8 @@ impl Rig {
         let bytes = std::fs::read(submission.out.join("job.json")).unwrap();
         let record: Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(serde_json::to_value(sum).unwrap(), record["grid"]["usage"], "{outcomes:#?}");
-        assert_eq!(outcomes.len() as u64, record["grid"]["shards"].as_u64().unwrap() + 1);
+        let traces = outcomes.keys().filter(|unit| matches!(unit, Unit::Trace(_))).count() as u64;
+        assert_eq!(outcomes.len() as u64, record["grid"]["shards"].as_u64().unwrap() + traces + 1);
         until("the copy of the record is the one that the outcome names", || {
             self.wait(self.store.get(&keys::out(&submission.id, "job.json"))).is_ok_and(|copy| copy == bytes)
         });

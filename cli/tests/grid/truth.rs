@@ -205,3 +205,16 @@ fn a_worker_of_one_job_ends_with_it() {
     // Because they were told, not because they wondered at the silence.
     assert!(finished.elapsed() < Duration::from_secs(4), "{:?}", finished.elapsed());
 }
+
+/// The best trials are traced by units of their own, two by the first and one by the second, and the tables are made from
+/// what those wrote.
+#[test]
+fn traces_come_from_units_of_their_own() {
+    let Some(rig) = Rig::start() else { return };
+    let mut job = rig.submit(JOB, "apart");
+    let _workers = workers(&rig, "bars:20000");
+    rig.right(&mut job);
+    let outcomes = rig.outcomes(&job.id);
+    let units: Vec<&Unit> = outcomes.keys().filter(|unit| matches!(unit, Unit::Trace(_))).collect();
+    assert!(units.len() > 1, "{units:?}");
+}

@@ -1,46 +1,43 @@
 //! What a finished job leaves: tables, traces, its record, and the index by which later jobs find its trials.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
-use blockgrid_engine::Candles;
-use blockgrid_engine::sim::Outcome as Traced;
 use blockgrid_grid::plan::CachedTables;
 use blockgrid_grid::store::{keys, sha256};
 use blockgrid_grid::usage::{Bill, Spent, UnitUsage};
 use blockgrid_grid::{FailedTrial, ObjectRef, Outcome, Unit};
 use blockgrid_job::quote::Price;
-use blockgrid_results::trace::encode_traces;
-use bytes::Bytes;
-use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use blockgrid_results::{TopColumns, TrialTable};
+use bytes::{Bytes, BytesMut};
 use serde_json::json;
+use tokio::io::AsyncReadExt;
 
-use super::AT_ONCE;
 use super::gather::Gathered;
+use super::traces::{TraceFile, disk};
+use crate::publish::{TABLES, TRACES, Tables};
 use crate::slot::Held;
 use crate::unit::{UnitError, Work, object};
 use crate::{faults, publish};
+
+/// Bytes that are read of a file at a time, to be sent.
+const PIECE: usize = 1 << 20;
 
 /// Failed trials that the record names; the rest it counts.
 const NAMED_FAILURES: usize = 100;
 
 impl Work<'_> {
-    /// Writes tables, report and record, and says that the job is done.
+    /// Writes tables, traces and record, and says that the job is done.
     pub(super) async fn publish_all(
         &self,
         held: &Held<'_>,
         gathered: Gathered,
         ranked: Vec<usize>,
         top: Vec<(u32, u64)>,
-        traces: Vec<Traced>,
-        cpu: u64,
+        traces: TraceFile,
+        mut cpu: u64,
     ) -> Result<Outcome, UnitError> {
-        let mut candles: BTreeMap<usize, Arc<Candles>> = BTreeMap::new();
-        for &(symbol, _) in &top {
-            let symbol = symbol as usize;
-            candles.insert(symbol, self.candles_of(symbol).await?);
-        }
-        let job = Arc::clone(self.job);
         let Gathered { table, failed_trials, spent, units, tables, .. } = gathered;
         let rows = table.len();
         let objective = self.job.ready.objective().metric.id;
@@ -48,33 +45,14 @@ impl Work<'_> {
             serde_json::Value::Null,
             |&row| json!({ "row": row, "metric": objective, "value": table.metric(row, objective) }),
         );
-        let written = held
-            .run(move |_| -> Result<Vec<(&'static str, Vec<u8>)>, String> {
-                let folder =
-                    tempfile::tempdir().map_err(|error| format!("no folder for the results: {error}"))?;
-                let text = |error: &dyn std::fmt::Display| error.to_string();
-                let bytes = encode_traces(&traces);
-                let top =
-                    publish::top_trials(&job.ready, &table, &ranked, traces, |symbol| &candles[&symbol]);
-                publish::write_tables(folder.path(), &table, &top).map_err(|error| text(&error))?;
-                let read = |file| std::fs::read(folder.path().join(file)).map(|bytes| (file, bytes));
-                let tables: Result<Vec<_>, _> = publish::TABLES.into_iter().map(read).collect();
-                let mut files = tables.map_err(|error| text(&error))?;
-                files.push((publish::TRACES, bytes));
-                Ok(files)
-            })
-            .await;
-        let files = written.result.and_then(|files| files).map_err(UnitError::Internal)?;
-        let cpu = cpu + written.cpu_micros;
-        if self.is_cancelled() {
-            return Err(UnitError::Abandoned);
+        let traces = self.write_tables(held, table, &ranked, &top, traces, &mut cpu).await?;
+        for file in TABLES.into_iter().chain([TRACES]) {
+            self.upload(&traces.folder().join(file), &keys::out(&self.job.id, file)).await?;
+            if self.is_cancelled() {
+                return Err(UnitError::Abandoned);
+            }
         }
-        let put = |(file, bytes): (&str, Vec<u8>)| {
-            let key = keys::out(&self.job.id, file);
-            async move { self.store.put(&key, bytes.into()).await }.boxed()
-        };
-        let puts: Vec<_> = files.into_iter().map(put).collect();
-        stream::iter(puts).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await?;
+        drop(traces);
         self.index(tables).await;
         let usage = self.usage(cpu, 0, 0);
         let mut record = self.record(rows, &failed_trials, spent, &units, &usage);
@@ -88,6 +66,68 @@ impl Work<'_> {
         faults::before_acknowledge();
         let failed_trials = failed_trials.into_iter().take(NAMED_FAILURES).collect();
         Ok(Outcome::Done { result, failed_trials, usage })
+    }
+
+    /// Writes the tables into the folder of the traces, from which the best trials come one by one.
+    async fn write_tables(
+        &self,
+        held: &Held<'_>,
+        table: TrialTable,
+        ranked: &[usize],
+        top: &[(u32, u64)],
+        mut traces: TraceFile,
+        cpu: &mut u64,
+    ) -> Result<TraceFile, UnitError> {
+        let parameters = table.parameters.iter().map(|(name, _)| name.clone()).collect();
+        let columns = TopColumns {
+            parameters: if top.is_empty() { Vec::new() } else { parameters },
+            filled: self.shows_filled(top, &traces).await?,
+        };
+        let table = Arc::new(table);
+        let (all, folder) = (Arc::clone(&table), traces.folder().to_owned());
+        let begin = move |_: &mut _| Ok(Tables::begin(&folder, &all, &columns)?);
+        let mut tables = self.on_slot(held, cpu, begin).await?;
+        for (nth, (&(symbol, _), &row)) in top.iter().zip(ranked).enumerate() {
+            let candles = self.candles_of(symbol as usize).await?;
+            let (job, table) = (Arc::clone(self.job), Arc::clone(&table));
+            let task = move |_: &mut _| {
+                let rank = u32::try_from(nth + 1).unwrap_or(u32::MAX);
+                let outcome = traces.read(nth)?;
+                tables.push(&publish::top_trial(&job.ready, &table, (rank, row), outcome, &candles))?;
+                Ok((tables, traces))
+            };
+            (tables, traces) = self.on_slot(held, cpu, task).await?;
+        }
+        self.on_slot(held, cpu, move |_| Ok(tables.finish()?)).await?;
+        Ok(traces)
+    }
+
+    /// Whether a bar of one of the accounts was made to fill a gap.
+    async fn shows_filled(&self, top: &[(u32, u64)], traces: &TraceFile) -> Result<bool, UnitError> {
+        if self.job.ready.job().spec().data.fill.is_none() {
+            return Ok(false);
+        }
+        let symbols: BTreeSet<u32> = top.iter().map(|&(symbol, _)| symbol).collect();
+        for symbol in symbols {
+            let candles = self.candles_of(symbol as usize).await?;
+            let accounts = top.iter().zip(traces.bars()).filter(|((of, _), _)| *of == symbol);
+            if accounts.flat_map(|(_, bars)| bars.clone()).any(|bar| candles.is_filled(bar)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Sends a file, of which a few parts are in memory at a time.
+    async fn upload(&self, file: &Path, key: &str) -> Result<(), UnitError> {
+        let file = tokio::fs::File::open(file).await.map_err(disk)?;
+        let pieces = futures::stream::try_unfold(file, |mut file| async move {
+            let mut piece = BytesMut::with_capacity(PIECE);
+            let read = file.read_buf(&mut piece).await?;
+            Ok::<_, std::io::Error>((read > 0).then(|| (piece.freeze(), file)))
+        });
+        self.store.put_large(key, pieces).await?;
+        Ok(())
     }
 
     /// Leaves the job's tables to later jobs of the tenant. Without it they compute again, and nothing else is lost.
