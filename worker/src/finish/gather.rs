@@ -64,20 +64,20 @@ impl Work<'_> {
     /// All rows of the job, or the units whose results are gone.
     pub(super) async fn gather(&self) -> Result<Result<Gathered, Vec<Unit>>, UnitError> {
         let plan = self.job.ready.plan();
-        let results: Vec<(Shard, Fetched)> = stream::iter(0..plan.shards)
-            .map(|number| self.fetched(number).boxed())
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await?;
-        let gone: Vec<Unit> =
-            results.iter().filter_map(|(_, result)| result.as_ref().err().copied()).collect();
-        if !gone.is_empty() {
-            return Ok(Err(gone));
-        }
+        let mut results =
+            stream::iter(0..plan.shards).map(|number| self.fetched(number).boxed()).buffered(AT_ONCE);
+        let mut gone: Vec<Unit> = Vec::new();
         let mut gathered = Gathered { table: self.job.ready.table(), ..Gathered::default() };
         let mut pieces: Vec<Vec<Piece>> = plan.inputs.symbols.iter().map(|_| Vec::new()).collect();
-        for (shard, result) in results {
-            let Ok((outcome, bytes)) = result else { continue };
+        // Decoded as they come: the bytes of all of them are never there at once.
+        while let Some((shard, result)) = results.try_next().await? {
+            let (outcome, bytes) = match result {
+                Ok(found) => found,
+                Err(unit) => {
+                    gone.push(unit);
+                    continue;
+                }
+            };
             gathered.spent += outcome.usage().spent;
             gathered.units.push((Unit::Shard(shard.number), outcome.usage().clone()));
             let table = match (outcome, bytes) {
@@ -102,6 +102,9 @@ impl Work<'_> {
                 (Outcome::Done { .. }, None) => continue,
             };
             pieces[shard.symbol as usize].push(Piece { trials: shard.trials, table });
+        }
+        if !gone.is_empty() {
+            return Ok(Err(gone));
         }
         for cached in &plan.cached {
             pieces[cached.symbol as usize].push(self.cached(cached).await?);
