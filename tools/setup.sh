@@ -67,6 +67,8 @@ if ! command -v redis-server >/dev/null && ! command -v valkey-server >/dev/null
     install redis-server
     ! command -v redis-server >/dev/null || stop_service redis-server
 fi
+# Those of wrong clocks.
+compgen -G "/usr/lib/*/faketime/libfaketime.so.1" >/dev/null || install libfaketime
 go=$(command -v go || true)
 [[ -n $go || ! -x /usr/local/go/bin/go ]] || go=/usr/local/go/bin/go
 programs=${GOPATH:-$HOME/go}/bin

@@ -117,15 +117,17 @@ for right in "get backtestjobs" "update backtestjobs" "get backtestbudgets" "pat
 done
 may $operator "update backtestjobs" no team-b --subresource=finalizers
 may $operator "get customresourcedefinitions/backtestjobs.grid.blockbuilders.app" yes grid
-for right in "get jobs.batch" "watch jobs.batch" "create jobs.batch" "patch jobs.batch" "delete jobs.batch" "list pods" "watch pods" "list events" \
+for right in "get jobs.batch" "watch jobs.batch" "create jobs.batch" "patch jobs.batch" "delete jobs.batch" "list pods" "watch pods" "delete pods" "list events" \
     "create leases.coordination.k8s.io" "get leases.coordination.k8s.io/blockgrid" \
     "update leases.coordination.k8s.io/blockgrid" "create backtestbudgets" "get deployments.apps/blockgrid-interactive"; do
     may $operator "$right" yes grid
 done
+# Of those whose nodes are dead it says that they have failed, and lets them go.
+may $operator "patch pods" yes grid --subresource=status
 may $operator "get pods" no grid --subresource=log
 may $operator "patch deployments.apps/blockgrid-interactive" yes grid --subresource=scale
 may $operator "get deployments.apps/blockgrid-interactive" no grid --subresource=scale
-for right in "get secrets" "list secrets" "watch events" "update jobs.batch" "deletecollection jobs.batch" "get pods" "create pods" "delete pods" "list deployments.apps" "patch deployments.apps/blockgrid-operator" "patch deployments.apps/blockgrid-interactive" \
+for right in "get secrets" "list secrets" "watch events" "update jobs.batch" "deletecollection jobs.batch" "get pods" "create pods" "patch pods" "deletecollection pods" "list deployments.apps" "patch deployments.apps/blockgrid-operator" "patch deployments.apps/blockgrid-interactive" \
     "patch leases.coordination.k8s.io/blockgrid" "update leases.coordination.k8s.io/other" "create roles.rbac.authorization.k8s.io" "get customresourcedefinitions/others.example.org" \
     "create serviceaccounts" "patch configmaps" "list nodes" "delete backtestbudgets" "create backtestjobs"; do
     may $operator "$right" no grid

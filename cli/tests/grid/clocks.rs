@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::rig::{JOB, Rig, Worker, until};
+use crate::support::skew::{began, skewed};
+
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -29,4 +32,25 @@ fn nobody_asks_for_the_time_of_day() {
             assert!(!text.contains(clock), "{} asks for {clock}", file.display());
         }
     }
+}
+
+/// One worker's clock is five minutes fast, another's five minutes slow. The fast one dies in the middle of its units, and the
+/// slow one takes them over after the same silence as ever.
+#[test]
+fn workers_whose_clocks_differ_by_ten_minutes_do_the_same() {
+    let Some(rig) = Rig::start() else { return };
+    let (Some(fast), Some(slow)) = (skewed(300), skewed(-300)) else { return };
+    let now = jiff::Timestamp::now().as_second();
+    let ahead = |worker: &Worker| began(&worker.log()).parse::<jiff::Timestamp>().unwrap().as_second() - now;
+    let mut job = rig.submit(JOB, "skewed");
+    let stalls = [("BLOCKGRID_FAULTS".to_owned(), "stall:0".to_owned())];
+    let mut fast = rig.worker_in("fast", &[], fast.into_iter().chain(stalls));
+    until("claimed", || fast.counter("units_claimed_total") >= 2.0);
+    fast.signal("KILL");
+    fast.ended();
+    let slow = rig.worker_in("slow", &[], slow);
+    slow.await_log("taken over");
+    rig.right(&mut job);
+    let off = (ahead(&fast), ahead(&slow));
+    assert!(off.0 >= 300 && (-300..-200).contains(&off.1), "their clocks were wrong: {off:?}");
 }

@@ -2,8 +2,7 @@
 //! and lied to. Each case asks for the bytes of `blockgrid run`, for a bill that adds up, and for proof that the fault
 //! happened. A case runs once; `make chaos` repeats all of them with seeds of their own and longer outages.
 //!
-//! Skew between the clocks of machines has no case of its own, since no worker's clock decides anything: idle time and
-//! locks are Redis's, and `clocks.rs` sees to it that no other is asked.
+//! No worker's clock decides anything: idle time and locks are Redis's, and `clocks.rs` sees to it that no other is asked.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod cache;

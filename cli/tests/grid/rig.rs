@@ -148,6 +148,17 @@ impl Rig {
 
     /// One with more options (the last of a kind counts) and faults.
     pub(crate) fn worker_with(&self, name: &str, more: &[&str], faults: &str) -> Worker {
+        let faults = (!faults.is_empty()).then(|| ("BLOCKGRID_FAULTS".to_owned(), faults.to_owned()));
+        self.worker_in(name, more, faults)
+    }
+
+    /// One with more options, in an environment.
+    pub(crate) fn worker_in(
+        &self,
+        name: &str,
+        more: &[&str],
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Worker {
         static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let log = self.folder.path().join(format!("{name}-{number}.log"));
@@ -166,9 +177,7 @@ impl Rig {
         self.grid(&mut command, self.proxy.address);
         let file = File::create(&log).unwrap();
         command.args(more).stdout(file.try_clone().unwrap()).stderr(file);
-        if !faults.is_empty() {
-            command.env("BLOCKGRID_FAULTS", faults);
-        }
+        command.envs(environment);
         Worker { child: command.spawn().unwrap(), log, name: name.to_owned() }
     }
 

@@ -141,6 +141,8 @@ impl<'a> Say<'a> {
             let message = format!("the pod that plans it cannot start: {}", trouble.told());
             return self.phase(Phase::Planning, &message, 5 * SECOND);
         }
+        // What was said of a pod that has started since is over; there are no workers yet.
+        self.status.conditions.retain(|condition| condition.kind != "WorkersReady");
         self.phase(Phase::Planning, "a pod of its own reads its candles and lays out its shards", 2 * SECOND)
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::money::leading;
 use crate::rig::{Grid, Process, Random, fresh, is_long, sized, until};
+use crate::support::skew::{began, skewed};
 
 fn leads(replica: &Process) -> bool {
     replica.metrics().contains("blockgrid_operator_leader 1")
@@ -116,6 +117,43 @@ fn a_leader_that_slept_does_no_harm() {
 fn large(nth: u64) -> Value {
     let from = 5 + nth;
     sized(json!({ "fast": { "from": from, "to": from + 20, "step": 5 }, "slow": [60, 100], "stop": [0.02] }))
+}
+
+/// Two replicas whose clocks are ten minutes apart: neither believes that the other's lease has run out, whoever leads goes on
+/// where the other was, and each job is paid for once.
+#[test]
+fn replicas_whose_clocks_differ_take_turns_and_nothing_else() {
+    let Some(mut grid) = Grid::start() else { return };
+    let (Some(fast), Some(slow)) = (skewed(300), skewed(-300)) else { return };
+    grid.small = 0.0015;
+    let now = jiff::Timestamp::now().as_second();
+    let ahead =
+        |replica: &Process| began(&replica.log()).parse::<jiff::Timestamp>().unwrap().as_second() - now;
+    let mut replicas = vec![grid.operator_in("fast", fast), grid.operator_in("slow", slow)];
+    let first = leading(&replicas);
+    let mut ids = Vec::new();
+    let apply = |name: &str, manifest: &Value| (name.to_owned(), grid.apply(name, manifest));
+    ids.push(apply("small1", &fresh()));
+    ids.push(apply("large1", &large(3)));
+    for (name, _) in &ids {
+        grid.await_job(name, "begun", |status| status.start_time.is_some());
+    }
+    // Longer than a lease: who does not lead has seen the other's, from another time.
+    std::thread::sleep(Duration::from_secs(8));
+    assert_eq!(leading(&replicas), first, "nobody takes it from who renews it");
+    let off: Vec<i64> = replicas.iter().map(ahead).collect();
+    assert!(off[0] >= 300 && off[1] < -200, "their clocks are wrong: {off:?}");
+    replicas.remove(first).kill();
+    ids.push(apply("small2", &fresh()));
+    grid.await_job("small2", "begun", |status| status.start_time.is_some());
+    assert!(leads(&replicas[0]), "the other leads now");
+    for (name, id) in &ids {
+        grid.finish(id, 1000);
+        grid.await_end(name, Phase::Succeeded);
+    }
+    until("all is settled", || ids.iter().all(|(name, _)| grid.status(name).reserved_micro_usd.is_none()));
+    let ledger = grid.ledger();
+    assert_eq!(ledger.len(), ids.len(), "{ledger:?}");
 }
 
 /// Leaders die at any moment while jobs run in both ways: every job ends once, in one pool, for one entry of the ledger.

@@ -323,13 +323,24 @@ leaderElection: {{leaseDuration: {lease}s, renewDeadline: {renew}s, retryPeriod:
         self.operator_as(name, &self.cluster.kubeconfig())
     }
 
+    /// One whose clock is wrong.
+    pub(crate) fn operator_in(&self, name: &str, environment: Vec<(String, String)>) -> Process {
+        let mut command = self.operator_command(name, &self.cluster.kubeconfig());
+        command.envs(environment);
+        self.process(name, command)
+    }
+
     /// One with another's rights.
     pub(crate) fn operator_as(&self, name: &str, kubeconfig: &Path) -> Process {
+        self.process(name, self.operator_command(name, kubeconfig))
+    }
+
+    fn operator_command(&self, name: &str, kubeconfig: &Path) -> Command {
         let mut command = program("blockgrid-controller");
         command.arg("run").arg("--config").arg(self.configuration());
         command.args(["--name", name, "--namespace", &self.platform, "--http", "127.0.0.1:0"]);
         command.env("KUBECONFIG", kubeconfig).env("RUST_LOG", "info,blockgrid_controller=debug");
-        self.process(name, command)
+        command
     }
 
     /// A worker of all jobs.

@@ -5,3 +5,4 @@ pub mod chaos;
 pub mod proxy;
 pub mod redis;
 pub mod s3;
+pub mod skew;

@@ -55,8 +55,12 @@ fn a_pod_that_plans_and_cannot_start_is_told_and_given_up() {
     let (phase, reason, message) = said(&world);
     assert_eq!((phase, reason.as_str()), (Phase::Failed, "PlannerNotStarted"));
     assert!(message.ends_with("within 600 s: Unschedulable: no node"), "{message}");
-    world.planner.as_mut().unwrap().has_started = true;
+    world.planner = Some(planner(599));
+    world.status = plan(&world).status;
+    let started = world.planner.as_mut().unwrap();
+    (started.has_started, started.trouble) = (true, None);
     assert_eq!(said(&world).0, Phase::Planning);
+    assert_eq!(plan(&world).status.condition("WorkersReady"), None);
 }
 
 #[test]
