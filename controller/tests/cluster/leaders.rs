@@ -119,17 +119,19 @@ fn large(nth: u64) -> Value {
     sized(json!({ "fast": { "from": from, "to": from + 20, "step": 5 }, "slow": [60, 100], "stop": [0.02] }))
 }
 
-/// Two replicas whose clocks are ten minutes apart: neither believes that the other's lease has run out, whoever leads goes on
+/// Two replicas whose clocks are far apart: neither believes that the other's lease has run out, whoever leads goes on
 /// where the other was, and each job is paid for once.
 #[test]
 fn replicas_whose_clocks_differ_take_turns_and_nothing_else() {
     let Some(mut grid) = Grid::start() else { return };
-    let (Some(fast), Some(slow)) = (skewed(300), skewed(-300)) else { return };
+    // Many times a lease of 3 s, and less than the minute in which workers have to start. None is slow: to it the
+    // certificates of a cluster that is a minute old would not be valid yet.
+    let Some(fast) = skewed(40) else { return };
     grid.small = 0.0015;
     let now = jiff::Timestamp::now().as_second();
     let ahead =
         |replica: &Process| began(&replica.log()).parse::<jiff::Timestamp>().unwrap().as_second() - now;
-    let mut replicas = vec![grid.operator_in("fast", fast), grid.operator_in("slow", slow)];
+    let mut replicas = vec![grid.operator_in("fast", fast), grid.operator("right")];
     let first = leading(&replicas);
     let mut ids = Vec::new();
     let apply = |name: &str, manifest: &Value| (name.to_owned(), grid.apply(name, manifest));
@@ -142,7 +144,7 @@ fn replicas_whose_clocks_differ_take_turns_and_nothing_else() {
     std::thread::sleep(Duration::from_secs(8));
     assert_eq!(leading(&replicas), first, "nobody takes it from who renews it");
     let off: Vec<i64> = replicas.iter().map(ahead).collect();
-    assert!(off[0] >= 300 && off[1] < -200, "their clocks are wrong: {off:?}");
+    assert!(off[0] >= 40 && off[1] < 30, "their clocks are wrong: {off:?}");
     replicas.remove(first).kill();
     ids.push(apply("small2", &fresh()));
     grid.await_job("small2", "begun", |status| status.start_time.is_some());
