@@ -397,7 +397,7 @@ impl Clerk {
                             admitted.push((whose, micro_usd, before, reply));
                         }
                         Err(held) => {
-                            lock(&self.found).line.refused(whose.id, whose.share, held.clone(), now);
+                            lock(&self.found).line.refused(whose.id, whose.share, held.clone());
                             let _ = reply.send(Ok(Err(held)));
                         }
                     }
@@ -480,7 +480,8 @@ impl Clerk {
     /// Lets those ask again that waited longest, as far as the money reaches.
     fn wake_some(&mut self, now: Timestamp) {
         let mut found = lock(&self.found);
-        self.books.kept = found.line.kept(&self.books, now);
+        let kept = found.line.kept(&self.books, now);
+        self.books.keep(kept);
         for id in found.line.wake(&self.books, now) {
             let _ = self.means.wake.send(id);
         }

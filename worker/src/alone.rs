@@ -38,9 +38,8 @@ const MISMATCH: u8 = 65;
 
 const SIGINT: i32 = Signal::INT.as_raw();
 const SIGTERM: i32 = Signal::TERM.as_raw();
-const SIGKILL: i32 = Signal::KILL.as_raw();
 
-/// Bytes of address space that it has beyond the columns and candles that it may hold, where nothing limits it to less.
+/// Bytes of address space that it has beyond the columns and candles that it may hold.
 const HEADROOM: u64 = 4 << 30;
 
 /// What Rust's standard library says before it aborts because an allocation failed.
@@ -89,7 +88,7 @@ pub(crate) async fn run(
                     }),
                     // Told to stop with us.
                     Ok(status) if matches!(status.signal(), Some(SIGINT | SIGTERM)) => Err(UnitError::Abandoned),
-                    Ok(status) if lacked_memory(said, status.signal()).await => failed(
+                    Ok(status) if lacked_memory(said).await => failed(
                         FailReason::OutOfMemory,
                         format!("it took down every worker that tried, and alone it needed more memory than there is ({status}): shorter windows, fewer candles, or a class with more memory"),
                     ),
@@ -124,30 +123,12 @@ async fn passed_on(stderr: ChildStderr) -> bool {
     lacked
 }
 
-/// Whether a process that died did so for want of memory: it said so, or the kernel killed it.
-async fn lacked_memory(said: Option<JoinHandle<bool>>, signal: Option<i32>) -> bool {
-    let said = match said {
+/// Whether a process that died said that there was no memory.
+async fn lacked_memory(said: Option<JoinHandle<bool>>) -> bool {
+    match said {
         Some(said) => said.await.unwrap_or(false),
         None => false,
-    };
-    said || signal == Some(SIGKILL)
-}
-
-/// Bytes of memory that the process may have: its cgroup's, which is the container's, less a twentieth for what the kernel
-/// counts besides, and what its parent has; `None` where there is no limit.
-fn memory_limit() -> Option<u64> {
-    let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let limit =
-        files.iter().find_map(|file| std::fs::read_to_string(file).ok()?.trim().parse::<u64>().ok())?;
-    // Version 1 has a number beyond all memory for none.
-    (limit < 1 << 60).then(|| (limit - limit / 20).saturating_sub(resident_bytes(getppid()).unwrap_or(0)))
-}
-
-/// Bytes of memory that another process has.
-fn resident_bytes(process: Option<Pid>) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{}/status", process?.as_raw_pid())).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? << 10)
+    }
 }
 
 /// Computes one unit, writes its outcome, and nothing else.
@@ -158,8 +139,6 @@ pub async fn compute(settings: &Settings, store: Store, job: &JobId, unit: Unit)
     end_with_parent();
     let internal = UnitError::Internal;
     let bytes = (settings.memory as u64).saturating_add(settings.candles).saturating_add(HEADROOM);
-    // Below what the container has, so that it fails by itself: the kernel might choose the worker.
-    let bytes = bytes.min(memory_limit().unwrap_or(u64::MAX));
     let limit = Rlimit { current: Some(bytes), maximum: getrlimit(Resource::As).maximum };
     setrlimit(Resource::As, limit).map_err(|error| internal(format!("no limit of memory: {error}")))?;
     let jobs = Jobs::default();

@@ -73,7 +73,15 @@ pub(super) async fn planner(id: &JobId, context: &Context, now: Timestamp) -> Op
     let its = |pod: &Arc<Pod>| is_of(&**pod, id) && is_planner(&**pod);
     let pods: Vec<Arc<Pod>> = context.pods.state().into_iter().filter(its).collect();
     let mut trouble = pods.iter().find_map(|pod| pods::trouble(pod));
-    let has_started = status.ready.unwrap_or(0) > 0 || status.failed.unwrap_or(0) > 0;
+    // Also if its node does not answer at this moment.
+    let has_run = |pod: &Arc<Pod>| {
+        let states = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+        states
+            .filter_map(|container| container.state.as_ref())
+            .any(|state| state.running.is_some() || state.terminated.is_some())
+    };
+    let has_started =
+        status.ready.unwrap_or(0) > 0 || status.failed.unwrap_or(0) > 0 || pods.iter().any(has_run);
     if pods.is_empty() && failed.is_none() && !is_deleted && !has_started {
         trouble = unmade::unmade(context, &name, Some(since), now).await;
     }

@@ -61,10 +61,22 @@ pub struct Kept {
     pub micro_usd: u64,
     /// The budgets that it waits for.
     pub of: Vec<Key>,
+    /// Micro-USD that small jobs have been let have in the meantime.
+    pub passed: u64,
+}
+
+impl Kept {
+    /// Whether a job that asks for so much is small beside it.
+    fn is_large_to(&self, micro_usd: u64) -> bool {
+        micro_usd.saturating_mul(SMALL) < self.micro_usd
+    }
 }
 
 /// A job that asks for less than this part of what is kept passes by: it does not keep anybody waiting.
 const SMALL: u64 = 100;
+
+/// All of them together may have this part of it: many small ones keep somebody waiting, too.
+const SMALL_TOGETHER: u64 = 10;
 
 impl Books {
     /// The budgets that a namespace's jobs count for: its own first, then the whole grid's, as they are raised.
@@ -93,7 +105,7 @@ impl Books {
             let budget = &self.budgets[key];
             let name = format!("{}/{}", key.0, key.1);
             let sums = self.sums(budget);
-            fits(&name, "", budget.spec.monthly_micro_usd, sums, more, self.kept_from(job, key, more))?;
+            fits(&name, "", budget.spec.monthly_micro_usd, sums, more, self.kept_from(job, key, more, 0))?;
             if let Some(limit) = budget.spec.per_user_micro_usd {
                 let sums = self.sums_of(budget, &share.user);
                 fits(&name, &format!(" for user {}", share.user), limit, sums, more, 0)?;
@@ -104,13 +116,29 @@ impl Books {
 
     /// What a job that asks for so much must leave of a budget to one that has waited long. Those that run are not ended for
     /// one that waits.
-    fn kept_from(&self, job: &JobId, key: &Key, more: u64) -> u64 {
+    fn kept_from(&self, job: &JobId, key: &Key, more: u64, passing: u64) -> u64 {
         let Some(kept) = &self.kept else { return 0 };
-        let passes = kept.job == *job || self.reserved.contains_key(job);
-        if passes || more.saturating_mul(SMALL) < kept.micro_usd || !kept.of.contains(key) {
+        if self.passes(kept, job, more, passing) || kept.job == *job || !kept.of.contains(key) {
             return 0;
         }
         kept.micro_usd
+    }
+
+    /// Whether a job passes one that has waited long; `passing` is what others are about to.
+    fn passes(&self, kept: &Kept, job: &JobId, more: u64, passing: u64) -> bool {
+        let together = kept.passed.saturating_add(passing).saturating_add(more);
+        let are_few = together.saturating_mul(SMALL_TOGETHER) <= kept.micro_usd;
+        kept.is_large_to(more) && are_few || self.reserved.contains_key(job)
+    }
+
+    /// Keeps this from now on.
+    pub fn keep(&mut self, mut kept: Option<Kept>) {
+        if let (Some(now), Some(before)) = (&mut kept, &self.kept)
+            && now.job == before.job
+        {
+            now.passed = before.passed;
+        }
+        self.kept = kept;
     }
 
     /// What to keep for a job that waits: what it asks for, of the budgets that have not enough left, if they will have when
@@ -132,8 +160,13 @@ impl Books {
                 of.push(key.clone());
             }
         }
+        // One that waits for its own namespace's jobs keeps nothing from others.
+        let is_own = |key: &Key| self.budgets[key].scope.is_some();
+        if of.iter().any(is_own) {
+            of.retain(is_own);
+        }
         let waits = !of.is_empty() && !self.reserved.contains_key(job);
-        waits.then(|| Kept { job: job.clone(), micro_usd: share.micro_usd, of })
+        waits.then(|| Kept { job: job.clone(), micro_usd: share.micro_usd, of, passed: 0 })
     }
 
     /// The same of a job that had rather more: the share is made that, where it fits.
@@ -156,7 +189,7 @@ impl Books {
         let mut left_of: BTreeMap<(&Key, &str), u64> = BTreeMap::new();
         let rest = |limit: u64, (spent, held): (u64, u64)| limit.saturating_sub(spent).saturating_sub(held);
         let mut found = Vec::new();
-        let mut is_kept = self.kept.is_some();
+        let (mut is_kept, mut passing) = (self.kept.is_some(), 0);
         for (job, share) in line {
             let keys = self.of_namespace(&share.namespace);
             // What it holds already is its own.
@@ -173,11 +206,15 @@ impl Books {
                         .entry((key, &share.user))
                         .or_insert_with(|| rest(limit, self.sums_of(budget, &share.user)))
                 });
-                let kept = if is_kept { self.kept_from(job, key, more) } else { 0 };
+                let kept = if is_kept { self.kept_from(job, key, more, passing) } else { 0 };
                 fits &= more.saturating_add(kept) <= left && left_of.is_none_or(|left| more <= left);
             }
             if !fits {
                 continue;
+            }
+            let is_small = self.kept.as_ref().is_some_and(|kept| kept.is_large_to(more));
+            if is_small && !self.reserved.contains_key(job) {
+                passing += more;
             }
             is_kept &= self.kept.as_ref().is_none_or(|kept| kept.job != *job);
             found.push(job.clone());
@@ -251,6 +288,11 @@ impl Books {
         let holds = self.reserved.entry(job.clone()).or_insert_with(|| share.clone());
         holds.micro_usd = holds.micro_usd.max(share.micro_usd);
         self.kept = self.kept.take().filter(|kept| kept.job != *job);
+        if let (Some(kept), None) = (&mut self.kept, before)
+            && kept.is_large_to(share.micro_usd)
+        {
+            kept.passed = kept.passed.saturating_add(share.micro_usd);
+        }
         before
     }
 

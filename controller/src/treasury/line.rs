@@ -1,8 +1,10 @@
 //! The line of jobs that wait for money. Pure.
 //!
-//! Whoever fits goes first, whatever its place: small jobs need not wait behind a large one. But a job that has been first
-//! for [`PATIENCE`] has what it asks for kept, in the budgets that it waits for: others get what is left beside, so that
-//! jobs that come all the time do not keep it waiting for ever. It waits then for those that run, no longer.
+//! Whoever fits goes first, whatever its place: small jobs need not wait behind a large one. But a job that has been the
+//! first who could run for [`PATIENCE`] has what it asks for kept, in the budgets that it waits for: others get what is left
+//! beside, so that jobs that come all the time do not keep it waiting for ever. It waits then for those that run, no
+//! longer; and whoever is first after it begins to be patient then, so that one with many large jobs keeps nobody waiting
+//! but in between.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +18,7 @@ use crate::world::Held;
 const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 
 /// How long a job that was told to ask again keeps its place: it may be gone.
-const TOLD: SignedDuration = SignedDuration::from_mins(1);
+const TOLD: SignedDuration = SignedDuration::from_mins(5);
 
 /// Jobs of the line that are told new numbers: each is a patch.
 const MOST_TOLD: usize = 500;
@@ -26,7 +28,6 @@ const MOST_TOLD: usize = 500;
 struct Waits {
     /// Its place, the least first.
     turn: u64,
-    since: Timestamp,
     /// For how much.
     share: Share,
     /// Why; once it was told to ask again, since when.
@@ -38,6 +39,8 @@ struct Waits {
 pub(super) struct Line {
     jobs: BTreeMap<JobId, Waits>,
     turn: u64,
+    /// The first who could run if others had ended, and since when it is that.
+    first: Option<(JobId, Timestamp)>,
 }
 
 impl Line {
@@ -47,9 +50,9 @@ impl Line {
     }
 
     /// A job was refused what it asks for. One that is in the line keeps its place.
-    pub(super) fn refused(&mut self, job: JobId, share: Share, why: Held, now: Timestamp) {
+    pub(super) fn refused(&mut self, job: JobId, share: Share, why: Held) {
         self.turn += 1;
-        let comes = Waits { turn: self.turn, since: now, share: share.clone(), why: Ok(why.clone()) };
+        let comes = Waits { turn: self.turn, share: share.clone(), why: Ok(why.clone()) };
         let waits = self.jobs.entry(job).or_insert(comes);
         (waits.share, waits.why) = (share, Ok(why));
     }
@@ -86,11 +89,15 @@ impl Line {
         first
     }
 
-    /// What is kept for the first of the line, if it has waited long enough and could have it once others have ended.
-    pub(super) fn kept(&self, books: &Books, now: Timestamp) -> Option<Kept> {
-        let patient = |waits: &Waits| now.duration_since(waits.since) >= PATIENCE;
-        let mut line = self.in_order().into_iter().filter(|(_, waits)| patient(waits));
-        line.find_map(|(job, waits)| books.kept_for(job, &waits.share))
+    /// What is kept for the first of the line who could have it once others have ended, if it has been that long enough.
+    pub(super) fn kept(&mut self, books: &Books, now: Timestamp) -> Option<Kept> {
+        let kept = self.in_order().into_iter().find_map(|(job, waits)| books.kept_for(job, &waits.share));
+        let since = match (&self.first, &kept) {
+            (Some((first, since)), Some(kept)) if *first == kept.job => *since,
+            _ => now,
+        };
+        self.first = kept.as_ref().map(|kept| (kept.job.clone(), since));
+        kept.filter(|_| now.duration_since(since) >= PATIENCE)
     }
 
     fn in_order(&self) -> Vec<(&JobId, &Waits)> {
@@ -132,7 +139,7 @@ mod tests {
     }
 
     /// Asks as the task does; whether it got it.
-    fn asks(books: &mut Books, line: &mut Line, job: &str, share: &Share, now: Timestamp) -> bool {
+    fn asks(books: &mut Books, line: &mut Line, job: &str, share: &Share) -> bool {
         match books.may_rather(&id(job), &mut share.clone(), share.micro_usd) {
             Ok(()) => {
                 books.reserve(&id(job), share);
@@ -140,14 +147,15 @@ mod tests {
                 true
             }
             Err(held) => {
-                line.refused(id(job), share.clone(), held, now);
+                line.refused(id(job), share.clone(), held);
                 false
             }
         }
     }
 
     fn wake(books: &mut Books, line: &mut Line, now: Timestamp) -> Vec<String> {
-        books.kept = line.kept(books, now);
+        let kept = line.kept(books, now);
+        books.keep(kept);
         line.wake(books, now).iter().map(ToString::to_string).collect()
     }
 
@@ -160,7 +168,7 @@ mod tests {
         let mut minute = 0;
         let mut running = std::collections::VecDeque::new();
         for number in 0..30 {
-            assert!(asks(&mut books, &mut line, &format!("a{number}"), &medium, at(0)));
+            assert!(asks(&mut books, &mut line, &format!("a{number}"), &medium));
             running.push_back(format!("a{number}"));
         }
         let began = loop {
@@ -174,15 +182,15 @@ mod tests {
                 }
             }
             let woken = wake(&mut books, &mut line, now);
-            if woken.iter().any(|job| job == "large") && asks(&mut books, &mut line, "large", &large, now) {
+            if woken.iter().any(|job| job == "large") && asks(&mut books, &mut line, "large", &large) {
                 break minute;
             }
             if minute == 1 {
-                assert!(!asks(&mut books, &mut line, "large", &large, now));
+                assert!(!asks(&mut books, &mut line, "large", &large));
             }
             for nth in 0..6 {
                 let name = format!("m{minute}-{nth}");
-                if asks(&mut books, &mut line, &name, &medium, now) {
+                if asks(&mut books, &mut line, &name, &medium) {
                     running.push_back(name);
                 } else {
                     let held = line.held(&id(&name)).unwrap();
@@ -195,12 +203,12 @@ mod tests {
                 }
             }
             assert!(
-                asks(&mut books, &mut line, &format!("s{minute}"), &share("team", "cy", 7), now),
+                asks(&mut books, &mut line, &format!("s{minute}"), &share("team", "cy", 7)),
                 "small ones pass"
             );
             books.settle(&id(&format!("s{minute}")), share("team", "cy", 0));
         };
-        assert!((12..=16).contains(&began), "patience, and those that ran: {began}");
+        assert!((12..=18).contains(&began), "patience, and those that ran: {began}");
         assert_eq!(books.kept, None, "nothing is kept any more");
     }
 
@@ -216,14 +224,55 @@ mod tests {
         books.reserve(&id("d"), &share("team", "ann", 350));
         assert_eq!(kept(&books, 60), None, "it waits for its own user's jobs");
         assert_eq!(books.kept_for(&id("b"), &share("team", "bob", 10)), None, "it runs");
+        // Its own namespace has not enough: the grid's money is nobody's to wait for.
+        let mut books = super::tests::books(1000, None);
+        let spec = BudgetSpec {
+            monthly_micro_usd: 500,
+            per_user_micro_usd: None,
+            soft_percent: Vec::new(),
+            hard_action: HardAction::Hold,
+        };
+        let team = ("team".to_owned(), "team".to_owned());
+        books.budgets.insert(team.clone(), Budget { scope: Some("team".to_owned()), spec });
+        books.reserve(&id("x"), &share("team", "ann", 400));
+        books.reserve(&id("y"), &share("other", "bob", 300));
+        let kept = books.kept_for(&id("z"), &share("team", "cy", 450)).unwrap();
+        assert_eq!((kept.of, kept.micro_usd), (vec![team], 450));
     }
 
     #[test]
-    fn a_place_is_kept_by_whoever_was_told_for_a_minute() {
+    fn small_jobs_pass_and_not_without_end() {
+        let (mut books, mut line) = (books(1000, None), Line::default());
+        books.reserve(&id("x"), &share("team", "ann", 600));
+        assert!(!asks(&mut books, &mut line, "large", &share("team", "bob", 500)));
+        for seconds in [0, 599] {
+            wake(&mut books, &mut line, at(seconds));
+            assert_eq!(books.kept, None, "it is patient");
+        }
+        wake(&mut books, &mut line, at(600));
+        assert_eq!(books.kept.as_ref().map(|kept| kept.micro_usd), Some(500));
+        let passed =
+            (0..40).filter(|nth| asks(&mut books, &mut line, &format!("s{nth}"), &share("t", "cy", 4)));
+        assert_eq!(passed.count(), 12, "a tenth of 500");
+        for nth in 0..40 {
+            line.leaves(&id(&format!("s{nth}")));
+        }
+        wake(&mut books, &mut line, at(605));
+        assert!(!asks(&mut books, &mut line, "s99", &share("t", "cy", 4)), "it is not forgotten");
+        line.leaves(&id("s99"));
+        // Who is first after it begins to be patient then.
+        assert!(!asks(&mut books, &mut line, "next", &share("team", "bob", 450)));
+        line.leaves(&id("large"));
+        wake(&mut books, &mut line, at(610));
+        assert_eq!(books.kept, None);
+    }
+
+    #[test]
+    fn a_place_is_kept_for_whoever_was_told_and_not_for_ever() {
         let (mut books, mut line) = (books(100, None), Line::default());
         books.reserve(&id("x"), &share("team", "ann", 100));
-        for (nth, job) in ["a", "b", "c"].iter().enumerate() {
-            assert!(!asks(&mut books, &mut line, job, &share("team", "ann", 50), at(nth as i64)));
+        for job in ["a", "b", "c"] {
+            assert!(!asks(&mut books, &mut line, job, &share("team", "ann", 50)));
         }
         books.settle(&id("x"), share("team", "ann", 0));
         assert_eq!(wake(&mut books, &mut line, at(10)), ["a", "b"]);
@@ -231,14 +280,14 @@ mod tests {
         assert!(wake(&mut books, &mut line, at(11)).is_empty(), "they have their places, and are told once");
         // Somebody was faster.
         books.reserve(&id("y"), &share("team", "bob", 80));
-        assert!(!asks(&mut books, &mut line, "a", &share("team", "ann", 50), at(12)));
+        assert!(!asks(&mut books, &mut line, "a", &share("team", "ann", 50)));
         books.settle(&id("y"), share("team", "bob", 0));
         assert_eq!(
-            wake(&mut books, &mut line, at(70)),
+            wake(&mut books, &mut line, at(320)),
             ["a", "c"],
             "the first is the first still; the second is gone"
         );
         line.leaves(&id("a"));
-        assert_eq!(line.told_anew(at(71)), [id("c")], "new numbers for those who wait");
+        assert_eq!(line.told_anew(at(321)), [id("c")], "new numbers for those who wait");
     }
 }
