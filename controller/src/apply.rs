@@ -217,7 +217,7 @@ impl Target<'_> {
             }
             Act::Release { pods } => {
                 for pod in pods {
-                    self.release(pod).await;
+                    self.release(pod, world.now).await;
                 }
                 if let Some(pool) = &mut world.pool {
                     pool.stuck.clear();
@@ -353,7 +353,7 @@ impl Target<'_> {
         owner.image = &world.image;
         let job = pool::planner(&owner, class, &self.context.config)?;
         let refused = self.create(&pool::planner_name(self.id.as_str()), &job).await?;
-        let failed = refused.map(|trouble| format!("{}: {}", trouble.reason, trouble.message));
+        let failed = refused.map(|trouble| trouble.told());
         world.planner = Some(PlannerPod { failed, since: Some(world.now), ..PlannerPod::default() });
         Ok(())
     }
@@ -402,13 +402,13 @@ impl Target<'_> {
 
     /// Lets go of a pod that nobody answers for, as Kubernetes does where its node is deleted: the Job makes another only when
     /// it has failed, and is gone only when its pods are. A worker that lives on all the same does no harm.
-    async fn release(&self, name: &str) {
+    async fn release(&self, name: &str, now: Timestamp) {
         let pods: Api<Pod> =
             Api::namespaced(self.context.client.clone(), &self.context.config.workers.namespace);
         let condition = json!({
             "type": "DisruptionTarget", "status": "True", "reason": "NodeDoesNotAnswer",
             "message": "it should have ended, and its node does not say that it has",
-            "lastTransitionTime": written(Timestamp::now()),
+            "lastTransitionTime": written(now),
         });
         let failed = json!({ "status": { "phase": "Failed", "conditions": [condition] } });
         let at_once = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };

@@ -138,20 +138,23 @@ impl Context {
     }
 
     /// vCPU-microseconds of all pods of a job, those that are gone included: of each as it was seen last. `gone` is what those
-    /// had cost that were gone before this process saw the first of them.
-    pub fn pod_micros(&self, id: &JobId, gone: u64, pods: impl IntoIterator<Item = (String, u64)>) -> u64 {
+    /// had cost that were gone before this process saw the first of them: it is asked for then.
+    pub fn pod_micros(
+        &self,
+        id: &JobId,
+        gone: impl FnOnce() -> u64,
+        pods: impl IntoIterator<Item = (String, u64)>,
+    ) -> u64 {
         self.with(id, |note| {
-            let is_first = note.pods.is_none();
+            if note.pods.is_none() {
+                note.gone = gone();
+            }
             let seen = note.pods.get_or_insert_default();
             for (pod, micros) in pods {
                 let last = seen.entry(pod).or_default();
                 *last = micros.max(*last);
             }
-            let sum: u64 = seen.values().sum();
-            if is_first {
-                note.gone = gone;
-            }
-            note.gone + sum
+            note.gone + seen.values().sum::<u64>()
         })
     }
 

@@ -25,6 +25,13 @@ pub struct Costs {
 const AROUND_A_JOB: u64 = 40;
 const A_SHARD: u64 = 5;
 
+/// Requests that read and that write, of each shard if nothing goes wrong and around all of them: 7 and 12 of a job of two,
+/// measured.
+const READS_A_SHARD: u64 = 2;
+const WRITES_A_SHARD: u64 = 3;
+const READS_AROUND: u64 = 3;
+const WRITES_AROUND: u64 = 6;
+
 impl Costs {
     /// What is wrong with them, if anything is.
     ///
@@ -50,14 +57,17 @@ impl Costs {
         self.requests(usage.gets, usage.puts)
     }
 
-    /// Micro-USD of the requests that a job of so many shards makes if nothing goes wrong: 7 and 12 of a job of two, measured.
+    /// Micro-USD of the requests that a job of so many shards makes if nothing goes wrong.
     pub fn requests_about(&self, shards: u64) -> u64 {
-        self.requests(shards.saturating_mul(2).saturating_add(3), shards.saturating_mul(3).saturating_add(6))
+        self.requests(
+            shards.saturating_mul(READS_A_SHARD).saturating_add(READS_AROUND),
+            shards.saturating_mul(WRITES_A_SHARD).saturating_add(WRITES_AROUND),
+        )
     }
 
     /// Micro-USD of the requests that so many shards have made when they are done.
     pub fn requests_of_shards(&self, done: u64) -> u64 {
-        self.requests(done.saturating_mul(2), done.saturating_mul(3))
+        self.requests(done.saturating_mul(READS_A_SHARD), done.saturating_mul(WRITES_A_SHARD))
     }
 
     /// Micro-USD of the requests that a job of so many shards may make.

@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::context::Context;
-use crate::pool::{KUEUE_LABEL, PLANNER, ROLE_LABEL, name};
+use crate::pool::{KUEUE_LABEL, name};
 use crate::resources::{BacktestJob, FINALIZER, LINKS_ANNOTATION, is_of};
 use crate::validate::{ttl_seconds, validate};
 use crate::world::{Asked, End, Planning, Pool, World};
@@ -287,18 +287,19 @@ fn pool(
 ) -> Option<Pool> {
     let job = of_job_named(&name(id.as_str()), id, context)?;
     let mut pool = of_job(&job, now);
-    let ours = |pod: &Arc<Pod>| {
-        is_of(&**pod, id) && pod.labels().get(ROLE_LABEL).map(String::as_str) != Some(PLANNER)
-    };
+    let ours = |pod: &Arc<Pod>| is_of(&**pod, id) && !planners::is_planner(&**pod);
     let pods: Vec<Arc<Pod>> = context.pods.state().into_iter().filter(ours).collect();
     pods::ail(&mut pool, &pods, now);
-    // What was said last is what pods had cost at that moment: those of them that are gone cost the rest of it.
-    let said = asked.zip(status.spent_micro_usd).map_or(0, |(asked, spent)| asked.price.micros(spent));
-    let then = status.spent_time.as_deref().and_then(|text| text.parse().ok()).unwrap_or(now);
     let millicpus = asked.map_or(1000, |asked| asked.millicpus);
-    let before = pods.iter().map(|pod| pods::micros(pod, then, millicpus).unwrap_or(0)).sum();
+    // What was said last is what pods had cost at that moment: those of them that are gone cost the rest of it.
+    let gone = || {
+        let said = asked.zip(status.spent_micro_usd).map_or(0, |(asked, spent)| asked.price.micros(spent));
+        let then = status.spent_time.as_deref().and_then(|text| text.parse().ok()).unwrap_or(now);
+        let live = pods.iter().map(|pod| pods::micros(pod, then, millicpus).unwrap_or(0)).sum();
+        said.saturating_sub(live)
+    };
     let costs = pods.iter().filter_map(|pod| Some((pods::uid(pod), pods::micros(pod, now, millicpus)?)));
-    pool.micros = context.pod_micros(id, said.saturating_sub(before), costs);
+    pool.micros = context.pod_micros(id, gone, costs);
     Some(pool)
 }
 

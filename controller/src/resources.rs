@@ -68,22 +68,20 @@ fn spec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
 }
 
 /// The same of metadata, without who wrote which field: that nests as deep as the spec, and its times are the tenant's to
-/// write. What cannot be read of the rest is left out.
+/// write. Where the rest cannot be read as a whole, those of its fields are left out that cannot.
 fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let raw = Box::<RawValue>::deserialize(deserializer)?;
     let fields: BTreeMap<String, Box<RawValue>> =
         serde_json::from_str(raw.get()).map_err(serde::de::Error::custom)?;
-    let is_read =
-        |field: &Map<String, Value>| serde_json::from_value::<ObjectMeta>(field.clone().into()).is_ok();
-    let mut known = Map::new();
-    for (name, raw) in fields.into_iter().filter(|(name, _)| name != "managedFields") {
-        let Ok(value) = serde_json::from_str(raw.get()) else { continue };
-        let mut field = Map::from_iter([(name, value)]);
-        if is_read(&field) {
-            known.append(&mut field);
-        }
+    let others = fields.into_iter().filter(|(name, _)| name != "managedFields");
+    let mut known: Map<String, Value> =
+        others.filter_map(|(name, raw)| Some((name, serde_json::from_str(raw.get()).ok()?))).collect();
+    let read = |fields: &Map<String, Value>| serde_json::from_value::<ObjectMeta>(fields.clone().into());
+    if let Ok(metadata) = read(&known) {
+        return Ok(metadata);
     }
-    serde_json::from_value(known.into()).map_err(serde::de::Error::custom)
+    known.retain(|name, value| read(&Map::from_iter([(name.clone(), value.clone())])).is_ok());
+    read(&known).map_err(serde::de::Error::custom)
 }
 
 /// How the operator patches: under its own name.

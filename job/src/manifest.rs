@@ -18,8 +18,8 @@ const MAX_NESTING: usize = 64;
 /// Reads a manifest, applies overrides (`--set`), and decodes it.
 ///
 /// # Errors
-/// A text that is too long, nests too deep or is no YAML, or that kubectl would read as something else; every field that is unknown, missing or of the wrong type, with
-/// its path.
+/// A text that is too long, nests too deep or is no YAML, or that kubectl would read as something else; every field that is
+/// unknown, missing or of the wrong type, with its path.
 pub fn read(text: &str, overrides: &[Override]) -> Result<JobSpec, Vec<FieldError>> {
     match spec::decode(&tree(text, overrides)?) {
         (Some(spec), errors) if errors.is_empty() => Ok(spec),

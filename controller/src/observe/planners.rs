@@ -19,8 +19,9 @@ use crate::world::PlannerPod;
 /// Seconds in which a pod starts, if it can: so long it takes a place from others.
 const STARTS: i64 = 60;
 
-fn is_planner(labels: &impl ResourceExt) -> bool {
-    labels.labels().get(ROLE_LABEL).map(String::as_str) == Some(PLANNER)
+/// Whether a Job or a pod is one that plans.
+pub(super) fn is_planner(object: &impl ResourceExt) -> bool {
+    object.labels().get(ROLE_LABEL).map(String::as_str) == Some(PLANNER)
 }
 
 /// Whether as many plans are made by pods as the operator itself makes at a time; or wait to be, of this namespace's jobs.
@@ -74,14 +75,8 @@ pub(super) async fn planner(id: &JobId, context: &Context, now: Timestamp) -> Op
     let pods: Vec<Arc<Pod>> = context.pods.state().into_iter().filter(its).collect();
     let mut trouble = pods.iter().find_map(|pod| pods::trouble(pod));
     // Also if its node does not answer at this moment.
-    let has_run = |pod: &Arc<Pod>| {
-        let states = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
-        states
-            .filter_map(|container| container.state.as_ref())
-            .any(|state| state.running.is_some() || state.terminated.is_some())
-    };
-    let has_started =
-        status.ready.unwrap_or(0) > 0 || status.failed.unwrap_or(0) > 0 || pods.iter().any(has_run);
+    let has_run = pods.iter().any(|pod| pods::has_run(pod));
+    let has_started = status.ready.unwrap_or(0) > 0 || status.failed.unwrap_or(0) > 0 || has_run;
     if pods.is_empty() && failed.is_none() && !is_deleted && !has_started {
         trouble = unmade::unmade(context, &name, Some(since), now).await;
     }

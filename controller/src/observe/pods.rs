@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, Pod};
 use kube::ResourceExt;
 
 use crate::pool::MISCONFIGURED;
@@ -20,14 +20,25 @@ pub(super) fn uid(pod: &Pod) -> String {
     pod.metadata.uid.clone().unwrap_or_else(|| pod.name_any())
 }
 
+fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerState> {
+    let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    statuses.filter_map(|container| container.state.as_ref())
+}
+
+fn ended(pod: &Pod) -> impl Iterator<Item = &ContainerStateTerminated> {
+    containers(pod).filter_map(|state| state.terminated.as_ref())
+}
+
+/// Whether a container of it has run.
+pub(super) fn has_run(pod: &Pod) -> bool {
+    containers(pod).any(|state| state.running.is_some() || state.terminated.is_some())
+}
+
 /// vCPU-microseconds that a pod has cost until a moment, from when a node began with it, which is what the cluster is paid
 /// for; `None` where none has.
 pub(super) fn micros(pod: &Pod, until: Timestamp, millicpus: u64) -> Option<u64> {
-    let status = pod.status.as_ref()?;
-    let start = status.start_time.as_ref()?.0;
-    let containers = status.container_statuses.iter().flatten();
-    let ended = containers.filter_map(|container| container.state.as_ref()?.terminated.as_ref());
-    let end = ended.filter_map(|ended| ended.finished_at.as_ref()).map(|time| time.0).max();
+    let start = pod.status.as_ref()?.start_time.as_ref()?.0;
+    let end = ended(pod).filter_map(|ended| ended.finished_at.as_ref()).map(|time| time.0).max();
     let micros = end.map_or(until, |end| end.min(until)).as_microsecond() - start.as_microsecond();
     Some(u64::try_from(micros).unwrap_or(0) / 1000 * millicpus)
 }
@@ -39,10 +50,7 @@ pub(super) fn ail(pool: &mut Pool, pods: &[Arc<Pod>], now: Timestamp) {
         if ends.is_some_and(|ends| now.duration_since(ends.0) > STUCK) {
             pool.stuck.push(pod.name_any());
         }
-        let Some(status) = &pod.status else { continue };
-        let containers = status.container_statuses.iter().flatten();
-        let ended = containers.filter_map(|container| container.state.as_ref()?.terminated.as_ref());
-        pool.is_misconfigured |= ended.into_iter().any(|ended| ended.exit_code == MISCONFIGURED);
+        pool.is_misconfigured |= ended(pod).any(|ended| ended.exit_code == MISCONFIGURED);
         if pool.trouble.is_none() {
             pool.trouble = trouble(pod);
         }
@@ -56,8 +64,8 @@ pub(super) fn ail(pool: &mut Pool, pods: &[Arc<Pod>], now: Timestamp) {
 /// What keeps a pod from starting, if anything does.
 pub(super) fn trouble(pod: &Pod) -> Option<Trouble> {
     let status = pod.status.as_ref()?;
-    let waiting = status.container_statuses.iter().flatten().find_map(|container| {
-        let waiting = container.state.as_ref()?.waiting.as_ref()?;
+    let waiting = containers(pod).find_map(|state| {
+        let waiting = state.waiting.as_ref()?;
         let reason = waiting.reason.clone()?;
         // Those two are on their way.
         (!matches!(reason.as_str(), "ContainerCreating" | "PodInitializing"))
@@ -78,11 +86,7 @@ pub(super) fn trouble(pod: &Pod) -> Option<Trouble> {
 
 /// A worker that had not enough memory.
 fn killed(pod: &Pod) -> Option<Trouble> {
-    let mut containers = pod.status.as_ref()?.container_statuses.iter().flatten();
-    let is = containers.any(|container| {
-        let state = container.state.as_ref().and_then(|state| state.terminated.as_ref());
-        state.is_some_and(|ended| ended.reason.as_deref() == Some(OOM_KILLED))
-    });
+    let is = ended(pod).any(|ended| ended.reason.as_deref() == Some(OOM_KILLED));
     is.then(|| Trouble {
         reason: OOM_KILLED.to_owned(),
         message: format!(

@@ -141,16 +141,22 @@ impl Books {
         self.kept = kept;
     }
 
+    /// What to keep for the first of a line who could have it when those that run have ended.
+    pub fn kept_among<'a>(&'a self, mut line: impl Iterator<Item = (&'a JobId, &'a Share)>) -> Option<Kept> {
+        let mut sums = Sums { books: self, whole: BTreeMap::new(), of_user: BTreeMap::new() };
+        line.find_map(|(job, share)| self.kept_for(job, share, &mut sums))
+    }
+
     /// What to keep for a job that waits: what it asks for, of the budgets that have not enough left, if they will have when
     /// those that run have ended. Nothing for one that runs, or that waits for others of its own user.
-    pub fn kept_for(&self, job: &JobId, share: &Share) -> Option<Kept> {
+    fn kept_for<'a>(&'a self, job: &JobId, share: &'a Share, sums: &mut Sums<'a>) -> Option<Kept> {
         let mut of = Vec::new();
         for key in self.of_namespace(&share.namespace) {
             let budget = &self.budgets[key];
-            let (limit, (spent, held)) = (budget.spec.monthly_micro_usd, self.sums(budget));
+            let (limit, (spent, held)) = (budget.spec.monthly_micro_usd, sums.whole(key));
             let needs = spent.saturating_add(share.micro_usd);
             let of_user = budget.spec.per_user_micro_usd.is_some_and(|limit| {
-                let (spent, held) = self.sums_of(budget, &share.user);
+                let (spent, held) = sums.of_user(key, &share.user);
                 spent.saturating_add(held).saturating_add(share.micro_usd) > limit
             });
             if needs > limit || of_user {
@@ -358,6 +364,24 @@ impl Books {
     }
 }
 
+/// Spent and reserved of budgets, made once however many jobs of a line ask.
+struct Sums<'a> {
+    books: &'a Books,
+    whole: BTreeMap<&'a Key, (u64, u64)>,
+    of_user: BTreeMap<(&'a Key, &'a str), (u64, u64)>,
+}
+
+impl<'a> Sums<'a> {
+    fn whole(&mut self, key: &'a Key) -> (u64, u64) {
+        *self.whole.entry(key).or_insert_with(|| self.books.sums(&self.books.budgets[key]))
+    }
+
+    fn of_user(&mut self, key: &'a Key, user: &'a str) -> (u64, u64) {
+        let budget = &self.books.budgets[key];
+        *self.of_user.entry((key, user)).or_insert_with(|| self.books.sums_of(budget, user))
+    }
+}
+
 fn fits(
     name: &str,
     whose: &str,
@@ -555,7 +579,7 @@ mod tests {
                     (id(&name), books.reserved.get(&id(&name)).map_or_else(|| of(nth, usd), |held| Share { micro_usd: usd, ..held.clone() }))
                 }).collect();
             if let Some((job, share)) = line.first().filter(|_| patient) {
-                books.kept = books.kept_for(job, share);
+                books.kept = books.kept_among([(job, share)].into_iter());
             }
             let fitting = books.fitting(line.iter().map(|(id, share)| (id, share)));
             let mut expected = Vec::new();

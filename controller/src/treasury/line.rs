@@ -69,29 +69,29 @@ impl Line {
         let line = self.in_order().into_iter().map(|(job, waits)| (job, &waits.share));
         let mut fitting = books.fitting(line);
         fitting.retain(|job| self.held(job).is_some());
-        for job in &fitting {
-            if let Some(waits) = self.jobs.get_mut(job) {
-                waits.why = Err(now);
-            }
-        }
-        fitting
+        self.told(fitting, now)
     }
 
     /// The first of the line ask again, though they may be refused: the numbers of their refusal are old.
     pub(super) fn told_anew(&mut self, now: Timestamp) -> Vec<JobId> {
         let first: Vec<JobId> =
             self.in_order().into_iter().map(|(job, _)| job.clone()).take(MOST_TOLD).collect();
-        for job in &first {
+        self.told(first, now)
+    }
+
+    /// Notes that these are told to ask again.
+    fn told(&mut self, jobs: Vec<JobId>, now: Timestamp) -> Vec<JobId> {
+        for job in &jobs {
             if let Some(waits) = self.jobs.get_mut(job) {
                 waits.why = Err(now);
             }
         }
-        first
+        jobs
     }
 
     /// What is kept for the first of the line who could have it once others have ended, if it has been that long enough.
     pub(super) fn kept(&mut self, books: &Books, now: Timestamp) -> Option<Kept> {
-        let kept = self.in_order().into_iter().find_map(|(job, waits)| books.kept_for(job, &waits.share));
+        let kept = books.kept_among(self.in_order().into_iter().map(|(job, waits)| (job, &waits.share)));
         let since = match (&self.first, &kept) {
             (Some((first, since)), Some(kept)) if *first == kept.job => *since,
             _ => now,
@@ -214,7 +214,8 @@ mod tests {
 
     #[test]
     fn money_is_kept_for_nobody_who_could_not_have_it() {
-        let kept = |books: &Books, micro_usd| books.kept_for(&id("a"), &share("team", "ann", micro_usd));
+        let kept_for = |books: &Books, job, share: Share| books.kept_among([(&id(job), &share)].into_iter());
+        let kept = |books: &Books, micro_usd| kept_for(books, "a", share("team", "ann", micro_usd));
         let mut books = books(1000, Some(400));
         books.reserve(&id("b"), &share("team", "bob", 300));
         assert_eq!(kept(&books, 200), None, "it fits");
@@ -223,7 +224,7 @@ mod tests {
         assert_eq!(kept(&books, 451), None, "not in this month");
         books.reserve(&id("d"), &share("team", "ann", 350));
         assert_eq!(kept(&books, 60), None, "it waits for its own user's jobs");
-        assert_eq!(books.kept_for(&id("b"), &share("team", "bob", 10)), None, "it runs");
+        assert_eq!(kept_for(&books, "b", share("team", "bob", 10)), None, "it runs");
         // Its own namespace has not enough: the grid's money is nobody's to wait for.
         let mut books = super::tests::books(1000, None);
         let spec = BudgetSpec {
@@ -236,7 +237,7 @@ mod tests {
         books.budgets.insert(team.clone(), Budget { scope: Some("team".to_owned()), spec });
         books.reserve(&id("x"), &share("team", "ann", 400));
         books.reserve(&id("y"), &share("other", "bob", 300));
-        let kept = books.kept_for(&id("z"), &share("team", "cy", 450)).unwrap();
+        let kept = kept_for(&books, "z", share("team", "cy", 450)).unwrap();
         assert_eq!((kept.of, kept.micro_usd), (vec![team], 450));
     }
 

@@ -97,33 +97,18 @@ fn objects_that_are_hard_to_read_keep_nobody_elses_from_being_read() {
     let mut late = fresh();
     late["metadata"] = json!({ "name": "late" });
     kubectl("create", &late.to_string());
-    let written = grid.cluster.kubectl(&[
-        "get",
-        "btj",
-        "late",
-        "-n",
-        &grid.tenant,
-        "-o",
-        "json",
-        "--show-managed-fields",
-    ]);
-    let mut written: Value = serde_json::from_str(&written).unwrap();
+    let shown = || {
+        let shown = ["get", "btj", "late", "-n", &grid.tenant, "-o", "json", "--show-managed-fields"];
+        grid.cluster.kubectl(&shown)
+    };
+    let mut written: Value = serde_json::from_str(&shown()).unwrap();
     for field in written["metadata"]["managedFields"].as_array_mut().unwrap() {
         field["time"] = json!("9999-12-31T23:59:59Z");
     }
     written["metadata"]["labels"]["changed"] = json!("yes");
     written["metadata"].as_object_mut().unwrap().remove("resourceVersion");
     kubectl("replace", &written.to_string());
-    let there = grid.cluster.kubectl(&[
-        "get",
-        "btj",
-        "late",
-        "-n",
-        &grid.tenant,
-        "-o",
-        "json",
-        "--show-managed-fields",
-    ]);
+    let there = shown();
     assert!(there.contains("9999-12-31T23:59:59Z"), "{there}");
     let operator = grid.operator("a");
     grid.apply("before", &fresh());
