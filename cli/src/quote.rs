@@ -17,7 +17,7 @@ use crate::{ManifestArgs, Output, show};
 pub(crate) fn quote(args: &ManifestArgs, output: Output) -> Result<(), Failure> {
     let loaded = load(args)?;
     let data = candles::read(&loaded.job, &loaded.folder)?;
-    let terms = terms();
+    let terms = terms(&loaded.job);
     let quote = Quote::new(loaded.job.grid().len() as u128, &work(&loaded.job, &data), &terms);
     show::print(&match output {
         Output::Json => format!("{}\n", machine(&loaded.job, &quote, &terms)),
@@ -28,11 +28,11 @@ pub(crate) fn quote(args: &ManifestArgs, output: Output) -> Result<(), Failure> 
 
 /// The quote of a job on this machine.
 pub(crate) fn of(job: &Job, data: &JobCandles) -> Quote {
-    Quote::new(job.grid().len() as u128, &work(job, data), &terms())
+    Quote::new(job.grid().len() as u128, &work(job, data), &terms(job))
 }
 
-fn terms() -> Terms {
-    Terms { threads: rayon::current_num_threads(), ..Terms::default() }
+fn terms(job: &Job) -> Terms {
+    Terms { threads: rayon::current_num_threads(), top: job.spec().output.top, ..Terms::default() }
 }
 
 fn text(job: &Job, quote: &Quote, terms: &Terms) -> String {

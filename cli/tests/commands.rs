@@ -91,9 +91,10 @@ fn a_quote_for_machines_has_the_same_numbers_and_adds_up() {
         (&quote["trials"], &quote["barEvaluations"], &quote["shards"]),
         (&json!(6), &json!(6 * 744), &json!(1))
     );
-    // Six trials of 30 us and 744 bars of 4 ns, the finish step of 4 us a trial, and columns of numbers beside.
+    // Six trials of 30 us and 744 bars of 4 ns, the finish step of 4 us a trial and 250 ns a bar of the best, which here are
+    // all, and columns of numbers beside.
     let seconds = quote["vcpuSeconds"]["mid"].as_f64().unwrap();
-    let trials = 6.0 * (34e-6 + 744.0 * 4e-9);
+    let trials = 6.0 * (34e-6 + 744.0 * 254e-9);
     assert!(seconds > trials && seconds < trials + 1e-3, "{seconds}");
     let money = |end: &str| quote["microUsd"][end].as_u64().unwrap();
     assert_eq!(quote["price"], json!({"name": "standard", "microUsdAVcpuHour": 36_000}));

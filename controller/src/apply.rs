@@ -3,11 +3,10 @@
 
 use blockgrid_grid::store::{keys, sha256};
 use blockgrid_grid::{JobId, Plan, Queue, QueueError, StoreError};
-use blockgrid_job::names::LinksRequest;
-use blockgrid_job::status::{LaneKind, Links, Phase};
+use blockgrid_job::status::{LaneKind, Phase};
 use blockgrid_planner::prepare::lane;
 use blockgrid_planner::{CommitError, enqueue};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, Patch, PostParams, Preconditions, PropagationPolicy};
@@ -15,6 +14,7 @@ use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::context::Context;
+use crate::links::sign;
 use crate::observe::{self, ObserveError};
 use crate::plan::Act;
 use crate::plan::say::{ending, written};
@@ -25,18 +25,7 @@ use crate::resources::{
 };
 use crate::treasury::books::Share;
 use crate::treasury::{TreasuryError, Whose};
-use crate::validate;
 use crate::world::{PlannerPod, Planning, Pool, Trouble, World};
-
-/// How long links to results work.
-const LINKS: std::time::Duration = std::time::Duration::from_secs(3600);
-
-/// The files that a result has links to beside plan and record: what tables and report are made from.
-const RESULTS: [&str; 4] = ["trials.parquet", "trades.parquet", "equity.parquet", "traces.bin"];
-
-/// What the plan and the record are called there.
-const PLAN: &str = "plan.json";
-const RECORD: &str = "job.json";
 
 /// Why an act could not be done. It is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -252,7 +241,11 @@ impl Target<'_> {
                 world.status.reserved_micro_usd = None;
                 world.status.spent_micro_usd = Some(counted);
             }
-            Act::Sign { request } => world.status.links = Some(self.sign(request, world.now).await?),
+            Act::Sign { request } => {
+                let links =
+                    sign(self.context, self.id, self.job, &self.namespace(), request, world.now).await?;
+                world.status.links = Some(links);
+            }
             Act::Delete => {
                 let how = DeleteParams {
                     preconditions: Some(Preconditions { uid: self.job.uid(), resource_version: None }),
@@ -442,38 +435,5 @@ impl Target<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Links to what was asked for: plan, record and tables, or candles of the plan's. Nobody else's objects can be named.
-    async fn sign(&self, request: &str, now: Timestamp) -> Result<Links, ApplyError> {
-        let asked = LinksRequest::read(request);
-        let mut wanted = Vec::new();
-        if asked.candles.is_empty() {
-            wanted.push((PLAN.to_owned(), keys::plan(self.id)));
-            if let Some(results) = self.job.status.as_ref().and_then(|status| status.results.as_ref()) {
-                wanted.push((RECORD.to_owned(), results.record.clone()));
-            }
-            for file in RESULTS {
-                wanted.push((file.to_owned(), keys::out(self.id, file)));
-            }
-        } else if validate::dataset(&self.job.manifest())
-            // One that was taken back since is nobody's to read.
-            .is_none_or(|name| self.context.config.dataset(name, &self.namespace()).is_ok())
-        {
-            let plan: Plan = serde_json::from_slice(&self.context.store.get(&keys::plan(self.id)).await?)?;
-            for &symbol in &asked.candles {
-                // One that the plan does not have gets no link.
-                let Some(input) = plan.inputs.symbols.get(symbol) else { continue };
-                let key = keys::candles(&plan.tenant, &input.digest);
-                wanted.push((LinksRequest::candles_file(symbol), key));
-            }
-        }
-        let mut links = Links { request: request.to_owned(), ..Links::default() };
-        for (name, key) in wanted {
-            links.files.insert(name, self.context.public.signed_get(&key, LINKS).await?);
-        }
-        let until = now.checked_add(SignedDuration::try_from(LINKS).unwrap_or_default()).unwrap_or(now);
-        links.until = written(until);
-        Ok(links)
     }
 }

@@ -20,15 +20,15 @@ pub struct Costs {
     pub micro_usd_a_1000_writes: u64,
 }
 
-/// Requests that a job makes at most, whatever its size, and for each of its shards: to hold money for them. Measured: 19 of
+/// Requests that a job makes at most, whatever its size, and for each of its units: to hold money for them. Measured: 19 of
 /// a job of two shards, planning aside.
 const AROUND_A_JOB: u64 = 40;
-const A_SHARD: u64 = 5;
+const A_UNIT: u64 = 5;
 
-/// Requests that read and that write, of each shard if nothing goes wrong and around all of them: 7 and 12 of a job of two,
-/// measured.
-const READS_A_SHARD: u64 = 2;
-const WRITES_A_SHARD: u64 = 3;
+/// Requests that read and that write, of each unit if nothing goes wrong and around all of them: 7 and 12 of a job of two
+/// shards, measured. Of a unit of traces they are 3 and 2.
+const READS_A_UNIT: u64 = 2;
+const WRITES_A_UNIT: u64 = 3;
 const READS_AROUND: u64 = 3;
 const WRITES_AROUND: u64 = 6;
 
@@ -57,22 +57,22 @@ impl Costs {
         self.requests(usage.gets, usage.puts)
     }
 
-    /// Micro-USD of the requests that a job of so many shards makes if nothing goes wrong.
-    pub fn requests_about(&self, shards: u64) -> u64 {
+    /// Micro-USD of the requests that a job of so many units, shards and traces, makes if nothing goes wrong.
+    pub fn requests_about(&self, units: u64) -> u64 {
         self.requests(
-            shards.saturating_mul(READS_A_SHARD).saturating_add(READS_AROUND),
-            shards.saturating_mul(WRITES_A_SHARD).saturating_add(WRITES_AROUND),
+            units.saturating_mul(READS_A_UNIT).saturating_add(READS_AROUND),
+            units.saturating_mul(WRITES_A_UNIT).saturating_add(WRITES_AROUND),
         )
     }
 
     /// Micro-USD of the requests that so many shards have made when they are done.
     pub fn requests_of_shards(&self, done: u64) -> u64 {
-        self.requests(done.saturating_mul(READS_A_SHARD), done.saturating_mul(WRITES_A_SHARD))
+        self.requests(done.saturating_mul(READS_A_UNIT), done.saturating_mul(WRITES_A_UNIT))
     }
 
-    /// Micro-USD of the requests that a job of so many shards may make.
-    pub fn requests_of_a_job(&self, shards: u64) -> u64 {
-        let each = shards.saturating_mul(A_SHARD).saturating_add(AROUND_A_JOB);
+    /// Micro-USD of the requests that a job of so many units may make.
+    pub fn requests_of_a_job(&self, units: u64) -> u64 {
+        let each = units.saturating_mul(A_UNIT).saturating_add(AROUND_A_JOB);
         self.requests(each, each)
     }
 

@@ -18,6 +18,7 @@ pub mod crds;
 pub mod election;
 pub mod health;
 pub mod lead;
+mod links;
 pub mod meters;
 pub mod observe;
 pub mod plan;

@@ -205,7 +205,8 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
         return rested(world).unwrap_or_else(|| Say::new(world).held(held));
     }
     if status.reserved_micro_usd.is_none() {
-        let micro_usd = asked.max_cost.map_or(quote.high, |most| most.min(quote.high));
+        let least = if in_lane { 0 } else { pools::least(asked) };
+        let micro_usd = quote.high.max(least).min(asked.max_cost.unwrap_or(u64::MAX));
         return act(world, [Act::Reserve { micro_usd, wish: micro_usd }]);
     }
     if in_lane {
@@ -225,8 +226,8 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
 /// What a job may cost, its requests to the store included.
 fn quote(asked: &Asked, planned: &Planned) -> Estimate<u64> {
     let computed = planned.micros.map(|micros| asked.price.micro_usd(micros.into()));
-    let (about, most) =
-        (asked.costs.requests_about(planned.shards), asked.costs.requests_of_a_job(planned.shards));
+    let units = planned.shards.saturating_add(planned.trace_units);
+    let (about, most) = (asked.costs.requests_about(units), asked.costs.requests_of_a_job(units));
     Estimate {
         low: computed.low.saturating_add(about),
         mid: computed.mid.saturating_add(about),

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{ENGINE, JobId, Options, Plan, Store, StoreError, Tenant};
 use blockgrid_planner::candles::open_registered;
-use blockgrid_planner::prepare::estimate;
+use blockgrid_planner::prepare::{estimate, traces};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -192,6 +192,7 @@ impl Plans {
             trials: plan.trials(),
             cached: plan.cached_trials(),
             micros: estimate(plan),
+            trace_units: traces(plan).units,
             // One that costs nothing is not small where there is no lane.
             is_small: self.config.interactive.enabled
                 && plan.cost_micros <= self.config.interactive.most_micros(),

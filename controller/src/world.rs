@@ -138,6 +138,8 @@ pub struct Planned {
     pub cached: u64,
     /// What it takes, in vCPU-microseconds.
     pub micros: Estimate<u64>,
+    /// Units that its best trials are traced by, at most.
+    pub trace_units: u64,
     /// Whether it is small enough for the interactive lane.
     pub is_small: bool,
     /// The engine that it is for.

@@ -23,44 +23,52 @@ pub const MAX_TEXT_BYTES: usize = 64 << 10;
 /// The longest request for links, which a status repeats.
 pub const MAX_REQUEST_BYTES: usize = 256;
 
-/// The most links that one answer has: as many as fit into a status, with temporary keys in each.
+/// The most links that one answer has. With very long temporary keys in each a status has room for fewer.
 pub const MAX_LINKS: usize = 6;
 
-/// What stands between the text of a request and the symbols.
-const CANDLES: &str = " candles ";
+/// What stands between the text of a request and the files.
+const FILES: &str = " files ";
 
-/// What is asked for in [`LINKS_ANNOTATION`]: `TEXT` for plan, record and tables, `TEXT candles 0,3` for the candles of the
-/// first and the fourth symbol of the plan, which a report is made from.
+/// What the links to candles are called, before the place of their symbol.
+const CANDLES: &str = "candles-";
+
+/// What is asked for in [`LINKS_ANNOTATION`]: `TEXT` for plan, record, tables and traces, `TEXT files plan.json,candles-3`
+/// for those files alone. `candles-3` are those of the fourth symbol of the plan, which a report is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinksRequest {
     /// Any text, new for each request.
     pub text: String,
-    /// The symbols of the plan whose candles are wanted, and nothing else then; at most [`MAX_LINKS`].
-    pub candles: Vec<usize>,
+    /// The files that are wanted, and nothing else then; at most [`MAX_LINKS`].
+    pub files: Vec<String>,
 }
 
 impl LinksRequest {
-    /// Reads an annotation. One that asks for no candles that can be read is a text as any other.
+    /// Reads an annotation. One that asks for no files that can be read is a text as any other.
     pub fn read(annotation: &str) -> Self {
-        let candles = annotation.split_once(CANDLES).and_then(|(text, list)| {
-            let candles: Option<Vec<usize>> = list.split(',').map(|part| part.parse().ok()).collect();
-            let candles = candles.filter(|candles| candles.len() <= MAX_LINKS)?;
-            Some(Self { text: text.to_owned(), candles })
+        let files = annotation.split_once(FILES).and_then(|(text, list)| {
+            let files: Vec<String> = list.split(',').map(str::to_owned).collect();
+            let is_read = files.len() <= MAX_LINKS && files.iter().all(|file| !file.is_empty());
+            is_read.then(|| Self { text: text.to_owned(), files })
         });
-        candles.unwrap_or_else(|| Self { text: annotation.to_owned(), candles: Vec::new() })
+        files.unwrap_or_else(|| Self { text: annotation.to_owned(), files: Vec::new() })
     }
 
-    /// What the link to a symbol's candles is called in the answer.
+    /// What the link to a symbol's candles is called.
     pub fn candles_file(symbol: usize) -> String {
-        format!("candles-{symbol}")
+        format!("{CANDLES}{symbol}")
+    }
+
+    /// The symbol whose candles a file is.
+    pub fn symbol(file: &str) -> Option<usize> {
+        file.strip_prefix(CANDLES)?.parse().ok()
     }
 }
 
 impl fmt::Display for LinksRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)?;
-        for (i, symbol) in self.candles.iter().enumerate() {
-            write!(f, "{}{symbol}", if i == 0 { CANDLES } else { "," })?;
+        for (i, file) in self.files.iter().enumerate() {
+            write!(f, "{}{file}", if i == 0 { FILES } else { "," })?;
         }
         Ok(())
     }
@@ -72,19 +80,26 @@ mod tests {
 
     #[test]
     fn requests_are_read_as_they_are_written() {
-        for (text, candles) in [("a b", vec![]), ("7f", vec![0, 31]), ("", vec![4])] {
-            let request = LinksRequest { text: text.to_owned(), candles };
+        for (text, files) in
+            [("a b", vec![]), ("7f", vec!["plan.json", "candles-31"]), ("", vec!["job.json"])]
+        {
+            let files = files.into_iter().map(str::to_owned).collect();
+            let request = LinksRequest { text: text.to_owned(), files };
             assert_eq!(LinksRequest::read(&request.to_string()), request);
         }
-        assert_eq!(LinksRequest { text: "a".to_owned(), candles: vec![1, 20] }.to_string(), "a candles 1,20");
+        let files = vec!["plan.json".to_owned(), LinksRequest::candles_file(20)];
+        assert_eq!(LinksRequest { text: "a".to_owned(), files }.to_string(), "a files plan.json,candles-20");
+        assert_eq!(
+            ["candles-20", "candles-", "candles-x", "job.json"].map(LinksRequest::symbol),
+            [Some(20), None, None, None]
+        );
     }
 
     #[test]
-    fn what_asks_for_no_candles_is_a_text() {
-        for text in ["a candles ", "a candles x", "a candles 1,,2", "a candles -1", "a candles 1,2,3,4,5,6,7"]
-        {
+    fn what_asks_for_no_files_is_a_text() {
+        for text in ["a files ", "a files ,", "a files 1,,2", "a files a,b,c,d,e,f,g"] {
             let read = LinksRequest::read(text);
-            assert_eq!((read.text.as_str(), read.candles.len()), (text, 0));
+            assert_eq!((read.text.as_str(), read.files.len()), (text, 0));
         }
     }
 }

@@ -11,6 +11,7 @@ mod cost;
 mod slices;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,7 @@ pub use cost::{
 };
 use slices::Cursor;
 pub use slices::{BadSlices, Slices};
+pub use traces::{BARS_A_TRACE, BARS_INLINE, Traces};
 
 /// What is to be computed of one symbol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,9 +2,9 @@
 
 use blockgrid_engine::sweep::Kernel;
 use blockgrid_grid::{JobId, Lane, Plan, Store, Tenant};
-use blockgrid_job::Job;
-use blockgrid_job::plan::{CostModel, Limits};
+use blockgrid_job::plan::{CostModel, Limits, Traces};
 use blockgrid_job::quote::{Around, Estimate};
+use blockgrid_job::{Job, OutputSpec};
 
 use crate::candles::JobCandles;
 use crate::plan::{Order, plan, without, work};
@@ -97,8 +97,16 @@ pub fn lane(plan: &Plan, most_micros: u64) -> Option<Lane> {
 
 /// What a plan takes, the finish step included, in vCPU-microseconds: the quote of a job whose candles are not at hand.
 pub fn estimate(plan: &Plan) -> Estimate<u64> {
-    let finish = plan.trials() as f64 * Around::default().finish_nanos_a_trial / 1e3;
+    let finish = Around::default().finish_micros(plan.trials().into(), &traces(plan));
     let mid = plan.cost_micros as f64 + finish;
     let micros = |factor: f64| (mid * factor).ceil() as u64;
     Estimate { low: micros(plan.calibration.low), mid: micros(1.0), high: micros(plan.calibration.high) }
+}
+
+/// What the best trials come to that finishing traces, at most.
+pub fn traces(plan: &Plan) -> Traces {
+    let output =
+        blockgrid_job::manifest::spec(&plan.manifest).map_or_else(OutputSpec::default, |spec| spec.output);
+    let symbols = plan.inputs.symbols.iter().map(|symbol| (plan.parameter_sets, symbol.bars()));
+    Traces::at_most(output.top as u64, symbols)
 }

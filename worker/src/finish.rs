@@ -21,6 +21,7 @@ use blockgrid_engine::sim::Outcome as Traced;
 use blockgrid_grid::store::keys;
 use blockgrid_grid::usage::Spent;
 use blockgrid_grid::{FailReason, Outcome, StoreError, Unit};
+use blockgrid_job::plan::{BARS_A_TRACE, BARS_INLINE};
 use blockgrid_results::rank;
 use blockgrid_results::trace::{begin_traces, put_trace, traces};
 use bytes::Bytes;
@@ -35,14 +36,6 @@ use traces::TraceFile;
 
 /// Objects that are read or written at a time.
 const AT_ONCE: usize = 32;
-
-/// Bars of the best trials that finishing traces by itself: a second or so. More go through units of their own, so that
-/// they run beside each other, and a worker that dies loses one of them.
-const BARS_INLINE: u64 = 20_000_000;
-
-/// Bars of a unit of traces, about: what its object holds is some 8 bytes each, and whoever makes or reads it has them in
-/// memory.
-const BARS_A_TRACE: u64 = 2_000_000;
 
 /// What finishing came to.
 pub enum Finished {

@@ -1,7 +1,7 @@
 //! Results without keys of the store: the operator signs links, which stand in the job's status for as long as they are
 //! asked for. What they open is laid out in a store in memory, as it lies in the grid's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use blockgrid_grid::store::{Links as Client, keys, sha256};
@@ -69,12 +69,8 @@ impl Asking<'_> {
         let store = Store::open("memory:", &Options::default())?;
         let names: Vec<String> =
             [PLAN, RECORD, TRACES].into_iter().chain(TABLES).map(str::to_owned).collect();
-        let links = self.ask(&[]).await?;
-        let files = download(&client, &links, &names).await?;
-        let file = |name: &str| -> Bytes {
-            let found = files.iter().find(|(known, _)| known == name);
-            found.map(|(_, bytes)| bytes.clone()).unwrap_or_default()
-        };
+        let files = self.files(&client, &names).await?;
+        let file = |name: &str| files.get(name).cloned().unwrap_or_default();
         if sha256(&file(RECORD)) != results.sha256 {
             return Err(Failure::Failed(anyhow::anyhow!(
                 "the record of {} is not the one that its status names (SHA-256 {}): ask whoever runs the grid",
@@ -94,24 +90,40 @@ impl Asking<'_> {
         let traced = decode_traces(&file(TRACES))?.len();
         let shown = rank(&table, &ready.objective()).into_iter().take(traced);
         let symbols: BTreeSet<usize> = shown.map(|row| place_of(&ready, row).0).collect();
-        let symbols: Vec<usize> = symbols.into_iter().collect();
-        for symbols in symbols.chunks(MAX_LINKS) {
-            let links = self.ask(symbols).await?;
-            let names: Vec<String> =
-                symbols.iter().map(|&symbol| LinksRequest::candles_file(symbol)).collect();
-            for ((_, bytes), &symbol) in download(&client, &links, &names).await?.into_iter().zip(symbols) {
-                let Some(input) = plan.inputs.symbols.get(symbol) else { continue };
-                store.put(&keys::candles(&plan.tenant, &input.digest), bytes).await?;
-            }
+        let names: Vec<String> = symbols.iter().map(|&symbol| LinksRequest::candles_file(symbol)).collect();
+        let candles = self.files(&client, &names).await?;
+        for (symbol, name) in symbols.into_iter().zip(&names) {
+            let (Some(input), Some(bytes)) = (plan.inputs.symbols.get(symbol), candles.get(name)) else {
+                continue;
+            };
+            store.put(&keys::candles(&plan.tenant, &input.digest), bytes.clone()).await?;
         }
         Ok((store, plan))
     }
 
+    /// Fetches files. An answer has as many links as a status has room for: the others are asked for again.
+    async fn files(&mut self, client: &Client, names: &[String]) -> Result<BTreeMap<String, Bytes>, Failure> {
+        let mut files = BTreeMap::new();
+        loop {
+            let missing: Vec<String> =
+                names.iter().filter(|name| !files.contains_key(*name)).take(MAX_LINKS).cloned().collect();
+            let Some(first) = missing.first() else { return Ok(files) };
+            let links = self.ask(missing.clone()).await?;
+            let fetched = download(client, &links, &missing).await?;
+            if fetched.is_empty() {
+                return Err(Failure::Failed(anyhow::anyhow!(
+                    "the operator made no link to {first}: it is of another version than this program, or has removed the file"
+                )));
+            }
+            files.extend(fetched);
+        }
+    }
+
     /// Asks the operator for links and waits for them.
-    async fn ask(&mut self, candles: &[usize]) -> Result<Links, Failure> {
+    async fn ask(&mut self, files: Vec<String>) -> Result<Links, Failure> {
         for round in 0..TRIES {
             let text = JobId::random().to_string();
-            let request = LinksRequest { text, candles: candles.to_vec() }.to_string();
+            let request = LinksRequest { text, files: files.clone() }.to_string();
             // Never into another job of the same name.
             let body =
                 json!({ "metadata": { "uid": self.job.uid, "annotations": { LINKS_ANNOTATION: request } } });
@@ -167,14 +179,10 @@ impl Asking<'_> {
     }
 }
 
-/// Fetches files by their links, in the order of their names as given.
+/// Fetches those files that there are links to.
 async fn download(client: &Client, links: &Links, names: &[String]) -> Result<Vec<(String, Bytes)>, Failure> {
-    let fetches = names.iter().map(|name| async move {
-        let url = links.files.get(name).ok_or_else(|| {
-            anyhow::anyhow!(
-                "the operator made no link to {name}: it is older than this program, or has removed the file"
-            )
-        })?;
+    let there = names.iter().filter_map(|name| Some((name, links.files.get(name)?)));
+    let fetches = there.map(|(name, url)| async move {
         let bytes = client.get(url).await.map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
         Ok::<_, anyhow::Error>((name.clone(), bytes))
     });

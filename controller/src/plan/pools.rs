@@ -100,6 +100,12 @@ fn a_worker_stops(asked: &Asked) -> u64 {
     asked.price.micro_usd((asked.millicpus * 1000 * STOPPING_SECONDS).into())
 }
 
+/// What is held at least before a job gets workers of its own: a pool of which not one worker had as much time to work as
+/// it takes to stop would be ended as soon as it runs.
+pub(super) fn least(asked: &Asked) -> u64 {
+    a_worker_stops(asked).saturating_mul(2).saturating_add(asked.costs.requests_of_a_job(0))
+}
+
 /// A job with workers of its own that may run.
 pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decision {
     let Some(pool) = &world.pool else {

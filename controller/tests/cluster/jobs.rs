@@ -172,7 +172,7 @@ fn links_open_for_an_hour_and_name_nothing_but_the_jobs_own() {
         assert!(file == "job.json" || link.contains(&format!("/jobs/{id}/")), "{file}: {link}");
     }
     let plan = String::from_utf8(grid.wait(grid.store.get(&keys::plan(&id))).unwrap().to_vec()).unwrap();
-    let candles = ask("b candles 0,7");
+    let candles = ask("b files candles-0,candles-7,../secret,candles-x");
     assert_eq!(candles.len(), 1, "the plan has one symbol: {candles:?}");
     let digest = candles.values().next().unwrap().split("/candles/").nth(1).unwrap();
     let digest = digest.split('?').next().unwrap().split('/').next_back().unwrap();

@@ -229,6 +229,8 @@ pub(crate) struct Grid {
     pub(crate) small: f64,
     /// How long a lease lasts, and how long its holder goes on that cannot renew it.
     pub(crate) lease: (u64, u64),
+    /// How long workers may take to start.
+    pub(crate) start_deadline: &'static str,
     _shared: Option<RwLockReadGuard<'static, ()>>,
     _alone: Option<RwLockWriteGuard<'static, ()>>,
 }
@@ -273,6 +275,7 @@ impl Grid {
             price: 36_000,
             small: 30.0,
             lease: (3, 2),
+            start_deadline: "60s",
             _shared: shared,
             _alone: alone,
         };
@@ -301,9 +304,9 @@ impl Grid {
 
     /// The configuration of this case's operators.
     fn configuration(&self) -> PathBuf {
-        let Self { platform, tenant, price, small, more, lease: (lease, renew), .. } = self;
+        let Self { platform, tenant, price, small, more, lease: (lease, renew), start_deadline, .. } = self;
         let text = format!(
-            "workers: {{namespace: {platform}, image: 'grid:1', grace: 5s, startDeadline: 60s, args: [--idle, 1500ms]}}
+            "workers: {{namespace: {platform}, image: 'grid:1', grace: 5s, startDeadline: {start_deadline}, args: [--idle, 1500ms]}}
 interactive: {{enabled: true, deployment: warm, maxVcpuSeconds: {small}, slots: 2}}
 classes: {{standard: {{cpu: '2', memory: 4Gi, slots: 2, microUsdPerVcpuHour: {price}}}}}
 datasets: {{sample: {{location: sample}}, other: {{location: sample, namespaces: [nobody]}}}}

@@ -68,6 +68,7 @@ fn a_job_that_rests_from_the_start_gets_a_quote_and_nothing_else() {
         trials: 9,
         cached: 0,
         micros,
+        trace_units: 0,
         is_small: false,
         engine: "e".to_owned(),
         is_ours: true,

@@ -114,6 +114,7 @@ pub(super) fn kind() -> impl Strategy<Value = Kind> {
                 trials: shards * 10,
                 cached: 0,
                 micros: Estimate { low: mid / 2, mid, high: mid * 2 },
+                trace_units: shards / 10,
                 is_small,
                 engine: "e1".to_owned(),
                 is_ours,

@@ -1,12 +1,13 @@
 //! What a job may cost, and what becomes of it when money runs short.
 
+use blockgrid_job::quote::Estimate;
 use blockgrid_job::status::Phase;
 
 use super::held;
-use super::sentences::{asks, big, ends, said, working, world};
+use super::sentences::{asks, big, ends, said, small, working, world};
 use crate::costs::Costs;
 use crate::plan::{Act, plan};
-use crate::world::End;
+use crate::world::{End, Planned, Planning};
 
 const S3: Costs =
     Costs { fixed_monthly_usd: 0.0, micro_usd_a_1000_reads: 400, micro_usd_a_1000_writes: 5000 };
@@ -25,6 +26,21 @@ fn what_is_held_has_room_for_requests_to_the_store() {
     );
     world.asked = asks(|asked| (asked.costs, asked.max_cost) = (S3, Some(35_000)));
     assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 35_000, wish: 35_000 }]);
+    world.asked = asks(|asked| asked.costs = S3);
+    world.planning = Planning::Done(Planned { trace_units: 20, ..big() });
+    let most = 40_000 + S3.requests_of_a_job(120);
+    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: most, wish: most }], "traces are units too");
+}
+
+/// A worker of two vCPUs costs $0.0022 in the 110 seconds of stopping.
+#[test]
+fn a_small_pool_is_held_what_one_worker_takes() {
+    let mut world = world(Planned { micros: Estimate { low: 1, mid: 2, high: 3 }, ..big() });
+    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 4_400, wish: 4_400 }]);
+    world.asked = asks(|asked| asked.max_cost = Some(1_000));
+    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 1_000, wish: 1_000 }]);
+    world.planning = Planning::Done(Planned { micros: Estimate { low: 1, mid: 2, high: 3 }, ..small() });
+    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 1, wish: 1 }], "the lane's workers are there");
 }
 
 #[test]

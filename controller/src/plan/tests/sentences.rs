@@ -32,6 +32,7 @@ pub(super) fn big() -> Planned {
         trials: 50_000,
         cached: 0,
         micros: Estimate { low: 1_000_000_000, mid: 2_000_000_000, high: 4_000_000_000 },
+        trace_units: 0,
         is_small: false,
         engine: "e1".to_owned(),
         is_ours: true,
