@@ -185,6 +185,9 @@ pub struct Jobs {
     pub planned_at_once: usize,
     /// Up to which size the operator plans a job itself; larger ones are planned by a pod.
     pub planned_here: PlannedHere,
+    /// How often it is looked for what jobs left that are gone without a word: workers, and money that is held.
+    #[serde(deserialize_with = "time")]
+    pub audit_interval: Duration,
 }
 
 /// How large a job is that the operator plans itself.
@@ -213,6 +216,7 @@ impl Default for Jobs {
             max_workers: 64,
             planned_at_once: 2,
             planned_here: PlannedHere::default(),
+            audit_interval: Duration::from_secs(600),
         }
     }
 }

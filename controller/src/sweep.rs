@@ -11,21 +11,20 @@ use kube::{Api, ResourceExt};
 use crate::context::Context;
 use crate::resources::{BacktestJob, NAME_LABEL, NAMESPACE_LABEL, UID_LABEL, is_there};
 
-/// How often they are looked for.
+/// How often they are looked for, at least.
 const LOOK: Duration = Duration::from_secs(60);
-
-/// A job that has workers is looked at more often than this: one that was not is asked for.
-const AWAY: Duration = Duration::from_secs(600);
 
 /// Looks for them until it is dropped.
 pub async fn sweep(context: &Context) {
+    // A job that has workers is looked at more often than this: one that was not is asked for.
+    let away = context.config.jobs.audit_interval;
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(LOOK.min(away)).await;
         for pool in context.pools.state() {
             let uid = pool.labels().get(UID_LABEL).and_then(|uid| uid.parse::<JobId>().ok());
             let Some(id) = uid else { continue };
             // One that is looked at is seen to there; nobody tells of one that went without its finalizer.
-            if context.was_seen(&id, AWAY) || pool.metadata.deletion_timestamp.is_some() {
+            if context.was_seen(&id, away) || pool.metadata.deletion_timestamp.is_some() {
                 continue;
             }
             if let Err(error) = remove_orphan(context, &pool, &id).await {

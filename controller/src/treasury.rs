@@ -47,9 +47,6 @@ const WAITING: usize = 4096;
 /// Objects that are read or written at a time.
 const AT_ONCE: usize = 32;
 
-/// How often what jobs hold is compared with a live list of them.
-const AUDIT: Duration = Duration::from_secs(600);
-
 /// How often budgets are looked at though nobody asks: their limits may have changed, or the month.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -271,7 +268,7 @@ impl Clerk {
             if !batch.is_empty() {
                 self.serve(batch, now).await?;
             }
-            if audited.elapsed() >= AUDIT {
+            if audited.elapsed() >= self.means.config.jobs.audit_interval {
                 audited = Instant::now();
                 self.audit().await?;
             }

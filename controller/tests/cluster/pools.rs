@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use blockgrid_job::status::{LaneKind, Phase};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::kubelet::{ago, pause};
@@ -45,6 +46,43 @@ fn a_job_that_is_too_long_for_the_lane_gets_workers_of_its_own() {
     grid.await_end("long", Phase::Succeeded);
     grid.same_as_run(&id, &manifest);
     until("its pool is gone", || grid.pool(&id).is_none());
+}
+
+/// Somebody takes the finalizer of a job away before it is deleted, so that nobody is told: its workers are found and
+/// removed, and its money is given back. Those of a job that is there stay, however seldom it is looked at.
+#[test]
+fn what_a_job_leaves_that_goes_without_a_word_is_found() {
+    let Some(mut grid) = Grid::start() else { return };
+    // Tiny ones are small.
+    grid.small = 0.0015;
+    grid.audit = "1s";
+    grid.budget(&grid.platform, &json!({ "monthlyUsd": 1000 }));
+    let operator = grid.operator("a");
+    let [gone, stays] = ["gone", "stays"].map(|name| {
+        let id = grid.apply(name, &large());
+        grid.await_pool(&id);
+        id
+    });
+    grid.apply("in-lane", &fresh());
+    assert_eq!(grid.await_phase("in-lane", Phase::Running).lane, Some(LaneKind::Interactive));
+    let held = |name: &str| grid.status(name).reserved_micro_usd.unwrap();
+    let (before, of_stays) = (held("gone") + held("in-lane") + held("stays"), held("stays"));
+    grid.await_budget(&grid.platform, "all hold", |status| status.reserved_micro_usd == before);
+    operator.signal("STOP");
+    for name in ["gone", "in-lane"] {
+        let bare = json!({ "metadata": { "finalizers": null } });
+        grid.wait(grid.jobs().patch(name, &PatchParams::default(), &Patch::Merge(bare))).unwrap();
+        grid.delete(name);
+        assert!(grid.job(name).is_none());
+    }
+    operator.signal("CONT");
+    until("its workers are removed", || grid.pool(&gone).is_none());
+    assert!(operator.log().contains("its BacktestJob is gone: its workers are removed"));
+    grid.await_budget(&grid.platform, "one holds", |status| status.reserved_micro_usd == of_stays);
+    // Several times as long as after which it is asked for.
+    pause(4000);
+    assert!(grid.pool(&stays).is_some_and(|pool| pool.metadata.deletion_timestamp.is_none()));
+    assert_eq!(held("stays"), of_stays);
 }
 
 #[test]

@@ -231,6 +231,8 @@ pub(crate) struct Grid {
     pub(crate) lease: (u64, u64),
     /// How long workers may take to start.
     pub(crate) start_deadline: &'static str,
+    /// How often it is looked for what is left of jobs that are gone.
+    pub(crate) audit: &'static str,
     _shared: Option<RwLockReadGuard<'static, ()>>,
     _alone: Option<RwLockWriteGuard<'static, ()>>,
 }
@@ -276,6 +278,7 @@ impl Grid {
             small: 30.0,
             lease: (3, 2),
             start_deadline: "60s",
+            audit: "10m",
             _shared: shared,
             _alone: alone,
         };
@@ -304,14 +307,16 @@ impl Grid {
 
     /// The configuration of this case's operators.
     fn configuration(&self) -> PathBuf {
-        let Self { platform, tenant, price, small, more, lease: (lease, renew), start_deadline, .. } = self;
+        let Self {
+            platform, tenant, price, small, more, lease: (lease, renew), start_deadline, audit, ..
+        } = self;
         let text = format!(
             "workers: {{namespace: {platform}, image: 'grid:1', grace: 5s, startDeadline: {start_deadline}, args: [--idle, 1500ms]}}
 interactive: {{enabled: true, deployment: warm, maxVcpuSeconds: {small}, slots: 2}}
 classes: {{standard: {{cpu: '2', memory: 4Gi, slots: 2, microUsdPerVcpuHour: {price}}}}}
 datasets: {{sample: {{location: sample}}, other: {{location: sample, namespaces: [nobody]}}}}
 namespaces: [{tenant}]
-jobs: {{ttl: 1h, deadline: 1h, maxWorkers: 4, plannedAtOnce: 2}}
+jobs: {{ttl: 1h, deadline: 1h, maxWorkers: 4, plannedAtOnce: 2, auditInterval: {audit}}}
 leaderElection: {{leaseDuration: {lease}s, renewDeadline: {renew}s, retryPeriod: 500ms}}
 {more}
 "
