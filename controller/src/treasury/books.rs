@@ -467,6 +467,8 @@ mod tests {
             team.reason == "WaitingForBudget" && team.message.starts_with("budget team-a/budget has"),
             "{team:?}"
         );
+        let both = books.may(&id("b"), &share("team-a", "bob", 900)).unwrap_err();
+        assert!(both.message.starts_with("budget team-a/budget has"), "{both:?}");
         let user = books.may(&id("b"), &share("team-b", "ann", 1)).unwrap_err();
         assert!(user.reason == "WaitingForUserBudget" && user.message.contains("for user ann"), "{user:?}");
         books.settle(&id("a"), share("team-a", "ann", 150));
