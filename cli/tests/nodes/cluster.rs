@@ -165,6 +165,15 @@ impl Cluster {
         }
     }
 
+    /// Helm, which has to do well.
+    pub(crate) fn helm(&self, args: &[&str]) {
+        // Where `go install` puts it, as grid.sh looks for it.
+        let go = std::env::var("GOPATH").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/go")));
+        let path = [std::env::var("PATH").unwrap(), format!("{}/bin", go.unwrap())].join(":");
+        let output = self.command("helm").args(args).env("PATH", path).output().unwrap();
+        assert!(output.status.success(), "helm: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// The pod of the operator that leads.
     pub(crate) fn leader(&self) -> String {
         let leases = self.get("blockgrid", "leases");

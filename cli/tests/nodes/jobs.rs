@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::TEAM;
 use crate::cluster::Cluster;
 use crate::support::{folder, root, run_in};
@@ -58,6 +60,14 @@ pub(crate) fn same_bytes(cluster: &Cluster, manifest: &str, name: &str) {
         assert!(read(&here.path().join("out")) == read(there.path()), "{table} of {name} has other bytes");
     }
     assert!(there.path().join("report.html").exists());
+    // Each trial was computed once for those who pay, whatever had to be done again, or was there before.
+    let record = std::fs::read(there.path().join("job.json")).unwrap();
+    let record: Value = serde_json::from_slice(&record).unwrap();
+    let status = cluster.status(name);
+    let number = |of: &Value| of.as_u64().unwrap_or_default();
+    let computed = number(&status["trials"]) - number(&status["cachedTrials"]);
+    let usage = &record["grid"]["usage"];
+    assert_eq!(number(&usage["trials"]), computed, "{name}: {usage}");
 }
 
 pub(crate) fn small_job(cluster: &Cluster) {

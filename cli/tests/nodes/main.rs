@@ -35,6 +35,7 @@ fn jobs_run_on_two_nodes_whatever_happens() {
     step("money", || people::money(&cluster));
     step("what keeps workers from starting", || troubles::troubles(&cluster));
     step("an upgrade in the middle of jobs of both lanes", || upgrade::upgrade(&cluster));
+    step("a rollback", || upgrade::rollback(&cluster));
 }
 
 fn step(what: &str, run: impl FnOnce()) {

@@ -111,6 +111,28 @@ pub(crate) fn upgrade(cluster: &Cluster) {
     cluster.blockgrid(&["cluster", "-n", TEAM, "cancel", "upgraded-again"]);
 }
 
+/// Back to the version before: what the newer one has planned ends with its engine, and the next job is the older one's.
+pub(crate) fn rollback(cluster: &Cluster) {
+    let next = cluster.status("new-e")["engine"].as_str().unwrap().to_owned();
+    let engine = cluster.status("sma-crossover")["engine"].as_str().unwrap().to_owned();
+    let rests = small("rests-f", 1.0021).replace("\nspec:\n", "\nspec:\n  suspend: true\n");
+    cluster.apply(TEAM, &rests);
+    cluster.until("a job rests that was planned", Duration::from_secs(60), || {
+        cluster.phase("rests-f") == "Suspended"
+    });
+    cluster.helm(&["rollback", "grid", "-n", "blockgrid", "--wait", "--timeout", "180s"]);
+    cluster.blockgrid(&["cluster", "-n", TEAM, "resume", "rests-f"]);
+    let older = small("older-g", 1.0022);
+    cluster.apply(TEAM, &older);
+    for name in ["older-g", "rests-f"] {
+        succeeds(cluster, name, Duration::from_secs(120));
+    }
+    planned_by(cluster, "older-g", &engine, "dev");
+    same_bytes(cluster, &older, "older-g");
+    planned_by(cluster, "rests-f", &next, "next");
+    same_bytes(cluster, &rests, "rests-f");
+}
+
 fn planned_by(cluster: &Cluster, name: &str, engine: &str, tag: &str) {
     let status = cluster.status(name);
     assert_eq!(status["engine"], engine, "{name}: {status}");
