@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use blockgrid_grid::telemetry::Telemetry;
 use blockgrid_grid::{JobId, Options, Queue, RedisQueue, Store};
 use futures::{Stream, StreamExt, stream};
 use jiff::Timestamp;
@@ -54,6 +55,8 @@ pub struct Means {
     pub identity: String,
     /// How long it leads.
     pub reign: Reign,
+    /// Where spans of plans go.
+    pub telemetry: Telemetry,
 }
 
 /// Why a leader cannot go on.
@@ -72,7 +75,8 @@ pub enum LeadError {
 /// # Errors
 /// [`LeadError`]: the lease should be given up, and asked for again.
 pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), LeadError> {
-    let Means { client, config, store, public, s3, queue, meters, platform, identity, reign } = means;
+    let Means { client, config, store, public, s3, queue, meters, platform, identity, reign, telemetry } =
+        means;
     match crds::look(&client).await {
         Ok(outdated) => {
             for outdated in outdated.into_iter().flatten() {
@@ -117,7 +121,7 @@ pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), L
     });
     let context = Arc::new(Context {
         client: client.clone(),
-        plans: Plans::new(store.clone(), s3, Arc::clone(&config), wake.clone()),
+        plans: Plans::new(store.clone(), s3, Arc::clone(&config), wake.clone(), telemetry),
         treasury,
         pools,
         pods,

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use blockgrid_grid::store::keys;
+use blockgrid_grid::telemetry::Telemetry;
 use blockgrid_grid::{ENGINE, JobId, Options, Plan, Store, StoreError, Tenant};
 use blockgrid_planner::candles::open_registered;
 use blockgrid_planner::prepare::{estimate, traces};
@@ -46,6 +47,7 @@ pub struct Plans {
     known: Mutex<HashMap<JobId, Planning>>,
     line: Mutex<Line<Wanted>>,
     made: mpsc::UnboundedSender<JobId>,
+    telemetry: Telemetry,
 }
 
 impl Plans {
@@ -55,9 +57,10 @@ impl Plans {
         s3: Options,
         config: Arc<Config>,
         made: mpsc::UnboundedSender<JobId>,
+        telemetry: Telemetry,
     ) -> Arc<Self> {
         let line = Mutex::new(Line::new(config.jobs.planned_at_once));
-        Arc::new(Self { store, s3, config, known: Mutex::default(), line, made })
+        Arc::new(Self { store, s3, config, known: Mutex::default(), line, made, telemetry })
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Planning>> {
@@ -179,7 +182,7 @@ impl Plans {
                 Err(error) => failing(error.to_string()),
             };
         }
-        match on.block_on(make(&self.store, &id, order, dataset)) {
+        match on.block_on(make(&self.store, &id, order, dataset, &self.telemetry)) {
             Made::Plan(plan) => Planning::Done(self.planned(&plan)),
             Made::Refused(refused) => Planning::Refused(refused),
             Made::Failing(error) => failing(error),

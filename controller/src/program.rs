@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use blockgrid_grid::telemetry::Telemetry;
 use blockgrid_grid::{JobId, Options, Queue as _, RedisQueue, Store, StoreError};
 use clap::{Args, Parser, Subcommand};
 use kube::Client;
@@ -138,8 +139,17 @@ async fn plan(args: &PlanArgs) -> ExitCode {
             return ExitCode::from(CONFIG);
         }
     };
+    let telemetry = match Telemetry::from_env("blockgrid-planner", args.job.as_str()) {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            tracing::error!(%error, "bad configuration");
+            return ExitCode::from(CONFIG);
+        }
+    };
     let (options, id, on) = (args.store.candles(), args.job.clone(), tokio::runtime::Handle::current());
-    let worked = tokio::task::spawn_blocking(move || on.block_on(work(&store, &options, &id))).await;
+    let spans = telemetry.clone();
+    let worked = tokio::task::spawn_blocking(move || on.block_on(work(&store, &options, &id, &spans))).await;
+    telemetry.end().await;
     match worked.unwrap_or_else(|panic| Err(panic.to_string())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -189,9 +199,27 @@ async fn run(cli: Operator) -> ExitCode {
     let candidate = Candidate::new(leases, &platform, config.leader_election.clone(), &identity);
     let reign = candidate.reign();
     let s3 = cli.store.candles();
-    let means = Means { client, config, store, public, s3, queue, meters, platform, identity, reign };
+    let telemetry = match Telemetry::from_env("blockgrid-operator", &identity) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return bad(error.to_string()),
+    };
+    let means = Means {
+        client,
+        config,
+        store,
+        public,
+        s3,
+        queue,
+        meters,
+        platform,
+        identity,
+        reign,
+        telemetry: telemetry.clone(),
+    };
     health.set_ready();
-    campaign(means, candidate, stopped).await
+    let ended = campaign(means, candidate, stopped).await;
+    telemetry.end().await;
+    ended
 }
 
 /// Leads whenever it may, until it is told to stop.

@@ -14,6 +14,7 @@ pub mod outcome;
 pub mod plan;
 mod queue;
 pub mod store;
+pub mod telemetry;
 pub mod usage;
 
 pub use cancel::{cancel, end_cancelled};

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use blockgrid_grid::telemetry::Telemetry;
 use blockgrid_grid::{ENGINE, JobId, Lane, QueueError, RedisQueue, Store, Unit};
 use clap::{ArgGroup, Parser};
 use tokio::signal::unix::{SignalKind, signal};
@@ -114,6 +115,7 @@ impl Cli {
             idle: self.idle,
             audit: self.audit,
             most: self.most_time,
+            telemetry: Telemetry::default(),
         })
     }
 }
@@ -144,7 +146,7 @@ async fn run(cli: &Cli) -> ExitCode {
         tracing::error!(message, "bad configuration");
         ExitCode::from(CONFIG)
     };
-    let settings = match cli.settings() {
+    let mut settings = match cli.settings() {
         Ok(settings) => settings,
         Err(message) => return config(message),
     };
@@ -166,6 +168,11 @@ async fn run(cli: &Cli) -> ExitCode {
             }
         };
     }
+    let telemetry = match Telemetry::from_env("blockgrid-worker", &settings.name) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return config(error.to_string()),
+    };
+    settings.telemetry = telemetry.clone();
     let (stop, stopped) = watch::channel(false);
     let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     let (Ok(mut terminate), Ok(mut interrupt)) = signals else { return config("no signals".to_owned()) };
@@ -198,7 +205,9 @@ async fn run(cli: &Cli) -> ExitCode {
         // Nobody listens when the worker has ended by itself.
         let _ = stop.send(true);
     });
-    match worker.run(stopped).await {
+    let ended = worker.run(stopped).await;
+    telemetry.end().await;
+    match ended {
         Ended::Finished => ExitCode::SUCCESS,
         Ended::Drained => ExitCode::from(TERMINATED),
         Ended::Unfit => {

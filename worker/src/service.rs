@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use blockgrid_grid::store::keys;
+use blockgrid_grid::telemetry::Telemetry;
 use blockgrid_grid::{Consumer, JobId, Lane, Lease, Queue, QueueError, Store, Stream, Unit};
 use tokio::sync::{Notify, watch};
 
@@ -59,6 +60,8 @@ pub struct Settings {
     pub audit: Duration,
     /// What a shard may take however little it was quoted; ten times its quote where that is more.
     pub most: Duration,
+    /// Where spans of its units go.
+    pub telemetry: Telemetry,
 }
 
 /// How a worker ended.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use blockgrid_grid::store::keys;
+use blockgrid_grid::telemetry::Telemetry;
 use blockgrid_grid::{JobId, ObjectRef, Plan, Store, Tenant, Unit};
 use blockgrid_job::quote::{duration, grouped};
 use blockgrid_planner::prepare::INTERACTIVE_MICROS;
@@ -70,6 +71,7 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<(), Failure> {
         return Err(Failure::input("bad option", "--shard-seconds", message));
     }
     block_on(async {
+        let telemetry = Telemetry::from_env("blockgrid", "submit")?;
         let grid = args.grid.connect().await?;
         let request = Request {
             tenant: args.tenant.clone(),
@@ -89,6 +91,8 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<(), Failure> {
         if args.uid.is_none() || grid.store.head(&finish).await.is_err() {
             enqueue(&grid.store, &grid.queue, &id, &planned, lane.as_ref()).await?;
         }
+        telemetry.planned(&id, started.elapsed(), Ok(&planned));
+        telemetry.end().await;
         show::note(&format!(
             "{name}: {} trials in {} shard{}, {} cached; uid {id}",
             grouped(planned.trials().into()),

@@ -13,6 +13,7 @@ mod lane;
 mod poison;
 mod queue;
 mod rig;
+mod spans;
 mod store;
 #[path = "../../../grid/tests/support/mod.rs"]
 mod support;

@@ -102,6 +102,8 @@ pub(crate) struct Rig {
     /// The store without the proxy.
     pub(crate) store: Store,
     pub(crate) folder: tempfile::TempDir,
+    /// What stands in the environment of all programs.
+    pub(crate) environment: Vec<(&'static str, String)>,
 }
 
 impl Rig {
@@ -113,7 +115,8 @@ impl Rig {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let proxy = runtime.block_on(Proxy::start(s3.address));
         let store = Store::open("s3://grid", &s3.options(s3.address)).unwrap();
-        Some(Self { runtime, redis, s3, proxy, store, folder: tempfile::tempdir().unwrap() })
+        let (folder, environment) = (tempfile::tempdir().unwrap(), Vec::new());
+        Some(Self { runtime, redis, s3, proxy, store, folder, environment })
     }
 
     pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
@@ -138,7 +141,8 @@ impl Rig {
         command
             .env("AWS_ACCESS_KEY_ID", KEY)
             .env("AWS_SECRET_ACCESS_KEY", SECRET)
-            .env("AWS_REGION", "us-east-1");
+            .env("AWS_REGION", "us-east-1")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
     }
 
     /// A worker of everything, with impatient leases.

@@ -1,5 +1,8 @@
 //! A plan, made: validated by the code of a laptop, its candles read, its shards laid out, committed.
 
+use std::time::Instant;
+
+use blockgrid_grid::telemetry::Telemetry;
 use blockgrid_grid::{JobId, Plan, Store, Tenant};
 use blockgrid_job::FieldError;
 use blockgrid_planner::candles::{Dataset, read_registered, rows};
@@ -79,9 +82,27 @@ pub fn is_large(order: &Order, dataset: &Result<Dataset, Refusal>, small: Planne
     dataset.as_ref().is_ok_and(|dataset| rows(&spec.data, dataset) > small.candles)
 }
 
-/// Makes the plan. `dataset` is what `order` names, opened, or why it cannot be: that is told after what is wrong with the
+/// Makes the plan, and tells that it was made. `dataset` is what `order` names, opened, or why it cannot be: that is told after what is wrong with the
 /// manifest.
-pub async fn make(store: &Store, id: &JobId, order: Order, dataset: Result<Dataset, Refusal>) -> Made {
+pub async fn make(
+    store: &Store,
+    id: &JobId,
+    order: Order,
+    dataset: Result<Dataset, Refusal>,
+    telemetry: &Telemetry,
+) -> Made {
+    let started = Instant::now();
+    let made = made(store, id, order, dataset).await;
+    let told = match &made {
+        Made::Plan(plan) => Ok(&**plan),
+        Made::Refused(refused) => Err(format!("{}: {}", refused.reason, refused.message)),
+        Made::Failing(error) => Err(error.clone()),
+    };
+    telemetry.planned(id, started.elapsed(), told);
+    made
+}
+
+async fn made(store: &Store, id: &JobId, order: Order, dataset: Result<Dataset, Refusal>) -> Made {
     let refused = |errors: &[FieldError]| Made::Refused(invalid(errors));
     let job = match blockgrid_job::of_value(&order.manifest, is_reserved) {
         Ok(job) => job,

@@ -2,6 +2,7 @@
 //! the refusal comes back the same way, so that it needs no right on the API server.
 
 use blockgrid_grid::store::keys;
+use blockgrid_grid::telemetry::Telemetry;
 use blockgrid_grid::{JobId, Options, Store, StoreError};
 use blockgrid_planner::candles::open_registered;
 
@@ -38,12 +39,12 @@ pub async fn refusal(store: &Store, id: &JobId) -> Result<Option<Refused>, Store
 ///
 /// # Errors
 /// What to try again after.
-pub async fn work(store: &Store, s3: &Options, id: &JobId) -> Result<(), String> {
+pub async fn work(store: &Store, s3: &Options, id: &JobId, telemetry: &Telemetry) -> Result<(), String> {
     let text = |error: StoreError| error.to_string();
     let bytes = store.get(&keys::order(id)).await.map_err(text)?;
     let order: Order = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
     let dataset = open_registered(&order.location, s3);
-    match make(store, id, order, dataset).await {
+    match make(store, id, order, dataset, telemetry).await {
         Made::Plan(plan) => {
             tracing::info!(job = %id, shards = plan.shards, trials = plan.trials(), "planned");
             Ok(())

@@ -8,6 +8,7 @@ use blockgrid_controller::election::Candidate;
 use blockgrid_controller::lead::{Means, lead};
 use blockgrid_controller::meters::Meters;
 use blockgrid_grid::store::{Credentials, keys, sha256};
+use blockgrid_grid::telemetry::Telemetry;
 use blockgrid_grid::usage::UnitUsage;
 use blockgrid_grid::{JobId, Options, Outcome, Queue, RedisQueue, Store, Unit};
 use serde_json::{Value, json};
@@ -102,6 +103,7 @@ impl Grid {
             platform: "platform".to_owned(),
             identity,
             reign: candidate.reign(),
+            telemetry: Telemetry::default(),
         };
         let (stop, stopped) = watch::channel(false);
         // As the program does.

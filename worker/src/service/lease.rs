@@ -85,6 +85,7 @@ impl<Q: Queue> Worker<Q> {
         } else {
             self.compute(&job, flight).await
         };
+        self.tell_span(flight, &outcome);
         match outcome {
             Ok(Some(outcome)) => self.conclude(&job, flight, outcome).await,
             Ok(None) => {
