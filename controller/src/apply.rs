@@ -23,6 +23,7 @@ use crate::pool;
 use crate::resources::{
     BacktestJob, FINALIZER, MANAGER, TEXT_ANNOTATION, is_gone, is_of, is_there, patching,
 };
+use crate::terms;
 use crate::treasury::books::Share;
 use crate::treasury::{TreasuryError, Whose};
 use crate::world::{PlannerPod, Planning, Pool, Trouble, World};
@@ -116,7 +117,7 @@ impl Target<'_> {
     fn whose(&self, micro_usd: u64) -> Whose {
         let user = observe::user(self.job, &self.context.config);
         let share = Share { namespace: self.namespace(), user, micro_usd };
-        Whose { id: self.id.clone(), name: self.job.name_any(), share }
+        Whose { id: self.id.clone(), name: self.job.name_any(), share, terms: None }
     }
 
     /// A patch that touches this very object, and no later one of its name.
@@ -165,9 +166,12 @@ impl Target<'_> {
                 }
             }
             Act::Reserve { micro_usd, wish } => {
-                match self.context.treasury.reserve(self.whose(*micro_usd), *wish).await? {
+                let terms = world.status.terms.or_else(|| world.asked.as_ref().ok().map(terms::of));
+                let whose = Whose { terms, ..self.whose(*micro_usd) };
+                match self.context.treasury.reserve(whose, *wish).await? {
                     Ok(holds) => {
                         world.status.reserved_micro_usd = Some(holds);
+                        world.status.terms = terms;
                         world.held = None;
                     }
                     Err(held) => world.held = Some(held),
@@ -214,11 +218,11 @@ impl Target<'_> {
             }
             Act::Cancel { phase, reason, message } => {
                 self.cancel(*phase, reason, message).await?;
-                world.end = observe::end(self.context, self.id, world.asked.as_ref().ok()).await?;
+                world.end = observe::end(self.context, self.id, &world.rates).await?;
                 // One that is deleted is settled with this look.
-                if let (true, None, Ok(asked)) = (world.is_deleted, &world.pool, &world.asked) {
+                if world.is_deleted && world.pool.is_none() {
                     (world.used_micro_usd, world.used_requests_micro_usd) =
-                        observe::used(self.context, self.id, asked).await?;
+                        observe::used(self.context, self.id, &world.rates).await?;
                 }
             }
             Act::Settle { micro_usd, requests_micro_usd } => {

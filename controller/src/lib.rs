@@ -28,6 +28,7 @@ pub mod program;
 pub mod reconcile;
 pub mod resources;
 pub mod sweep;
+pub mod terms;
 pub mod treasury;
 pub mod validate;
 pub mod warm;

@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::pool::{KUEUE_LABEL, name};
 use crate::resources::{BacktestJob, FINALIZER, LINKS_ANNOTATION, is_of};
+use crate::terms::{self, Rates};
 use crate::validate::{ttl_seconds, validate};
 use crate::world::{Asked, End, Planning, Pool, World};
 
@@ -60,7 +61,16 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
     let config = &context.config;
     // What was let in when it was planned stays: limits are lowered for those who come.
     let manifest = job.manifest();
-    let asked = validate(&manifest, &namespace, config, status.planned_time.is_some());
+    let mut asked =
+        validate(&manifest, &namespace, config, status.planned_time.is_some(), status.terms.as_ref());
+    if let Ok(asked) = &mut asked {
+        terms::keep(&status, asked);
+        if status.reserved_micro_usd.is_some() {
+            // Where an operator let it in that wrote none.
+            status.terms.get_or_insert_with(|| terms::of(asked));
+        }
+    }
+    let rates = terms::rates(&status, asked.as_ref().ok());
     let is_over = status.phase.is_terminal();
     let mut planning = if is_over {
         Planning::Unknown
@@ -81,8 +91,8 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
     // that it began; or it is to be settled.
     let may_have_ended =
         status.reserved_micro_usd.is_some() || is_planned && (status.start_time.is_some() || is_to_end);
-    let end = if may_have_ended { end(context, &id, asked.as_ref().ok()).await? } else { None };
-    let mut pool = pool(&id, context, now, asked.as_ref().ok(), &status);
+    let end = if may_have_ended { end(context, &id, &rates).await? } else { None };
+    let mut pool = pool(&id, context, now, &rates, &status);
     if !is_over
         && end.is_none()
         && let Some(pool) = &mut pool
@@ -102,14 +112,14 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         }
         _ => None,
     };
-    let (used_micro_usd, used_requests_micro_usd) = match (&end, &asked) {
-        (Some(End::Failed { .. }), Ok(asked))
+    let (used_micro_usd, used_requests_micro_usd) = match &end {
+        Some(End::Failed { .. })
             if (is_over || is_deleted)
                 && status.reserved_micro_usd.is_some()
                 // It is settled when they are gone.
                 && pool.is_none() =>
         {
-            used(context, &id, asked).await?
+            used(context, &id, &rates).await?
         }
         _ => (0, 0),
     };
@@ -126,6 +136,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         lane_empty_since: context.lane.empty_since(),
         status,
         asked,
+        rates,
         planning,
         pool_refused: None,
         end,
@@ -181,7 +192,7 @@ pub fn id(job: &BacktestJob) -> Result<JobId, ObserveError> {
 ///
 /// # Errors
 /// [`ObserveError`].
-pub async fn end(context: &Context, id: &JobId, asked: Option<&Asked>) -> Result<Option<End>, ObserveError> {
+pub async fn end(context: &Context, id: &JobId, rates: &Rates) -> Result<Option<End>, ObserveError> {
     let key = keys::outcome(id, Unit::Finish);
     let bytes = match context.store.get(&key).await {
         Ok(bytes) => bytes,
@@ -215,11 +226,10 @@ pub async fn end(context: &Context, id: &JobId, asked: Option<&Asked>) -> Result
     };
     let grid = &told["grid"];
     let micros = grid["usage"]["cpuMicros"].as_u64().unwrap_or(0);
-    let price = asked.map(|asked| asked.price.clone()).unwrap_or_default();
     Ok(Some(End::Done {
         partly: told["state"] == "PartiallySucceeded",
-        micro_usd: price.micro_usd(micros.into()),
-        requests_micro_usd: context.config.costs.requests(
+        micro_usd: rates.price.micro_usd(micros.into()),
+        requests_micro_usd: rates.costs.requests(
             grid["usage"]["readRequests"].as_u64().unwrap_or(0),
             grid["usage"]["writeRequests"].as_u64().unwrap_or(0),
         ),
@@ -250,7 +260,7 @@ fn significant(value: f64) -> String {
 }
 
 /// What was computed of a job that ended without results, and what its requests cost: nobody computes for nothing.
-pub async fn used(context: &Context, id: &JobId, asked: &Asked) -> Result<(u64, u64), ObserveError> {
+pub async fn used(context: &Context, id: &JobId, rates: &Rates) -> Result<(u64, u64), ObserveError> {
     let listed = context.store.list(&keys::outcomes(id)).await?;
     let read = listed.into_iter().map(|entry| async move {
         match context.store.get(&entry.key).await {
@@ -266,8 +276,8 @@ pub async fn used(context: &Context, id: &JobId, asked: &Asked) -> Result<(u64, 
     let spent: Vec<Spent> =
         stream::iter(read.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).try_collect().await?;
     let sum: Spent = spent.into_iter().sum();
-    let requests = asked.costs.requests(sum.read_requests, sum.write_requests);
-    Ok((asked.price.micro_usd(sum.cpu_micros.into()), requests))
+    let requests = rates.costs.requests(sum.read_requests, sum.write_requests);
+    Ok((rates.price.micro_usd(sum.cpu_micros.into()), requests))
 }
 
 /// A Job of this BacktestJob. One of another by an unlikely name is never touched.
@@ -278,22 +288,16 @@ fn of_job_named(name: &str, id: &JobId, context: &Context) -> Option<Arc<Job>> {
 }
 
 /// The workers of a job, as the watch knows them, and what keeps them from starting.
-fn pool(
-    id: &JobId,
-    context: &Context,
-    now: Timestamp,
-    asked: Option<&Asked>,
-    status: &JobStatus,
-) -> Option<Pool> {
+fn pool(id: &JobId, context: &Context, now: Timestamp, rates: &Rates, status: &JobStatus) -> Option<Pool> {
     let job = of_job_named(&name(id.as_str()), id, context)?;
     let mut pool = of_job(&job, now);
     let ours = |pod: &Arc<Pod>| is_of(&**pod, id) && !planners::is_planner(&**pod);
     let pods: Vec<Arc<Pod>> = context.pods.state().into_iter().filter(ours).collect();
     pods::ail(&mut pool, &pods, now);
-    let millicpus = asked.map_or(1000, |asked| asked.millicpus);
+    let millicpus = rates.millicpus;
     // What was said last is what pods had cost at that moment: those of them that are gone cost the rest of it.
     let gone = || {
-        let said = asked.zip(status.spent_micro_usd).map_or(0, |(asked, spent)| asked.price.micros(spent));
+        let said = status.spent_micro_usd.map_or(0, |spent| rates.price.micros(spent));
         let then = status.spent_time.as_deref().and_then(|text| text.parse().ok()).unwrap_or(now);
         let live = pods.iter().map(|pod| pods::micros(pod, then, millicpus).unwrap_or(0)).sum();
         said.saturating_sub(live)

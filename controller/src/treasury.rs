@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use blockgrid_grid::{JobId, Store, StoreError};
 use blockgrid_job::budget::{BudgetSpec, HardAction};
+use blockgrid_job::status::Terms;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use kube::api::ListParams;
@@ -93,6 +94,8 @@ pub struct Whose {
     pub name: String,
     /// Namespace, user, and how much.
     pub share: Share,
+    /// What the job is let in by, which is written with what is held.
+    pub terms: Option<Terms>,
 }
 
 enum Request {
@@ -432,7 +435,10 @@ impl Clerk {
             };
         }
         let writes = admitted.into_iter().map(|(whose, micro_usd, _, reply)| {
-            let body = json!({ "status": { "reservedMicroUsd": micro_usd } });
+            let mut body = json!({ "status": { "reservedMicroUsd": micro_usd } });
+            if let Some(terms) = &whose.terms {
+                body["status"]["terms"] = json!(terms);
+            }
             let patched = self.patch(&whose, body);
             async move { (whose, micro_usd, patched.await, reply) }
         });

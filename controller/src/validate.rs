@@ -2,6 +2,7 @@
 //! the candles is judged when the job is planned, by the same code as on a laptop.
 
 use blockgrid_job::FieldError;
+use blockgrid_job::status::Terms;
 use serde_json::Value;
 
 use crate::config::Config;
@@ -11,7 +12,7 @@ use crate::world::{Asked, Refused};
 pub const INVALID: &str = "InvalidSpec";
 
 /// Judges a manifest. `was_let_in` says that it was good once: limits of the platform that were lowered since are not held
-/// against it.
+/// against it, nor is it given more than they allow now, but for what stands in its `terms`.
 ///
 /// # Errors
 /// Why the job does not run: with the fields and what to do about them.
@@ -20,6 +21,7 @@ pub fn validate(
     namespace: &str,
     config: &Config,
     was_let_in: bool,
+    terms: Option<&Terms>,
 ) -> Result<Asked, Refused> {
     // What stands in place of a spec that is too much says so itself.
     if manifest["spec"].is_string()
@@ -60,11 +62,15 @@ pub fn validate(
         );
         return Err(invalid(&[FieldError::new("spec.compute.deadline", message)]));
     }
-    let or = |asked: Option<u64>, else_: i64| asked.map_or(else_, |s| i64::try_from(s).unwrap_or(i64::MAX));
+    let let_in = terms.map_or(0, |terms| terms.deadline_seconds);
+    let deadline = match cluster.deadline_seconds {
+        Some(asked) => asked.min(longest.as_secs().max(let_in)),
+        None => config.jobs.deadline.as_secs().max(let_in),
+    };
     Ok(Asked {
         suspend: cluster.suspend,
         cancel: cluster.cancel,
-        deadline_seconds: or(cluster.deadline_seconds, seconds(config.jobs.deadline)),
+        deadline_seconds: i64::try_from(deadline).unwrap_or(i64::MAX),
         start_seconds: seconds(config.workers.start_deadline),
         max_workers: cluster.max_workers.unwrap_or(u32::MAX).min(config.jobs.max_workers),
         slots: class.slots,
@@ -119,8 +125,9 @@ jobs: {maxWorkers: 8}
 
     #[test]
     fn the_platforms_limits_hold() {
-        let asked =
-            |compute| validate(&manifest(json!({ "dataset": "sample" }), compute), "t", &config(), false);
+        let asked = |compute| {
+            validate(&manifest(json!({ "dataset": "sample" }), compute), "t", &config(), false, None)
+        };
         let plain = asked(Value::Null).unwrap();
         assert_eq!((plain.max_workers, plain.slots, plain.millicpus), (8, 2, 2000));
         assert_eq!(plain.deadline_seconds, 86_400);
@@ -133,7 +140,7 @@ jobs: {maxWorkers: 8}
     #[test]
     fn refusals_name_field_value_and_remedy() {
         let refused =
-            |data, compute| validate(&manifest(data, compute), "team-b", &config(), false).unwrap_err();
+            |data, compute| validate(&manifest(data, compute), "team-b", &config(), false, None).unwrap_err();
         let sample = json!({ "dataset": "sample" });
         let class = refused(sample.clone(), json!({ "class": "gpu" }));
         assert_eq!(class.reason, INVALID);
@@ -151,7 +158,16 @@ jobs: {maxWorkers: 8}
         let late = refused(sample.clone(), json!({ "deadline": "30d" })).message;
         assert!(late.starts_with("spec.compute.deadline: is \"30d\", but this platform"), "{late}");
         let long = manifest(sample.clone(), json!({ "deadline": "30d" }));
-        assert_eq!(validate(&long, "team-b", &config(), true).unwrap().deadline_seconds, 30 * 86_400);
+        // It is changed while the job waits, or runs: more than the platform allows nobody gets by that.
+        let later = |manifest: &Value, terms: Option<u64>| {
+            let terms = terms.map(|deadline_seconds| Terms { deadline_seconds, ..Terms::default() });
+            validate(manifest, "team-b", &config(), true, terms.as_ref()).unwrap().deadline_seconds
+        };
+        assert_eq!(later(&long, None), 7 * 86_400);
+        // The limits, or the default, were lowered since.
+        assert_eq!(later(&long, Some(9 * 86_400)), 9 * 86_400);
+        let plain = manifest(sample.clone(), Value::Null);
+        assert_eq!((later(&plain, Some(90_000)), later(&plain, Some(7))), (90_000, 86_400));
         let workers = refused(sample, json!({ "maxWorkers": 0 }));
         assert!(workers.message.contains("spec.compute.maxWorkers"), "{}", workers.message);
     }

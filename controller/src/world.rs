@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::costs::Costs;
+use crate::terms::Rates;
 
 /// One job at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +37,8 @@ pub struct World {
     pub done: Option<u64>,
     /// Whether as many plans are made by pods as may be.
     pub planners_are_busy: bool,
+    /// What it is charged at, though its spec may be no good any more.
+    pub rates: Rates,
     /// Micro-USD of what was computed of a job that ended without results, by the outcomes of its shards.
     pub used_micro_usd: u64,
     /// Micro-USD of its requests to the store.

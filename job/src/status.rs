@@ -151,6 +151,9 @@ pub struct JobStatus {
     /// Micro-USD that budgets hold for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reserved_micro_usd: Option<u64>,
+    /// What it was let in by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms>,
     /// Micro-USD that it has cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spent_micro_usd: Option<u64>,
@@ -205,6 +208,24 @@ pub struct QuoteStatus {
     pub mid_micro_usd: u64,
     /// What it costs at most, which budgets reserve.
     pub high_micro_usd: u64,
+}
+
+/// What a job was let in by: it is charged by this to its end, whatever prices and limits have become since.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Terms {
+    /// Micro-USD of an hour of a vCPU.
+    pub micro_usd_per_vcpu_hour: u64,
+    /// Micro-USD of a thousand requests to the store that read.
+    #[serde(rename = "microUsdPer1000Reads")]
+    pub micro_usd_per_1000_reads: u64,
+    /// Micro-USD of a thousand that write or list.
+    #[serde(rename = "microUsdPer1000Writes")]
+    pub micro_usd_per_1000_writes: u64,
+    /// Thousandths of a vCPU that a worker of its class has.
+    pub millicpus: u64,
+    /// Seconds that it may take: more only within the platform's limit.
+    pub deadline_seconds: u64,
 }
 
 /// Results in the store.

@@ -303,11 +303,9 @@ pub fn written(at: Timestamp) -> String {
 /// What a job that ends has cost by now: its pods cost until they are gone.
 pub(super) fn costs(world: &World, pool: &Pool) -> JobStatus {
     let mut say = Say { world, status: world.status.clone() };
-    if let Ok(asked) = &world.asked {
-        let spent = asked.price.micro_usd(pool.micros.into());
-        if spent > 0 {
-            say.spent(spent);
-        }
+    let spent = world.rates.price.micro_usd(pool.micros.into());
+    if spent > 0 {
+        say.spent(spent);
     }
     say.status
 }

@@ -13,3 +13,4 @@ mod refusals;
 mod rig;
 #[path = "../../../grid/tests/support/mod.rs"]
 mod support;
+mod terms;

@@ -229,6 +229,8 @@ pub(crate) struct Grid {
     pub(crate) small: f64,
     /// How long a lease lasts, and how long its holder goes on that cannot renew it.
     pub(crate) lease: (u64, u64),
+    /// Compute classes beside `standard`.
+    pub(crate) classes: String,
     /// How long workers may take to start.
     pub(crate) start_deadline: &'static str,
     /// How often it is looked for what is left of jobs that are gone.
@@ -277,6 +279,7 @@ impl Grid {
             price: 36_000,
             small: 30.0,
             lease: (3, 2),
+            classes: String::new(),
             start_deadline: "60s",
             audit: "10m",
             _shared: shared,
@@ -308,12 +311,21 @@ impl Grid {
     /// The configuration of this case's operators.
     fn configuration(&self) -> PathBuf {
         let Self {
-            platform, tenant, price, small, more, lease: (lease, renew), start_deadline, audit, ..
+            platform,
+            tenant,
+            price,
+            small,
+            more,
+            lease: (lease, renew),
+            classes,
+            start_deadline,
+            audit,
+            ..
         } = self;
         let text = format!(
             "workers: {{namespace: {platform}, image: 'grid:1', grace: 5s, startDeadline: {start_deadline}, args: [--idle, 1500ms]}}
 interactive: {{enabled: true, deployment: warm, maxVcpuSeconds: {small}, slots: 2}}
-classes: {{standard: {{cpu: '2', memory: 4Gi, slots: 2, microUsdPerVcpuHour: {price}}}}}
+classes: {{standard: {{cpu: '2', memory: 4Gi, slots: 2, microUsdPerVcpuHour: {price}}}{classes}}}
 datasets: {{sample: {{location: sample}}, other: {{location: sample, namespaces: [nobody]}}}}
 namespaces: [{tenant}]
 jobs: {{ttl: 1h, deadline: 1h, maxWorkers: 4, plannedAtOnce: 2, auditInterval: {audit}}}

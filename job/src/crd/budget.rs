@@ -11,7 +11,7 @@ pub(super) const ABOUT: &str = "What the jobs of a namespace may cost in a calen
 
 /// `spec`.
 pub(super) fn spec() -> Schema {
-    let usd = |doc: &str| Schema::number(doc).above(0).at_most(MAX_MONTHLY_USD);
+    let usd = |doc: &str| Schema::dollars(doc).at_most(MAX_MONTHLY_USD);
     let percent = Schema::integer(1, "").at_most(100);
     Schema::object("How much, and what happens at the limit.")
         .required("monthlyUsd", usd("The limit of a month, in dollars, such as 8000."))

@@ -107,6 +107,12 @@ impl Schema {
         self.at_least(limit).with("exclusiveMinimum", json!(true))
     }
 
+    /// An amount of dollars, of which a millionth is the least: a little more than nothing, so that the whole number 0 is
+    /// refused too.
+    pub(super) fn dollars(doc: &str) -> Self {
+        Self::number(doc).above(9.999_999e-7)
+    }
+
     pub(super) fn below(self, limit: impl Into<Value>) -> Self {
         self.at_most(limit).with("exclusiveMaximum", json!(true))
     }

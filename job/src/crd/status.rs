@@ -29,6 +29,14 @@ pub(super) fn status() -> Schema {
         .field("request", Schema::text(256, "The value of the annotation that asked for them."))
         .field("until", Schema::time("Until when they work."))
         .field("files", Schema::map(Schema::text(4096, ""), 16, "A link for each file."));
+    let terms = Schema::object(
+        "What it was let in by: it is charged by this to its end, whatever prices have become since.",
+    )
+    .field("microUsdPerVcpuHour", money("Of an hour of a vCPU, in micro-USD."))
+    .field("microUsdPer1000Reads", money("Of a thousand requests to the store that read, in micro-USD."))
+    .field("microUsdPer1000Writes", money("Of a thousand that write or list, in micro-USD."))
+    .field("millicpus", count("Thousandths of a vCPU that a worker of its class has."))
+    .field("deadlineSeconds", count("Seconds that it may take; more only within the platform's limit."));
     Schema::object("What the grid says about the job. Times are UTC, money is whole micro-USD.")
         .field("observedGeneration", observed_generation())
         .field("phase", Schema::choice(&phases, "Where the job is on its way."))
@@ -49,6 +57,7 @@ pub(super) fn status() -> Schema {
         .field("shards", shards)
         .field("quote", quote)
         .field("reservedMicroUsd", money("What budgets hold for it, in micro-USD."))
+        .field("terms", terms)
         .field("spentMicroUsd", money("What it has cost, in micro-USD."))
         .field("spentTime", Schema::time("When that was counted: workers that run cost more since."))
         .field("plannedTime", Schema::time("When its plan was committed."))

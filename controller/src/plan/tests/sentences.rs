@@ -53,6 +53,7 @@ pub(super) fn world(planned: Planned) -> World {
         ttl_seconds: 3600,
         has_finalizer: true,
         status: JobStatus { phase: Phase::Planning, ..JobStatus::default() },
+        rates: crate::terms::Rates::default(),
         asked: Ok(asked()),
         planning: Planning::Done(planned),
         end: None,

@@ -1,0 +1,113 @@
+//! What a job is let in by holds to its end: prices, classes and limits that the platform changes while it runs, and what
+//! its user changes in its spec, change nothing of what it is charged.
+
+use blockgrid_grid::store::keys;
+use blockgrid_grid::{JobId, Outcome};
+use blockgrid_job::status::{JobStatus, Phase};
+use serde_json::{Value, json};
+
+use crate::pools::two_workers;
+use crate::rig::{Grid, fresh, until};
+
+/// What an hour of a vCPU costs here: a thousand times as much as usual, so that little work is money.
+const PRICE: u64 = 36_000_000;
+
+fn settled(grid: &Grid, name: &str) -> JobStatus {
+    grid.await_job(name, "it is settled", |status| {
+        status.reserved_micro_usd.is_none() && status.phase.is_terminal()
+    })
+}
+
+fn micro_usd(cpu_micros: u64, price: u64) -> u64 {
+    u64::try_from((u128::from(cpu_micros) * u128::from(price)).div_ceil(3_600_000_000)).unwrap()
+}
+
+/// CPU time of what was computed, by the outcomes of its units.
+fn computed(grid: &Grid, id: &JobId) -> u64 {
+    let listed = grid.wait(grid.store.list(&keys::outcomes(id))).unwrap();
+    let outcome =
+        |key: &str| -> Outcome { serde_json::from_slice(&grid.wait(grid.store.get(key)).unwrap()).unwrap() };
+    listed.iter().map(|entry| outcome(&entry.key).usage().spent.cpu_micros).sum()
+}
+
+#[test]
+fn a_new_price_is_for_those_who_come() {
+    let Some(mut grid) = Grid::start() else { return };
+    grid.price = PRICE;
+    let operator = grid.operator("a");
+    let id = grid.apply("before", &fresh());
+    let before = grid.await_phase("before", Phase::Running);
+    let terms = before.terms.unwrap();
+    assert_eq!((terms.micro_usd_per_vcpu_hour, terms.millicpus, terms.deadline_seconds), (PRICE, 2000, 3600));
+    operator.kill();
+    grid.price = PRICE * 10;
+    let _operator = grid.operator("b");
+    let after = grid.apply("after", &fresh());
+    let quoted = grid.await_phase("after", Phase::Running);
+    assert_eq!(quoted.terms.unwrap().micro_usd_per_vcpu_hour, PRICE * 10);
+    let _worker = grid.worker("w0");
+    for (name, id, price) in [("before", &id, PRICE), ("after", &after, PRICE * 10)] {
+        let status = settled(&grid, name);
+        assert_eq!(status.phase, Phase::Succeeded, "{status:#?}");
+        let record = grid.wait(grid.store.get(&status.results.as_ref().unwrap().record)).unwrap();
+        let record: Value = serde_json::from_slice(&record).unwrap();
+        let cpu = record["grid"]["usage"]["cpuMicros"].as_u64().unwrap();
+        assert_eq!(status.spent_micro_usd, Some(micro_usd(cpu, price)), "{name}");
+        assert_eq!(grid.ledger()[id.as_str()], micro_usd(cpu, price), "{name}");
+    }
+    let now = grid.status("before");
+    assert_eq!((now.quote, now.terms), (before.quote, before.terms), "what was promised is still to be seen");
+}
+
+/// Its class is gone, so that its spec is no good any more: it ends, and what was computed of it costs what it did before.
+#[test]
+fn what_was_computed_is_charged_though_the_spec_is_no_good_any_more() {
+    let Some(mut grid) = Grid::start() else { return };
+    grid.classes = format!(", spot: {{cpu: '1', memory: 1Gi, slots: 1, microUsdPerVcpuHour: {PRICE}}}");
+    let operator = grid.operator("a");
+    let mut manifest = two_workers();
+    manifest["spec"]["compute"] = json!({ "class": "spot" });
+    let id = grid.apply("gone", &manifest);
+    grid.await_phase("gone", Phase::Running);
+    let worker = grid.worker_with("w0", &[], "slow:20");
+    until("something is computed", || computed(&grid, &id) > 0);
+    worker.kill();
+    operator.kill();
+    assert!(
+        grid.wait(grid.store.get(&keys::outcome(&id, blockgrid_grid::Unit::Finish))).is_err(),
+        "it is not done"
+    );
+    grid.classes = String::new();
+    let _operator = grid.operator("b");
+    let status = settled(&grid, "gone");
+    assert_eq!(
+        (status.phase, status.condition("Failed").unwrap().reason.as_str()),
+        (Phase::Failed, "InvalidSpec")
+    );
+    let owed = micro_usd(computed(&grid, &id), PRICE);
+    assert!(owed > 0);
+    assert_eq!(status.spent_micro_usd, Some(owed));
+    assert_eq!(grid.ledger()[id.as_str()], owed);
+}
+
+/// A job that is done is no good for nothing: it costs what it was let in by.
+#[test]
+fn a_job_that_was_done_before_its_class_went_costs_the_same() {
+    let Some(mut grid) = Grid::start() else { return };
+    grid.classes = format!(", spot: {{cpu: '1', memory: 1Gi, slots: 1, microUsdPerVcpuHour: {PRICE}}}");
+    let operator = grid.operator("a");
+    let mut manifest = fresh();
+    manifest["spec"]["compute"] = json!({ "class": "spot" });
+    let id = grid.apply("done", &manifest);
+    grid.await_phase("done", Phase::Running);
+    operator.kill();
+    let _worker = grid.worker("w0");
+    until("it is done", || {
+        grid.wait(grid.store.get(&keys::outcome(&id, blockgrid_grid::Unit::Finish))).is_ok()
+    });
+    grid.classes = String::new();
+    let _operator = grid.operator("b");
+    let status = settled(&grid, "done");
+    assert_eq!(status.phase, Phase::Succeeded, "{status:#?}");
+    assert_eq!(status.spent_micro_usd, Some(micro_usd(computed(&grid, &id), PRICE)));
+}
