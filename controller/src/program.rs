@@ -230,7 +230,6 @@ async fn campaign(means: Means, mut candidate: Candidate, mut stopped: watch::Re
             _ = stopped.wait_for(|&stop| stop) => return ExitCode::SUCCESS,
         }
         tracing::info!(identity = %means.identity, "leads");
-        means.meters.leads(true);
         let (end, ended) = watch::channel(false);
         let leading = lead(means.clone(), ended);
         tokio::pin!(leading);

@@ -253,6 +253,8 @@ impl Clerk {
     /// [`TreasuryError`] when the beginning fails, or another leader is at work.
     pub async fn run(mut self) -> Result<(), TreasuryError> {
         self.begin().await?;
+        // Only now: whoever has the lease and not the books serves nobody.
+        self.means.meters.leads(true);
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut audited = Instant::now();

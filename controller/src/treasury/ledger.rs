@@ -103,8 +103,7 @@ impl Ledger {
         let listed = ledger.store.list(&keys::ledger_of(&ledger.month)).await?;
         let folds = ledger.store.list(&keys::ledger_folds(&ledger.month)).await?;
         if let Some(last) = folds.last() {
-            let bytes = ledger.store.get(&last.key).await?;
-            let fold: Fold = parsed(&last.key, &bytes)?;
+            let fold: Fold = object(&ledger.store, &last.key).await?;
             ledger.last = keys::name(&last.key).parse().map_err(|_| unreadable(&last.key, "its number"))?;
             ledger.lane_micro_usd = fold.lane_micro_usd;
             ledger.spent =
@@ -117,10 +116,7 @@ impl Ledger {
         ledger.left = left;
         let read = open.into_iter().map(|id| {
             let (store, key) = (ledger.store.clone(), keys::ledger(&ledger.month, &id));
-            async move {
-                let bytes = store.get(&key).await?;
-                Ok::<_, TreasuryError>((id, parsed(&key, &bytes)?))
-            }
+            async move { Ok::<_, TreasuryError>((id, object(&store, &key).await?)) }
         });
         let read: Vec<_> = stream::iter(read.collect::<Vec<_>>())
             .buffer_unordered(AT_ONCE)
@@ -255,8 +251,17 @@ async fn put(store: &Store, key: &str, entry: Entry) -> Result<Entry, TreasuryEr
     let bytes = serde_json::to_vec(&entry).map_err(kube::Error::SerdeError)?;
     match store.create(key, bytes.into()).await? {
         Created::New | Created::Same => Ok(entry),
-        Created::Different { .. } => parsed(key, &store.get(key).await?),
+        Created::Different { .. } => object(store, key).await,
     }
+}
+
+/// An object of the ledger. One that is damaged somebody has to mend; what cannot be had now may be later.
+async fn object<T: serde::de::DeserializeOwned>(store: &Store, key: &str) -> Result<T, TreasuryError> {
+    let bytes = store.get(key).await.map_err(|error| match error {
+        StoreError::Corrupt { .. } => unreadable(key, &error.to_string()),
+        error => error.into(),
+    })?;
+    parsed(key, &bytes)
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, TreasuryError> {

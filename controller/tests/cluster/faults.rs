@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use blockgrid_grid::store::keys;
 use blockgrid_job::status::Phase;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -216,4 +217,21 @@ fn an_operator_that_may_not_make_workers_says_so() {
     grid.await_pool(&id);
     grid.delete("stuck");
     grid.await_gone("stuck", &id);
+}
+
+/// Nobody knows what was spent: nothing is admitted, and whoever has the lease does not say that it leads.
+#[test]
+fn a_ledger_that_cannot_be_read_is_told_and_nobody_leads() {
+    let Some(grid) = Grid::start() else { return };
+    let month = jiff::Timestamp::now().strftime("%Y-%m").to_string();
+    let key = keys::ledger(&month, &"0-0".parse().unwrap());
+    grid.wait(grid.store.put(&key, b"{\"namespace\":\"ten".to_vec().into())).unwrap();
+    let operator = grid.operator("a");
+    operator.await_log("mend or remove it; nothing is admitted before");
+    for _ in 0..20 {
+        assert!(operator.metrics().contains("blockgrid_operator_leader 0"));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    grid.wait(grid.store.delete(&key)).unwrap();
+    until("it leads", || operator.metrics().contains("blockgrid_operator_leader 1"));
 }
