@@ -61,7 +61,7 @@ fn text(job: &Job, quote: &Quote, terms: &Terms) -> String {
     ));
     let _ = writeln!(
         out,
-        "at {} a vCPU-hour (class {})\n",
+        "at {} a vCPU-hour (class {}); a grid charges requests to its store beside\n",
         dollars(terms.price.micro_usd_a_vcpu_hour),
         terms.price.name
     );
@@ -69,7 +69,7 @@ fn text(job: &Job, quote: &Quote, terms: &Terms) -> String {
     out.push_str(&lines(["workers", "done in"].map(str::to_owned), finish));
     let _ = writeln!(
         out,
-        "with {} for workers to start, and the finish step\n\nthis machine, {} thread{}: {}",
+        "with {} for workers to start, which small jobs on a grid need not wait for, and the finish step\n\nthis machine, {} thread{}: {}",
         duration(terms.around.start_seconds),
         terms.threads,
         plural(terms.threads != 1),

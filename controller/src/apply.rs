@@ -244,6 +244,7 @@ impl Target<'_> {
                     self.context.treasury.settle(self.whose(*micro_usd), lane_micro_usd, at).await?;
                 world.status.reserved_micro_usd = None;
                 world.status.spent_micro_usd = Some(counted);
+                self.context.settled(self.id, counted);
             }
             Act::Sign { request } => {
                 let links =

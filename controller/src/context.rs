@@ -66,6 +66,8 @@ pub struct Note {
     failures: u32,
     /// Micro-USD: the watch may not know yet what was said a moment ago, and pods that are gone do not tell again.
     spent: (Option<u64>, Option<String>),
+    /// Micro-USD that stand in the ledger: nothing else is what it has cost then.
+    settled: Option<u64>,
     phase: Phase,
     /// vCPU-microseconds of its pods, by their uids.
     pods: Option<HashMap<String, u64>>,
@@ -134,7 +136,15 @@ impl Context {
                 note.spent = (status.spent_micro_usd, status.spent_time.clone());
             }
             (status.spent_micro_usd, status.spent_time) = note.spent.clone();
+            if note.settled.is_some() {
+                status.spent_micro_usd = note.settled;
+            }
         });
+    }
+
+    /// A job was settled: so much stands in the ledger.
+    pub fn settled(&self, id: &JobId, micro_usd: u64) {
+        self.with(id, |note| note.settled = Some(micro_usd));
     }
 
     /// vCPU-microseconds of all pods of a job, those that are gone included: of each as it was seen last. `gone` is what those

@@ -34,7 +34,7 @@ use crate::meters::Meters;
 use crate::resources::BacktestBudget;
 use crate::world::Held;
 
-use books::{Books, Budget, Key, Share, month};
+use books::{Books, Budget, Key, Share, UNREADABLE, month};
 use ledger::Ledger;
 use line::Line;
 use live::key;
@@ -302,6 +302,9 @@ impl Clerk {
         // In this order: what is settled meanwhile is held and spent, and not neither.
         self.books.reserved = self.reservations().await?;
         self.open_month(month(Timestamp::now())).await?;
+        // What was written down last is told to its job when that asks once more; it holds nothing until then.
+        let ledger = self.ledger.as_ref();
+        self.books.reserved.retain(|id, _| ledger.is_none_or(|ledger| !ledger.has(id)));
         self.count_platform(Timestamp::now()).await;
         self.make_default().await?;
         let mut budgets = Vec::new();
@@ -321,10 +324,9 @@ impl Clerk {
         let of = |budget: &BacktestBudget| {
             let namespace = budget.namespace().unwrap_or_default();
             let spec = serde_json::from_value::<BudgetSpec>(budget.spec.clone()).unwrap_or_else(|error| {
-                // Better no job than one that nobody allowed.
                 tracing::error!(%error, budget = %budget.name_any(), "the budget cannot be read: nothing is admitted");
                 BudgetSpec {
-                    monthly_micro_usd: 0,
+                    monthly_micro_usd: UNREADABLE,
                     per_user_micro_usd: None,
                     soft_percent: Vec::new(),
                     hard_action: HardAction::Hold,

@@ -178,9 +178,9 @@ pub struct BudgetStatus {
     pub reserved_micro_usd: u64,
     /// The limit without what is spent and reserved; below 0 when jobs cost more than was held for them.
     pub remaining_micro_usd: i64,
-    /// What an hour costs at the present rate.
+    /// What an hour has cost on the mean since the month began.
     pub burn_micro_usd_per_hour: u64,
-    /// What the month costs at the present rate.
+    /// What the month costs if it goes on like that.
     pub projected_micro_usd: u64,
     /// Jobs that money is held for.
     pub jobs: u64,

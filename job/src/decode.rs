@@ -187,6 +187,10 @@ impl<'a> Object<'a> {
         let asked = self.asked.borrow();
         for key in self.map.keys().filter(|key| !asked.contains(key.as_str())) {
             let remedy = match nearest(key, asked.iter().copied()) {
+                // A rest of an expression.
+                _ if key.contains(['(', ')', '<', '>', '&', '|', '*']) => {
+                    "within {} a comma ends a value: quote an expression that has one".to_owned()
+                }
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("known are {}", asked.iter().copied().collect::<Vec<_>>().join(", ")),
             };

@@ -134,7 +134,12 @@ fn shared(cluster: &Cluster, job: &BacktestJob) -> Result<(), Failure> {
 /// Why there is nothing to show.
 fn nobody(cluster: &Cluster, job: &BacktestJob, args: &LogsArgs) -> Failure {
     let (program, name, flags) = (program(), &job.name, &cluster.flags);
-    Failure::No(if job.status.phase.is_terminal() {
+    Failure::No(if job.status.phase.is_terminal() && job.status.results.is_none() {
+        format!(
+            "{name} has ended ({}), and its workers and their logs, if it had any, are gone: `{program} why {name}{flags}` says how it ended",
+            job.status.phase
+        )
+    } else if job.status.phase.is_terminal() {
         format!(
             "{name} has ended ({}), and its workers and their logs are gone; trials that failed are in job.json: `{program} results {name}{flags}`",
             job.status.phase

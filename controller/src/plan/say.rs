@@ -89,6 +89,12 @@ impl<'a> Say<'a> {
         self.status.cost = Some(dollars(spent));
     }
 
+    /// What it has cost with its requests to the store, which are known when it is done, and settled with the rest.
+    fn with_requests(&mut self, micro_usd: u64) {
+        let spent = self.status.spent_micro_usd;
+        self.status.cost = spent.map(|spent| dollars(spent.saturating_add(micro_usd)));
+    }
+
     fn holds(&mut self, kind: &str, is: bool, reason: &str, message: &str) {
         let said = if is { "True" } else { "False" };
         let longest =
@@ -230,11 +236,7 @@ impl<'a> Say<'a> {
         match end {
             End::Done { partly, micro_usd, requests_micro_usd, best, record, sha256, location } => {
                 self.spent(*micro_usd);
-                // They are settled with the rest.
-                self.status.cost = self
-                    .status
-                    .spent_micro_usd
-                    .map(|spent| dollars(spent.saturating_add(*requests_micro_usd)));
+                self.with_requests(*requests_micro_usd);
                 self.status.best = best.as_deref().map(|best| cut(best, 100));
                 self.status.results = Some(ResultsRef {
                     location: location.clone(),
@@ -306,6 +308,9 @@ pub(super) fn costs(world: &World, pool: &Pool) -> JobStatus {
     let spent = world.rates.price.micro_usd(pool.micros.into());
     if spent > 0 {
         say.spent(spent);
+        if let Some(End::Done { requests_micro_usd, .. }) = &world.end {
+            say.with_requests(*requests_micro_usd);
+        }
     }
     say.status
 }

@@ -78,6 +78,9 @@ const SMALL: u64 = 100;
 /// All of them together may have this part of it: many small ones keep somebody waiting, too.
 const SMALL_TOGETHER: u64 = 10;
 
+/// The limit of a budget that cannot be read: better no job than one that nobody allowed. No other has it.
+pub const UNREADABLE: u64 = 0;
+
 impl Books {
     /// The budgets that a namespace's jobs count for: its own first, then the whole grid's, as they are raised.
     pub fn of_namespace(&self, namespace: &str) -> Vec<&Key> {
@@ -104,6 +107,13 @@ impl Books {
         for key in self.of_namespace(&share.namespace) {
             let budget = &self.budgets[key];
             let name = format!("{}/{}", key.0, key.1);
+            if budget.spec.monthly_micro_usd == UNREADABLE {
+                let message = format!(
+                    "budget {name} cannot be read, so that it lets nothing run: its condition Valid says what is wrong (`kubectl describe btb`)"
+                );
+                let reason = "BudgetUnreadable".to_owned();
+                return Err(Held { reason, message, asked_micro_usd: 0, drain: false });
+            }
             let sums = self.sums(budget);
             fits(&name, "", budget.spec.monthly_micro_usd, sums, more, self.kept_from(job, key, more, 0))?;
             if let Some(limit) = budget.spec.per_user_micro_usd {

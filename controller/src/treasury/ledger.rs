@@ -148,6 +148,11 @@ impl Ledger {
         self.open.insert(id, (now, entry));
     }
 
+    /// Whether a job is written down.
+    pub(super) fn has(&self, id: &JobId) -> bool {
+        self.open.contains_key(id) || self.folded.contains(id)
+    }
+
     /// Writes jobs down, each in the month in which it was settled, once; how much counts of each. That is what stands there,
     /// whoever wrote it, and an answer that was lost. Errors are the store's; asking again is harmless.
     pub(super) async fn write(

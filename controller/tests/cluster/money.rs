@@ -7,7 +7,7 @@ use blockgrid_controller::costs::Costs;
 use blockgrid_job::quote::dollars;
 use blockgrid_job::status::Phase;
 use jiff::Timestamp;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::rig::{Grid, Over, Process, Random, dynamic, fresh, is_long, sized, until};
@@ -94,12 +94,20 @@ fn jobs_wait_for_money_and_go_on_when_it_is_there() {
 
 #[test]
 fn a_budget_that_cannot_be_read_holds_everything_and_says_so() {
-    let Some(grid) = Grid::start() else { return };
-    // Less than a millionth: the schema takes it.
-    grid.budget(&grid.tenant, &json!({ "monthlyUsd": 1e-9 }));
+    let Some(grid) = Grid::start_alone() else { return };
+    // Less than a millionth: a schema of before took it.
+    let crds = dynamic(&grid.client, "apiextensions.k8s.io", "v1", "CustomResourceDefinition", None);
+    let name = "backtestbudgets.grid.blockbuilders.app";
+    let mut crd = serde_json::to_value(grid.wait(crds.get(name)).unwrap()).unwrap();
+    let spec = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    spec["properties"]["monthlyUsd"]["minimum"] = json!(0);
+    let crd = serde_json::from_value(crd).unwrap();
+    grid.wait(crds.replace(name, &PostParams::default(), &crd)).unwrap();
+    until("it is taken", || grid.try_budget(&grid.tenant, &json!({ "monthlyUsd": 1e-9 })).is_ok());
     let _operator = grid.operator("a");
     grid.apply("held", &fresh());
-    grid.await_phase("held", Phase::Queued);
+    let held = grid.await_phase("held", Phase::Queued);
+    assert_eq!(held.condition("Admitted").unwrap().reason, "BudgetUnreadable");
     grid.await_budget(&grid.tenant, "it says so", |status| {
         let valid = status.conditions.iter().find(|condition| condition.kind == "Valid");
         valid.is_some_and(|valid| valid.status == "False" && valid.message.contains("spec.monthlyUsd"))
@@ -172,6 +180,32 @@ fn workers_go_when_money_is_short_and_come_back_with_it() {
     until("they are back", || workers() == whole);
     grid.await_pods(&id, usize::try_from(whole).unwrap());
     assert_eq!(grid.pool(&id).unwrap().spec.unwrap().completions, Some(whole));
+}
+
+/// A leader that dies between the ledger and the job's status leaves a job that is written down and holds money still: for
+/// the next one it is spent, and not held besides.
+#[test]
+fn what_is_written_down_is_not_held_besides() {
+    let Some(grid) = dear() else { return };
+    grid.budget(&grid.platform, &json!({ "monthlyUsd": 100 }));
+    let operator = grid.operator("a");
+    let id = grid.apply("settled", &fresh());
+    let held = grid.await_phase("settled", Phase::Running).reserved_micro_usd.unwrap();
+    operator.kill();
+    let month = Timestamp::now().strftime("%Y-%m").to_string();
+    let entry = json!({
+        "namespace": grid.tenant, "name": "settled", "user": grid.tenant, "microUsd": held / 2, "laneMicroUsd": held / 2,
+    });
+    let bytes = serde_json::to_vec(&entry).unwrap();
+    grid.wait(grid.store.put(&blockgrid_grid::store::keys::ledger(&month, &id), bytes.into())).unwrap();
+    let _operator = grid.operator("b");
+    grid.await_budget(&grid.platform, "it is spent", |status| status.spent_micro_usd == held / 2);
+    let status = grid.budget_status(&grid.platform);
+    assert_eq!((status.reserved_micro_usd, status.jobs), (0, 0), "{status:#?}");
+    grid.finish(&id, held);
+    let status = grid.await_job("settled", "it is told", |status| status.reserved_micro_usd.is_none());
+    assert_eq!(status.spent_micro_usd, Some(held / 2), "what stands there counts");
+    assert_eq!(grid.budget_status(&grid.platform).spent_micro_usd, held / 2);
 }
 
 /// Many jobs, money for a few, and leaders that are killed whenever: no budget is passed at any moment, the sums are those

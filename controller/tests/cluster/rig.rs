@@ -531,6 +531,10 @@ leaderElection: {{leaseDuration: {lease}s, renewDeadline: {renew}s, retryPeriod:
 
     /// Makes or changes a budget: the whole grid's in the platform's namespace.
     pub(crate) fn budget(&self, namespace: &str, spec: &Value) {
+        self.try_budget(namespace, spec).unwrap();
+    }
+
+    pub(crate) fn try_budget(&self, namespace: &str, spec: &Value) -> Result<(), kube::Error> {
         let budget = json!({
             "apiVersion": "grid.blockbuilders.app/v1alpha1",
             "kind": "BacktestBudget",
@@ -540,7 +544,7 @@ leaderElection: {{leaseDuration: {lease}s, renewDeadline: {renew}s, retryPeriod:
         let parameters = PatchParams::apply("test").force();
         let budgets =
             dynamic(&self.client, "grid.blockbuilders.app", "v1alpha1", "BacktestBudget", Some(namespace));
-        self.wait(budgets.patch("budget", &parameters, &Patch::Apply(budget))).unwrap();
+        self.wait(budgets.patch("budget", &parameters, &Patch::Apply(budget))).map(|_| ())
     }
 
     pub(crate) fn budget_status(&self, namespace: &str) -> BudgetStatus {

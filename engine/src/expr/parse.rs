@@ -114,6 +114,9 @@ fn plain(text: &str, at: usize, message: &str) -> String {
         (_, Some('=')) => ": == compares, and arguments are given in order, without names",
         (_, Some('“' | '”' | '‘' | '’')) => ": quotes are straight, \"1d\"",
         _ if text.trim_start().starts_with("not ") => ": write ! for not, as in !(close > open)",
+        (_, None) if opens(text) > 0 => {
+            ": a bracket is not closed; within {} of YAML a comma ends a value, unless the expression is quoted"
+        }
         _ if before.ends_with(|c: char| c.is_ascii_digit()) && !word.is_empty() => {
             ": an interval stands in quotes, \"4h\""
         }
@@ -125,6 +128,12 @@ fn plain(text: &str, at: usize, message: &str) -> String {
         return format!("it ends too early{what}");
     }
     format!("unexpected `{shown}`{remedy}")
+}
+
+/// Round brackets that are opened and not closed.
+fn opens(text: &str) -> usize {
+    let count = |bracket: char| text.matches(bracket).count();
+    count('(').saturating_sub(count(')'))
 }
 
 struct Lower<'a> {

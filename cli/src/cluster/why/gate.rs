@@ -181,6 +181,18 @@ fn held(job: &BacktestJob, condition: Option<&Condition>, seen: &Seen, advice: &
     let (reason, message) =
         condition.map_or((job.reason(), job.message()), |held| (held.reason.as_str(), held.message.as_str()));
     let mut text = format!("No budget lets it run: {}", sentence(message));
+    if reason == "BudgetSpent" {
+        // It ran, and what is held for it still is.
+        text.push_str(&format!(
+            " Its budget drains: its workers rest, and nothing that it has computed is lost. It goes on by itself with the new month (UTC), or when somebody raises the limit (`kubectl edit btb`). `{} cancel {}{}` gives it up.",
+            advice.program, job.name, advice.flags
+        ));
+        return Why { gate: Gate::Budget, is_blocked: true, reason: reason.to_owned(), text };
+    }
+    if reason == "BudgetUnreadable" {
+        text.push_str(" It starts by itself when somebody has mended it (`kubectl edit btb`).");
+        return Why { gate: Gate::Budget, is_blocked: true, reason: reason.to_owned(), text };
+    }
     if let Some(asks) = asks_for(job) {
         text.push_str(&format!(" It asks for {}, which is held for it while it runs.", usd(asks)));
         let short = seen.budgets.iter().filter_map(|budget| {

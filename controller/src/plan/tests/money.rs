@@ -65,6 +65,24 @@ fn requests_are_settled_with_the_rest_and_told() {
     assert_eq!(plan(&world).status.cost.as_deref(), Some("$0.0301"));
 }
 
+#[test]
+fn while_the_workers_of_a_job_that_is_done_go_its_cost_has_its_requests() {
+    let mut world = working(600);
+    world.status.phase = Phase::Succeeded;
+    world.end = Some(End::Done {
+        partly: false,
+        micro_usd: 0,
+        requests_micro_usd: 1_000,
+        best: None,
+        record: "k".to_owned(),
+        sha256: "0".repeat(64),
+        location: "s3://grid/jobs/1".to_owned(),
+    });
+    world.pool.as_mut().unwrap().micros = 3_000_000_000;
+    let status = plan(&world).status;
+    assert_eq!((status.spent_micro_usd, status.cost.as_deref()), (Some(30_000), Some("$0.0310")));
+}
+
 /// Eight workers of two vCPUs cost $0.0022 each in the 110 seconds of stopping.
 #[test]
 fn where_no_more_can_be_held_as_many_workers_go_on_as_are_paid_for() {
