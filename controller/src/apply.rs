@@ -110,7 +110,8 @@ impl Target<'_> {
         Api::namespaced(self.context.client.clone(), &self.context.config.workers.namespace)
     }
 
-    fn namespace(&self) -> String {
+    /// Its namespace.
+    pub fn namespace(&self) -> String {
         self.job.namespace().unwrap_or_default()
     }
 
@@ -247,9 +248,7 @@ impl Target<'_> {
                 self.context.settled(self.id, counted);
             }
             Act::Sign { request } => {
-                let links =
-                    sign(self.context, self.id, self.job, &self.namespace(), request, world.now).await?;
-                world.status.links = Some(links);
+                world.status.links = Some(sign(self, request, world.now).await?);
             }
             Act::Delete => {
                 let how = DeleteParams {

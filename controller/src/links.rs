@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use blockgrid_grid::Plan;
 use blockgrid_grid::store::keys;
-use blockgrid_grid::{JobId, Plan};
 use blockgrid_job::names::LinksRequest;
 use blockgrid_job::status::{JobStatus, Links, MAX_STATUS_BYTES};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::apply::ApplyError;
-use crate::context::Context;
+use crate::apply::{ApplyError, Target};
 use crate::plan::say::written;
-use crate::resources::BacktestJob;
 use crate::validate;
 
 /// How long links to results work.
@@ -30,22 +28,17 @@ const SPARE: usize = 512;
 
 /// Links to what was asked for: files of the job, or candles of its plan. Nobody else's objects can be named; what is not
 /// there gets no link, and what the status has no room for neither.
-pub(crate) async fn sign(
-    context: &Context,
-    id: &JobId,
-    job: &BacktestJob,
-    namespace: &str,
-    request: &str,
-    now: Timestamp,
-) -> Result<Links, ApplyError> {
+pub(crate) async fn sign(target: &Target<'_>, request: &str, now: Timestamp) -> Result<Links, ApplyError> {
+    let Target { job, id, context } = *target;
     let asked = LinksRequest::read(request);
     let status = job.status.clone().unwrap_or_default();
-    let candles: Vec<usize> = asked.files.iter().filter_map(|file| LinksRequest::symbol(file)).collect();
+    let wants_candles = asked.files.iter().any(|file| LinksRequest::symbol(file).is_some());
     // Of a data set that was taken back since they are nobody's to read.
     let is_theirs = || {
-        validate::dataset(&job.manifest()).is_none_or(|name| context.config.dataset(name, namespace).is_ok())
+        validate::dataset(&job.manifest())
+            .is_none_or(|name| context.config.dataset(name, &target.namespace()).is_ok())
     };
-    let plan: Option<Plan> = if !candles.is_empty() && is_theirs() {
+    let plan: Option<Plan> = if wants_candles && is_theirs() {
         Some(serde_json::from_slice(&context.store.get(&keys::plan(id)).await?)?)
     } else {
         None

@@ -190,12 +190,13 @@ impl Plans {
     }
 
     fn planned(&self, plan: &Plan) -> Planned {
+        let traces = traces(plan);
         Planned {
             shards: plan.shards,
             trials: plan.trials(),
             cached: plan.cached_trials(),
-            micros: estimate(plan),
-            trace_units: traces(plan).units,
+            micros: estimate(plan, &traces),
+            trace_units: traces.units,
             // One that costs nothing is not small where there is no lane.
             is_small: self.config.interactive.enabled
                 && plan.cost_micros <= self.config.interactive.most_micros(),

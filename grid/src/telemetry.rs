@@ -202,12 +202,8 @@ fn trace_id(job: &JobId) -> TraceId {
 
 /// The span that all others of a job are below.
 fn root(job: &JobId) -> SpanId {
-    span_id(job.as_str())
-}
-
-fn span_id(of: &str) -> SpanId {
     let mut bytes = [0; 8];
-    bytes.copy_from_slice(&digest(of)[..8]);
+    bytes.copy_from_slice(&digest(job.as_str())[..8]);
     SpanId::from_bytes(bytes)
 }
 

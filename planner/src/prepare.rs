@@ -95,9 +95,10 @@ pub fn lane(plan: &Plan, most_micros: u64) -> Option<Lane> {
     (plan.cost_micros <= most_micros).then(|| Lane::interactive(&plan.engine))
 }
 
-/// What a plan takes, the finish step included, in vCPU-microseconds: the quote of a job whose candles are not at hand.
-pub fn estimate(plan: &Plan) -> Estimate<u64> {
-    let finish = Around::default().finish_micros(plan.trials().into(), &traces(plan));
+/// What a plan takes, the finish step with its [`traces`] included, in vCPU-microseconds: the quote of a job whose candles
+/// are not at hand.
+pub fn estimate(plan: &Plan, traces: &Traces) -> Estimate<u64> {
+    let finish = Around::default().finish_micros(plan.trials().into(), traces);
     let mid = plan.cost_micros as f64 + finish;
     let micros = |factor: f64| (mid * factor).ceil() as u64;
     Estimate { low: micros(plan.calibration.low), mid: micros(1.0), high: micros(plan.calibration.high) }

@@ -2,12 +2,12 @@
 //! its user changes in its spec, change nothing of what it is charged.
 
 use blockgrid_grid::store::keys;
-use blockgrid_grid::{JobId, Outcome};
+use blockgrid_grid::{JobId, Outcome, Unit};
 use blockgrid_job::status::{JobStatus, Phase};
 use serde_json::{Value, json};
 
 use crate::pools::two_workers;
-use crate::rig::{Grid, fresh, until};
+use crate::rig::{Grid, Process, fresh, until};
 
 /// What an hour of a vCPU costs here: a thousand times as much as usual, so that little work is money.
 const PRICE: u64 = 36_000_000;
@@ -28,6 +28,21 @@ fn computed(grid: &Grid, id: &JobId) -> u64 {
     let outcome =
         |key: &str| -> Outcome { serde_json::from_slice(&grid.wait(grid.store.get(key)).unwrap()).unwrap() };
     listed.iter().map(|entry| outcome(&entry.key).usage().spent.cpu_micros).sum()
+}
+
+fn is_done(grid: &Grid, id: &JobId) -> bool {
+    grid.wait(grid.store.get(&keys::outcome(id, Unit::Finish))).is_ok()
+}
+
+/// A job that is let in on a class of which nobody knows whether it lasts, and the operator that let it in.
+fn on_spot(name: &str, mut manifest: Value) -> Option<(Grid, Process, JobId)> {
+    let mut grid = Grid::start()?;
+    grid.classes = format!(", spot: {{cpu: '1', memory: 1Gi, slots: 1, microUsdPerVcpuHour: {PRICE}}}");
+    let operator = grid.operator("a");
+    manifest["spec"]["compute"] = json!({ "class": "spot" });
+    let id = grid.apply(name, &manifest);
+    grid.await_phase(name, Phase::Running);
+    Some((grid, operator, id))
 }
 
 #[test]
@@ -62,21 +77,12 @@ fn a_new_price_is_for_those_who_come() {
 /// Its class is gone, so that its spec is no good any more: it ends, and what was computed of it costs what it did before.
 #[test]
 fn what_was_computed_is_charged_though_the_spec_is_no_good_any_more() {
-    let Some(mut grid) = Grid::start() else { return };
-    grid.classes = format!(", spot: {{cpu: '1', memory: 1Gi, slots: 1, microUsdPerVcpuHour: {PRICE}}}");
-    let operator = grid.operator("a");
-    let mut manifest = two_workers();
-    manifest["spec"]["compute"] = json!({ "class": "spot" });
-    let id = grid.apply("gone", &manifest);
-    grid.await_phase("gone", Phase::Running);
+    let Some((mut grid, operator, id)) = on_spot("gone", two_workers()) else { return };
     let worker = grid.worker_with("w0", &[], "slow:20");
     until("something is computed", || computed(&grid, &id) > 0);
     worker.kill();
     operator.kill();
-    assert!(
-        grid.wait(grid.store.get(&keys::outcome(&id, blockgrid_grid::Unit::Finish))).is_err(),
-        "it is not done"
-    );
+    assert!(!is_done(&grid, &id));
     grid.classes = String::new();
     let _operator = grid.operator("b");
     let status = settled(&grid, "gone");
@@ -93,18 +99,10 @@ fn what_was_computed_is_charged_though_the_spec_is_no_good_any_more() {
 /// A job that is done is no good for nothing: it costs what it was let in by.
 #[test]
 fn a_job_that_was_done_before_its_class_went_costs_the_same() {
-    let Some(mut grid) = Grid::start() else { return };
-    grid.classes = format!(", spot: {{cpu: '1', memory: 1Gi, slots: 1, microUsdPerVcpuHour: {PRICE}}}");
-    let operator = grid.operator("a");
-    let mut manifest = fresh();
-    manifest["spec"]["compute"] = json!({ "class": "spot" });
-    let id = grid.apply("done", &manifest);
-    grid.await_phase("done", Phase::Running);
+    let Some((mut grid, operator, id)) = on_spot("done", fresh()) else { return };
     operator.kill();
     let _worker = grid.worker("w0");
-    until("it is done", || {
-        grid.wait(grid.store.get(&keys::outcome(&id, blockgrid_grid::Unit::Finish))).is_ok()
-    });
+    until("it is done", || is_done(&grid, &id));
     grid.classes = String::new();
     let _operator = grid.operator("b");
     let status = settled(&grid, "done");

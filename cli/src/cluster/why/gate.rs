@@ -181,33 +181,35 @@ fn held(job: &BacktestJob, condition: Option<&Condition>, seen: &Seen, advice: &
     let (reason, message) =
         condition.map_or((job.reason(), job.message()), |held| (held.reason.as_str(), held.message.as_str()));
     let mut text = format!("No budget lets it run: {}", sentence(message));
-    if reason == "BudgetSpent" {
+    let cancel = format!("`{} cancel {}{}` gives it up.", advice.program, job.name, advice.flags);
+    match reason {
         // It ran, and what is held for it still is.
-        text.push_str(&format!(
-            " Its budget drains: its workers rest, and nothing that it has computed is lost. It goes on by itself with the new month (UTC), or when somebody raises the limit (`kubectl edit btb`). `{} cancel {}{}` gives it up.",
-            advice.program, job.name, advice.flags
-        ));
-        return Why { gate: Gate::Budget, is_blocked: true, reason: reason.to_owned(), text };
-    }
-    if reason == "BudgetUnreadable" {
-        text.push_str(" It starts by itself when somebody has mended it (`kubectl edit btb`).");
-        return Why { gate: Gate::Budget, is_blocked: true, reason: reason.to_owned(), text };
-    }
-    if let Some(asks) = asks_for(job) {
-        text.push_str(&format!(" It asks for {}, which is held for it while it runs.", usd(asks)));
-        let short = seen.budgets.iter().filter_map(|budget| {
-            let left = budget.status.as_ref()?.remaining_micro_usd;
-            (left < i64::try_from(asks).unwrap_or(i64::MAX)).then_some((budget, left))
-        });
-        for (budget, left) in short {
-            text.push_str(&format!(" {}/{} has {} left.", budget.namespace, budget.name, signed_usd(left)));
+        "BudgetSpent" => text.push_str(&format!(
+            " Its budget drains: its workers rest, and nothing that it has computed is lost. It goes on by itself with the new month (UTC), or when somebody raises the limit (`kubectl edit btb`). {cancel}"
+        )),
+        "BudgetUnreadable" => {
+            text.push_str(" It starts by itself when somebody has mended it (`kubectl edit btb`).");
         }
+        _ => text.push_str(&format!(
+            "{} It starts by itself when other jobs end, with the new month (UTC), or when somebody raises the limit (`kubectl edit btb`); fewer trials or a lower spec.compute.maxCostUsd ask for less. {cancel}",
+            asked(job, seen)
+        )),
     }
-    text.push_str(&format!(
-        " It starts by itself when other jobs end, with the new month (UTC), or when somebody raises the limit (`kubectl edit btb`); fewer trials or a lower spec.compute.maxCostUsd ask for less. `{} cancel {}{}` gives it up.",
-        advice.program, job.name, advice.flags
-    ));
     Why { gate: Gate::Budget, is_blocked: true, reason: reason.to_owned(), text }
+}
+
+/// What a job asks budgets for, and those that have too little left.
+fn asked(job: &BacktestJob, seen: &Seen) -> String {
+    let Some(asks) = asks_for(job) else { return String::new() };
+    let mut text = format!(" It asks for {}, which is held for it while it runs.", usd(asks));
+    let short = seen.budgets.iter().filter_map(|budget| {
+        let left = budget.status.as_ref()?.remaining_micro_usd;
+        (left < i64::try_from(asks).unwrap_or(i64::MAX)).then_some((budget, left))
+    });
+    for (budget, left) in short {
+        text.push_str(&format!(" {}/{} has {} left.", budget.namespace, budget.name, signed_usd(left)));
+    }
+    text
 }
 
 /// Its workers wait in a queue. A tenant may not be able to look at them.
