@@ -11,6 +11,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// A crate may depend on crates of lower floors only.
 const FLOORS: &[(&str, u8)] = &[
+    ("blockgrid-pod", 6),
     ("blockgrid", 5),
     ("blockgrid-worker", 5),
     ("blockgrid-controller", 5),

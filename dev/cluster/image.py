@@ -4,7 +4,7 @@
 Or another one of an image that it wrote: image.py NAME OUT.tar --from IMAGE.tar --replace OLD=NEW... puts some bytes in the
 place of as many others, so that a test has two versions of a program and compiles one.
 
-PATH=FILE puts a file at a path, PATH=MODE/ an empty folder of that octal mode. The same files give the same bytes: times
+PATH=FILE puts a file at a path, PATH=MODE/ an empty folder of that octal mode, "PATH=>NAME" a link to another path. The same files give the same bytes: times
 are 0, owners are root, and entries keep the order of the arguments. `ctr -n k8s.io images import OUT.tar` loads it.
 """
 
@@ -21,9 +21,9 @@ import tarfile
 OCI = "application/vnd.oci.image."
 
 
-def add(tar, path, data=b"", mode=0o644, kind=tarfile.REGTYPE):
+def add(tar, path, data=b"", mode=0o644, kind=tarfile.REGTYPE, to=""):
     entry = tarfile.TarInfo(path)
-    entry.type, entry.mode, entry.size = kind, mode, len(data)
+    entry.type, entry.mode, entry.size, entry.linkname = kind, mode, len(data), to
     tar.addfile(entry, io.BytesIO(data))
 
 
@@ -36,7 +36,9 @@ def layer(files):
                 if parent not in folders:
                     folders.add(parent)
                     add(tar, parent, mode=0o755, kind=tarfile.DIRTYPE)
-            if source.endswith("/"):
+            if source.startswith(">"):
+                add(tar, path, mode=0o777, kind=tarfile.SYMTYPE, to=source[1:])
+            elif source.endswith("/"):
                 folders.add(path)
                 add(tar, path, mode=int(source[:-1], 8), kind=tarfile.DIRTYPE)
             else:

@@ -62,7 +62,12 @@ pub(crate) async fn run(
     };
     let program = std::env::current_exe().map_err(|error| UnitError::Internal(error.to_string()))?;
     let started = Instant::now();
-    let child = tokio::process::Command::new(program)
+    let mut command = tokio::process::Command::new(program);
+    // In the image the name that it is called by says what it is.
+    if let Some(name) = std::env::args_os().next() {
+        command.arg0(name);
+    }
+    let child = command
         .args(std::env::args_os().skip(1))
         .args([OPTION, &format!("{job}/{unit}")])
         .env(PARENT, std::process::id().to_string())
