@@ -118,7 +118,7 @@ impl Target<'_> {
     fn whose(&self, micro_usd: u64) -> Whose {
         let user = observe::user(self.job, &self.context.config);
         let share = Share { namespace: self.namespace(), user, micro_usd };
-        Whose { id: self.id.clone(), name: self.job.name_any(), share, terms: None }
+        Whose { id: self.id.clone(), name: self.job.name_any(), share }
     }
 
     /// A patch that touches this very object, and no later one of its name.
@@ -167,9 +167,10 @@ impl Target<'_> {
                 }
             }
             Act::Reserve { micro_usd, wish } => {
-                let terms = world.status.terms.or_else(|| world.asked.as_ref().ok().map(terms::of));
-                let whose = Whose { terms, ..self.whose(*micro_usd) };
-                match self.context.treasury.reserve(whose, *wish).await? {
+                let asked = world.asked.as_ref().ok();
+                let offered = asked.map(|asked| terms::of(&world.rates, asked.deadline_seconds));
+                let terms = world.status.terms.or(offered);
+                match self.context.treasury.reserve(self.whose(*micro_usd), *wish, terms).await? {
                     Ok(holds) => {
                         world.status.reserved_micro_usd = Some(holds);
                         world.status.terms = terms;
@@ -245,6 +246,7 @@ impl Target<'_> {
                     self.context.treasury.settle(self.whose(*micro_usd), lane_micro_usd, at).await?;
                 world.status.reserved_micro_usd = None;
                 world.status.spent_micro_usd = Some(counted);
+                world.status.settled_time.get_or_insert_with(|| written(world.now));
                 self.context.settled(self.id, counted);
             }
             Act::Sign { request } => {

@@ -61,16 +61,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
     let config = &context.config;
     // What was let in when it was planned stays: limits are lowered for those who come.
     let manifest = job.manifest();
-    let mut asked =
-        validate(&manifest, &namespace, config, status.planned_time.is_some(), status.terms.as_ref());
-    if let Ok(asked) = &mut asked {
-        terms::keep(&status, asked);
-        if status.reserved_micro_usd.is_some() {
-            // Where an operator let it in that wrote none.
-            status.terms.get_or_insert_with(|| terms::of(asked));
-        }
-    }
-    let rates = terms::rates(&status, asked.as_ref().ok());
+    let asked = validate(&manifest, &namespace, config, status.planned_time.is_some(), status.terms.as_ref());
     let is_over = status.phase.is_terminal();
     let mut planning = if is_over {
         Planning::Unknown
@@ -83,6 +74,17 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         && has_moved(context, &id, &status, now).await?
     {
         planned.is_small = false;
+    }
+    let quoted = match &planning {
+        Planning::Done(planned) => planned.price.as_ref(),
+        _ => None,
+    };
+    let rates = terms::rates(&status, quoted, asked.as_ref().ok().map(|asked| &asked.offered));
+    if let Ok(asked) = &asked
+        && status.reserved_micro_usd.is_some()
+    {
+        // Where an operator let it in that wrote none.
+        status.terms.get_or_insert_with(|| terms::of(&rates, asked.deadline_seconds));
     }
     let is_deleted = job.metadata.deletion_timestamp.is_some();
     let is_to_end = is_deleted || is_cancelled(&asked);

@@ -20,6 +20,7 @@ use blockgrid_job::quote::{Estimate, dollars};
 use blockgrid_job::status::{JobStatus, Phase};
 use jiff::Timestamp;
 
+use crate::terms::Rates;
 use crate::world::{Asked, End, Held, Planned, PlannerPod, Planning, Trouble, World};
 
 use pools::{rested, running, within_what_is_held};
@@ -172,7 +173,7 @@ pub fn plan(world: &World) -> Decision {
 /// A job whose plan is committed and that has not ended.
 fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
     let status = &world.status;
-    let quote = quote(asked, planned);
+    let quote = quote(&world.rates, planned);
     let in_lane = planned.is_small && planned.is_ours;
     if let Some(most) = asked.max_cost
         // Nothing stops what small workers have begun, so all of it must fit; a pool is stopped in time.
@@ -205,7 +206,7 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
         return rested(world).unwrap_or_else(|| Say::new(world).held(held));
     }
     if status.reserved_micro_usd.is_none() {
-        let least = if in_lane { 0 } else { pools::least(asked) };
+        let least = if in_lane { 0 } else { pools::least(&world.rates) };
         let micro_usd = quote.high.max(least).min(asked.max_cost.unwrap_or(u64::MAX));
         return act(world, [Act::Reserve { micro_usd, wish: micro_usd }]);
     }
@@ -224,10 +225,10 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
 }
 
 /// What a job may cost, its requests to the store included.
-fn quote(asked: &Asked, planned: &Planned) -> Estimate<u64> {
-    let computed = planned.micros.map(|micros| asked.price.micro_usd(micros.into()));
+fn quote(rates: &Rates, planned: &Planned) -> Estimate<u64> {
+    let computed = planned.micros.map(|micros| rates.price.micro_usd(micros.into()));
     let units = planned.shards.saturating_add(planned.trace_units);
-    let (about, most) = (asked.costs.requests_about(units), asked.costs.requests_of_a_job(units));
+    let (about, most) = (rates.costs.requests_about(units), rates.costs.requests_of_a_job(units));
     Estimate {
         low: computed.low.saturating_add(about),
         mid: computed.mid.saturating_add(about),

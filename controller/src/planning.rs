@@ -197,6 +197,7 @@ impl Plans {
             cached: plan.cached_trials(),
             micros: estimate(plan, &traces),
             trace_units: traces.units,
+            price: plan.quoted.as_ref().map(|quoted| quoted.price.clone()),
             // One that costs nothing is not small where there is no lane.
             is_small: self.config.interactive.enabled
                 && plan.cost_micros <= self.config.interactive.most_micros(),

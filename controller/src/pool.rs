@@ -125,7 +125,13 @@ pub fn job(
     serde_json::from_value(json!({
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": { "name": name(owner.uid), "namespace": platform.namespace, "labels": job_labels },
+        "metadata": {
+            "name": name(owner.uid),
+            "namespace": platform.namespace,
+            "labels": job_labels,
+            // Whole: a label is cut where it is long.
+            "annotations": { NAME_LABEL: owner.name },
+        },
         "spec": {
             "completionMode": "Indexed",
             "completions": workers,

@@ -35,11 +35,16 @@ pub async fn sweep(context: &Context) {
 }
 
 async fn remove_orphan(context: &Context, pool: &Job, id: &JobId) -> Result<(), kube::Error> {
-    let label = |name: &str| pool.labels().get(name).cloned().unwrap_or_default();
-    let jobs: Api<BacktestJob> = Api::namespaced(context.client.clone(), &label(NAMESPACE_LABEL));
-    // Live, not from a watch; a long name is cut in its label, and then found by nobody.
-    let name = label(NAME_LABEL);
-    if name.len() >= 63 || is_there(&jobs, &name, id).await? {
+    let namespace = pool.labels().get(NAMESPACE_LABEL).cloned().unwrap_or_default();
+    let jobs: Api<BacktestJob> = Api::namespaced(context.client.clone(), &namespace);
+    // A long name is cut in its label; an older operator wrote that alone.
+    let name = pool
+        .annotations()
+        .get(NAME_LABEL)
+        .or_else(|| pool.labels().get(NAME_LABEL).filter(|name| name.len() < 63));
+    let Some(name) = name else { return Ok(()) };
+    // Live, not from a watch.
+    if is_there(&jobs, name, id).await? {
         return Ok(());
     }
     tracing::warn!(job = %id, pool = pool.name_any(), "its BacktestJob is gone: its workers are removed");

@@ -5,7 +5,6 @@ use blockgrid_job::quote::Price;
 use blockgrid_job::status::{JobStatus, Terms};
 
 use crate::costs::Costs;
-use crate::world::Asked;
 
 /// What a job is charged at.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -19,45 +18,28 @@ pub struct Rates {
 }
 
 /// The terms of a job that is let in now.
-pub fn of(asked: &Asked) -> Terms {
+pub fn of(rates: &Rates, deadline_seconds: i64) -> Terms {
     Terms {
-        micro_usd_per_vcpu_hour: asked.price.micro_usd_a_vcpu_hour,
-        micro_usd_per_1000_reads: asked.costs.micro_usd_a_1000_reads,
-        micro_usd_per_1000_writes: asked.costs.micro_usd_a_1000_writes,
-        millicpus: asked.millicpus,
-        deadline_seconds: u64::try_from(asked.deadline_seconds).unwrap_or(0),
+        micro_usd_per_vcpu_hour: rates.price.micro_usd_a_vcpu_hour,
+        micro_usd_per_1000_reads: rates.costs.micro_usd_a_1000_reads,
+        micro_usd_per_1000_writes: rates.costs.micro_usd_a_1000_writes,
+        millicpus: rates.millicpus,
+        deadline_seconds: u64::try_from(deadline_seconds).unwrap_or(0),
     }
 }
 
-/// What a job asks for, with the prices that it was let in by.
-pub fn keep(status: &JobStatus, asked: &mut Asked) {
+/// What a job is charged at: what it was let in by; until then its processors at what it was quoted at, and the rest at
+/// what is offered. `offered` is `None` where its spec is no good (any more).
+pub fn rates(status: &JobStatus, quoted: Option<&Price>, offered: Option<&Rates>) -> Rates {
+    // Of one of which nobody knows what it asks for nothing has run.
+    let mut rates = offered.cloned().unwrap_or_else(|| Rates { millicpus: 1000, ..Rates::default() });
     if let Some(terms) = &status.terms {
-        asked.price.micro_usd_a_vcpu_hour = terms.micro_usd_per_vcpu_hour;
-        asked.costs = costs(terms, asked.costs);
-        asked.millicpus = terms.millicpus;
+        rates.price.micro_usd_a_vcpu_hour = terms.micro_usd_per_vcpu_hour;
+        rates.costs.micro_usd_a_1000_reads = terms.micro_usd_per_1000_reads;
+        rates.costs.micro_usd_a_1000_writes = terms.micro_usd_per_1000_writes;
+        rates.millicpus = terms.millicpus;
+    } else if let Some(price) = quoted {
+        rates.price = price.clone();
     }
-}
-
-/// What a job is charged at, though its spec may be no good any more.
-pub fn rates(status: &JobStatus, asked: Option<&Asked>) -> Rates {
-    match (&status.terms, asked) {
-        (_, Some(asked)) => {
-            Rates { price: asked.price.clone(), costs: asked.costs, millicpus: asked.millicpus }
-        }
-        (Some(terms), None) => Rates {
-            price: Price { micro_usd_a_vcpu_hour: terms.micro_usd_per_vcpu_hour, ..Price::default() },
-            costs: costs(terms, Costs::default()),
-            millicpus: terms.millicpus,
-        },
-        // Nothing was ever held for it, so that nothing of it has run.
-        (None, None) => Rates { millicpus: 1000, ..Rates::default() },
-    }
-}
-
-fn costs(terms: &Terms, now: Costs) -> Costs {
-    Costs {
-        micro_usd_a_1000_reads: terms.micro_usd_per_1000_reads,
-        micro_usd_a_1000_writes: terms.micro_usd_per_1000_writes,
-        ..now
-    }
+    rates
 }

@@ -31,6 +31,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::Config;
 use crate::election::Reign;
 use crate::meters::Meters;
+use crate::plan::say::written;
 use crate::resources::BacktestBudget;
 use crate::world::Held;
 
@@ -94,14 +95,13 @@ pub struct Whose {
     pub name: String,
     /// Namespace, user, and how much.
     pub share: Share,
-    /// What the job is let in by, which is written with what is held.
-    pub terms: Option<Terms>,
 }
 
 enum Request {
     Reserve {
         whose: Whose,
         wish: u64,
+        terms: Option<Terms>,
         reply: oneshot::Sender<Result<Result<u64, Held>, TreasuryError>>,
     },
     Forget {
@@ -148,13 +148,20 @@ impl Treasury {
         lock(&self.found).spent
     }
 
-    /// Has the budgets hold money for a job, or rather the more that it wishes; how much they hold, or why they do not.
+    /// Has the budgets hold money for a job, or rather the more that it wishes; how much they hold, or why they do not. The
+    /// terms that it is let in by are written with what is held.
     ///
     /// # Errors
     /// [`TreasuryError`]; nothing is held then, or too much until the next leader.
-    pub async fn reserve(&self, whose: Whose, wish: u64) -> Result<Result<u64, Held>, TreasuryError> {
+    pub async fn reserve(
+        &self,
+        whose: Whose,
+        wish: u64,
+        terms: Option<Terms>,
+    ) -> Result<Result<u64, Held>, TreasuryError> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send(Request::Reserve { whose, wish, reply }).await.map_err(|_| TreasuryError::Gone)?;
+        let request = Request::Reserve { whose, wish, terms, reply };
+        self.requests.send(request).await.map_err(|_| TreasuryError::Gone)?;
         answer.await.map_err(|_| TreasuryError::Gone)?
     }
 
@@ -252,6 +259,14 @@ impl Clerk {
     /// # Errors
     /// [`TreasuryError`] when the beginning fails, or another leader is at work.
     pub async fn run(mut self) -> Result<(), TreasuryError> {
+        let ended = self.serve_all().await;
+        if let Err(error @ TreasuryError::Unreadable { .. }) = &ended {
+            self.tell_unreadable(error, Timestamp::now()).await;
+        }
+        ended
+    }
+
+    async fn serve_all(&mut self) -> Result<(), TreasuryError> {
         self.begin().await?;
         // Only now: whoever has the lease and not the books serves nobody.
         self.means.meters.leads(true);
@@ -392,13 +407,13 @@ impl Clerk {
         let mut given_back = Vec::new();
         for request in batch {
             match request {
-                Request::Reserve { mut whose, wish, reply } => {
+                Request::Reserve { mut whose, wish, terms, reply } => {
                     match self.books.may_rather(&whose.id, &mut whose.share, wish) {
                         Ok(()) => {
                             let before = self.books.reserve(&whose.id, &whose.share);
                             let micro_usd = before.unwrap_or(0).max(whose.share.micro_usd);
                             lock(&self.found).line.leaves(&whose.id);
-                            admitted.push((whose, micro_usd, before, reply));
+                            admitted.push((whose, micro_usd, terms, before, reply));
                         }
                         Err(held) => {
                             lock(&self.found).line.refused(whose.id, whose.share, held.clone());
@@ -425,7 +440,7 @@ impl Clerk {
             .collect();
         if let Err(error) = self.raise(&touched, now).await {
             self.is_stale(&touched);
-            for (whose, _, before, reply) in admitted {
+            for (whose, _, _, before, reply) in admitted {
                 // What a job held before, it holds.
                 self.books.restore(&whose.id, before);
                 let _ = reply.send(Err(error.clone()));
@@ -438,9 +453,9 @@ impl Clerk {
                 _ => Ok(()),
             };
         }
-        let writes = admitted.into_iter().map(|(whose, micro_usd, _, reply)| {
+        let writes = admitted.into_iter().map(|(whose, micro_usd, terms, _, reply)| {
             let mut body = json!({ "status": { "reservedMicroUsd": micro_usd } });
-            if let Some(terms) = &whose.terms {
+            if let Some(terms) = &terms {
                 body["status"]["terms"] = json!(terms);
             }
             let patched = self.patch(&whose, body);
@@ -458,7 +473,12 @@ impl Clerk {
         }
         let writes = settled.into_iter().map(|(whose, done, reply)| {
             let patched = done.map(|spent| {
-                let body = json!({ "status": { "reservedMicroUsd": null, "spentMicroUsd": spent } });
+                let settled = json!({
+                    "reservedMicroUsd": null,
+                    "spentMicroUsd": spent,
+                    "settledTime": written(now),
+                });
+                let body = json!({ "status": settled });
                 (spent, self.patch(&whose, body))
             });
             async move {

@@ -6,6 +6,7 @@ use blockgrid_job::status::Terms;
 use serde_json::Value;
 
 use crate::config::Config;
+use crate::terms::Rates;
 use crate::world::{Asked, Refused};
 
 /// The reason of jobs whose spec is no good.
@@ -74,11 +75,13 @@ pub fn validate(
         start_seconds: seconds(config.workers.start_deadline),
         max_workers: cluster.max_workers.unwrap_or(u32::MAX).min(config.jobs.max_workers),
         slots: class.slots,
-        // Checked when the configuration was read.
-        millicpus: (class.vcpus().unwrap_or(1.0) * 1e3).round() as u64,
-        price: class.price(&cluster.class),
+        offered: Rates {
+            price: class.price(&cluster.class),
+            costs: config.costs,
+            // Checked when the configuration was read.
+            millicpus: (class.vcpus().unwrap_or(1.0) * 1e3).round() as u64,
+        },
         max_cost: cluster.max_cost_micro_usd,
-        costs: config.costs,
     })
 }
 
@@ -129,12 +132,12 @@ jobs: {maxWorkers: 8}
             validate(&manifest(json!({ "dataset": "sample" }), compute), "t", &config(), false, None)
         };
         let plain = asked(Value::Null).unwrap();
-        assert_eq!((plain.max_workers, plain.slots, plain.millicpus), (8, 2, 2000));
+        assert_eq!((plain.max_workers, plain.slots, plain.offered.millicpus), (8, 2, 2000));
         assert_eq!(plain.deadline_seconds, 86_400);
         let spot =
             asked(json!({ "class": "spot", "maxWorkers": 100, "maxCostUsd": 5, "deadline": "2h" })).unwrap();
-        assert_eq!((spot.max_workers, spot.millicpus, spot.max_cost), (8, 500, Some(5_000_000)));
-        assert_eq!((spot.deadline_seconds, spot.price.micro_usd_a_vcpu_hour), (7200, 12_000));
+        assert_eq!((spot.max_workers, spot.offered.millicpus, spot.max_cost), (8, 500, Some(5_000_000)));
+        assert_eq!((spot.deadline_seconds, spot.offered.price.micro_usd_a_vcpu_hour), (7200, 12_000));
     }
 
     #[test]

@@ -7,7 +7,6 @@ use blockgrid_job::status::JobStatus;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::costs::Costs;
 use crate::terms::Rates;
 
 /// One job at one moment.
@@ -74,14 +73,10 @@ pub struct Asked {
     pub max_workers: u32,
     /// Units that a worker of its class computes at a time.
     pub slots: u32,
-    /// Thousandths of a vCPU that a worker of its class has.
-    pub millicpus: u64,
-    /// What its class costs.
-    pub price: Price,
+    /// What its class and the rest cost now. What it is charged at is [`World::rates`].
+    pub offered: Rates,
     /// The most that it may cost, in micro-USD.
     pub max_cost: Option<u64>,
-    /// Prices of what is no compute class.
-    pub costs: Costs,
 }
 
 /// Why a job does not run, ever.
@@ -143,6 +138,8 @@ pub struct Planned {
     pub micros: Estimate<u64>,
     /// Units that its best trials are traced by, at most.
     pub trace_units: u64,
+    /// The price that it was quoted at; `None` where an older operator planned it.
+    pub price: Option<Price>,
     /// Whether it is small enough for the interactive lane.
     pub is_small: bool,
     /// The engine that it is for.

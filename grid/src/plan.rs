@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use blockgrid_engine::Interval;
 use blockgrid_job::plan::{CostModel, Shard, Slices};
+use blockgrid_job::quote::Price;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -73,6 +74,19 @@ pub struct Plan {
     pub calibration: CostModel,
     /// The sum of what the shards were quoted, in vCPU-microseconds.
     pub cost_micros: u64,
+    /// What the job was quoted; an older planner wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quoted: Option<Quoted>,
+}
+
+/// What a job was quoted when it was planned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Quoted {
+    /// What it takes with its finish, in vCPU-microseconds.
+    pub micros: u64,
+    /// The price of its class.
+    pub price: Price,
 }
 
 impl Plan {

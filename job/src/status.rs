@@ -160,6 +160,9 @@ pub struct JobStatus {
     /// When that was counted: workers that run cost more since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spent_time: Option<String>,
+    /// When its workers were gone and its cost was written down: from then on it is final.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settled_time: Option<String>,
     /// When its plan was committed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planned_time: Option<String>,

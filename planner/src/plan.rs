@@ -57,6 +57,7 @@ pub fn plan(job: &Job, data: &JobCandles, order: Order, work: &[SymbolWork], cac
         cached,
         calibration: order.calibration,
         cost_micros: u64::try_from(cost_micros).unwrap_or(u64::MAX),
+        quoted: None,
     }
 }
 

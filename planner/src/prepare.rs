@@ -1,9 +1,10 @@
 //! From a job and its candles to a committed plan: what whoever takes in a job does alike, on a laptop or in a cluster.
 
 use blockgrid_engine::sweep::Kernel;
+use blockgrid_grid::plan::Quoted;
 use blockgrid_grid::{JobId, Lane, Plan, Store, Tenant};
 use blockgrid_job::plan::{CostModel, Limits, Traces};
-use blockgrid_job::quote::{Around, Estimate};
+use blockgrid_job::quote::{Around, Estimate, Price};
 use blockgrid_job::{Job, OutputSpec};
 
 use crate::candles::JobCandles;
@@ -31,6 +32,8 @@ pub struct Request {
     pub reuse: bool,
     /// vCPU-microseconds up to which the job goes through the lane of small jobs.
     pub interactive_micros: u64,
+    /// What its class costs.
+    pub price: Price,
 }
 
 /// A job with a committed plan. Nothing is queued yet.
@@ -85,6 +88,8 @@ pub async fn prepare(
         limits = of_pool;
         planned = plan(job, data, order(limits), &work, cached);
     }
+    let micros = estimate(&planned, &traces(&planned)).mid;
+    planned.quoted = Some(Quoted { micros, price: request.price });
     let plan = commit(store, id, planned, data, &work, &limits).await?;
     let lane = if request.shard_seconds.is_some() { None } else { lane(&plan, most) };
     Ok(Prepared { plan, lane })

@@ -6,7 +6,7 @@ use std::time::Instant;
 use blockgrid_grid::store::keys;
 use blockgrid_grid::telemetry::Telemetry;
 use blockgrid_grid::{JobId, ObjectRef, Plan, Store, Tenant, Unit};
-use blockgrid_job::quote::{duration, grouped};
+use blockgrid_job::quote::{Price, duration, grouped};
 use blockgrid_planner::prepare::INTERACTIVE_MICROS;
 use blockgrid_planner::{CommitError, Prepared, Request, candles, enqueue, prepare};
 use blockgrid_results::{Objective, rank, read_trials};
@@ -80,6 +80,7 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<(), Failure> {
             shard_seconds: args.shard_seconds,
             reuse: !args.no_cache,
             interactive_micros: INTERACTIVE_MICROS,
+            price: Price::default(),
         };
         let prepared = prepare(&grid.store, &id, &loaded.job, &data, request).await;
         let Prepared { plan: planned, lane } = prepared.map_err(|error| match error {

@@ -5,6 +5,7 @@ use blockgrid_job::status::Phase;
 
 use super::say::Say;
 use super::{Act, Decision, act, seconds_since, stop, time};
+use crate::terms::Rates;
 use crate::world::{Asked, Planned, Pool, Trouble, World};
 
 /// Seconds until a watchdog that has seen enough has stopped the workers: it looks every ten seconds, and they have their
@@ -16,8 +17,8 @@ const SHARDS_A_SLOT: u64 = 2;
 
 /// What keeps the workers of a job within what it may cost and what is held for it, if they come near it.
 pub(super) fn within_what_is_held(world: &World, asked: &Asked, pool: &Pool) -> Option<Decision> {
-    let spent = spent(world, asked, pool);
-    let stopping = until_stopped(asked, pool);
+    let spent = spent(world, pool);
+    let stopping = until_stopped(&world.rates, pool);
     if let Some(most) = asked.max_cost
         // What is reached only by stopping was never reached by running.
         && spent + stopping >= most
@@ -48,7 +49,7 @@ pub(super) fn within_what_is_held(world: &World, asked: &Asked, pool: &Pool) -> 
         return Some(act(world, [Act::Reserve { micro_usd: ahead.min(most), wish }]));
     };
     // No more can be: as many workers go on as what is held pays for to their end.
-    let paid = affordable(held, spent, a_worker_stops(asked));
+    let paid = affordable(held, spent, a_worker_stops(&world.rates));
     if paid == 0 {
         let message = format!("it has cost what was held for it, and no more can be: {}", why.message);
         return Some(stop(world, Phase::BudgetExceeded, &why.reason, &message));
@@ -64,7 +65,7 @@ fn grown(world: &World, asked: &Asked, pool: &Pool, left: u64) -> Option<Decisio
     if wanted <= pool.wanted || pool.is_kueues || world.held.is_some() {
         return None;
     }
-    let (spent, each) = (spent(world, asked, pool), 2 * a_worker_stops(asked));
+    let (spent, each) = (spent(world, pool), 2 * a_worker_stops(&world.rates));
     let cost = |workers: u32| spent.saturating_add(each.saturating_mul(workers.into()));
     let wanted = wanted.min(affordable(asked.max_cost.unwrap_or(u64::MAX), spent, each));
     let held = world.status.reserved_micro_usd?;
@@ -83,27 +84,27 @@ fn affordable(held: u64, spent: u64, each: u64) -> u32 {
 
 /// What a job has cost: its pods, those that are gone, and about what its requests to the store have cost by now; those
 /// are known when it has ended.
-fn spent(world: &World, asked: &Asked, pool: &Pool) -> u64 {
-    let pods = asked.price.micro_usd(pool.micros.into()).max(world.status.spent_micro_usd.unwrap_or(0));
-    pods.saturating_add(asked.costs.requests_of_shards(world.done.unwrap_or(0)))
+fn spent(world: &World, pool: &Pool) -> u64 {
+    let pods = world.rates.price.micro_usd(pool.micros.into()).max(world.status.spent_micro_usd.unwrap_or(0));
+    pods.saturating_add(world.rates.costs.requests_of_shards(world.done.unwrap_or(0)))
 }
 
 /// What its workers cost until they have stopped, if they were told to now, and at most what is asked of the store beside
 /// shards.
-fn until_stopped(asked: &Asked, pool: &Pool) -> u64 {
-    let workers = u64::try_from(pool.active).unwrap_or(0).saturating_mul(a_worker_stops(asked));
-    workers.saturating_add(asked.costs.requests_of_a_job(0))
+fn until_stopped(rates: &Rates, pool: &Pool) -> u64 {
+    let workers = u64::try_from(pool.active).unwrap_or(0).saturating_mul(a_worker_stops(rates));
+    workers.saturating_add(rates.costs.requests_of_a_job(0))
 }
 
 /// What one of them costs until then.
-fn a_worker_stops(asked: &Asked) -> u64 {
-    asked.price.micro_usd((asked.millicpus * 1000 * STOPPING_SECONDS).into())
+fn a_worker_stops(rates: &Rates) -> u64 {
+    rates.price.micro_usd((rates.millicpus * 1000 * STOPPING_SECONDS).into())
 }
 
 /// What is held at least before a job gets workers of its own: a pool of which not one worker had as much time to work as
 /// it takes to stop would be ended as soon as it runs.
-pub(super) fn least(asked: &Asked) -> u64 {
-    a_worker_stops(asked).saturating_mul(2).saturating_add(asked.costs.requests_of_a_job(0))
+pub(super) fn least(rates: &Rates) -> u64 {
+    a_worker_stops(rates).saturating_mul(2).saturating_add(rates.costs.requests_of_a_job(0))
 }
 
 /// A job with workers of its own that may run.
@@ -118,7 +119,7 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
             return Say::new(world).refused(trouble);
         }
         // As many as it may pay for, with as much time to work as they take to stop.
-        let paid = affordable(asked.max_cost.unwrap_or(u64::MAX), 0, 2 * a_worker_stops(asked));
+        let paid = affordable(asked.max_cost.unwrap_or(u64::MAX), 0, 2 * a_worker_stops(&world.rates));
         let workers = workers(left(world, planned), asked).min(paid.max(1));
         return act(world, [Act::Enqueue { in_lane: false }, Act::CreatePool { workers }]);
     };

@@ -64,18 +64,15 @@ impl<'a> Say<'a> {
         let in_lane = planned.is_small && planned.is_ours && world.pool.is_none();
         status.lane = Some(if in_lane { LaneKind::Interactive } else { LaneKind::Pool });
         status.workers = if in_lane { None } else { world.pool.as_ref().map(|pool| pool.ready) };
-        if let Ok(asked) = &world.asked {
-            let quote = quote(asked, planned);
-            status.quote = Some(QuoteStatus {
-                vcpu_micros: planned.micros.mid,
-                low_micro_usd: quote.low,
-                mid_micro_usd: quote.mid,
-                high_micro_usd: quote.high,
-            });
-            if let Some(pool) = &world.pool {
-                let spent = asked.price.micro_usd(pool.micros.into());
-                self.spent(spent);
-            }
+        let quote = quote(&world.rates, planned);
+        status.quote = Some(QuoteStatus {
+            vcpu_micros: planned.micros.mid,
+            low_micro_usd: quote.low,
+            mid_micro_usd: quote.mid,
+            high_micro_usd: quote.high,
+        });
+        if let Some(pool) = &world.pool {
+            self.spent(world.rates.price.micro_usd(pool.micros.into()));
         }
         self.holds("Planned", true, "Planned", "the plan is committed");
     }
@@ -269,6 +266,10 @@ impl<'a> Say<'a> {
         self.status.workers = None;
         self.holds("Finished", true, reason, message);
         let has = phase.has_results();
+        // One that says why there were none goes on saying so.
+        if self.status.condition("WorkersReady").is_some_and(|ready| ready.status == "True") {
+            self.holds("WorkersReady", false, "Finished", "the job has ended, and its workers go");
+        }
         self.holds("Succeeded", has, reason, message);
         self.holds("Failed", !has, reason, message);
         self.phase(phase, message, SECOND)

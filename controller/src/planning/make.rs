@@ -5,6 +5,7 @@ use std::time::Instant;
 use blockgrid_grid::telemetry::Telemetry;
 use blockgrid_grid::{JobId, Plan, Store, Tenant};
 use blockgrid_job::FieldError;
+use blockgrid_job::quote::Price;
 use blockgrid_planner::candles::{Dataset, read_registered, rows};
 use blockgrid_planner::{CommitError, Refusal, Request, prepare};
 use blockgrid_results::{Objective, is_reserved};
@@ -34,6 +35,9 @@ pub struct Order {
     pub location: String,
     /// vCPU-microseconds up to which the job goes through the interactive lane.
     pub interactive_micros: u64,
+    /// What its class costs; an older operator wrote none.
+    #[serde(default)]
+    pub price: Price,
 }
 
 impl Order {
@@ -48,6 +52,10 @@ impl Order {
             reason: "UnknownDataset".into(),
             message: format!("spec.data.dataset: {message}"),
         })?;
+        // It has been judged before: it has a class, and the platform has that.
+        let class = blockgrid_job::manifest::cluster(&wanted.manifest).map(|cluster| cluster.class);
+        let price =
+            class.ok().and_then(|name| Some(config.classes.get(&name)?.price(&name))).unwrap_or_default();
         Ok(Self {
             location: entry.location.clone(),
             tenant: wanted.tenant,
@@ -56,6 +64,7 @@ impl Order {
             text: wanted.text,
             dataset,
             interactive_micros: config.interactive.most_micros(),
+            price,
         })
     }
 }
@@ -131,6 +140,7 @@ async fn made(store: &Store, id: &JobId, order: Order, dataset: Result<Dataset, 
         shard_seconds: None,
         reuse: true,
         interactive_micros: order.interactive_micros,
+        price: order.price,
     };
     match prepare(store, id, &job, &data, request).await {
         Ok(prepared) => Made::Plan(Box::new(prepared.plan)),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use blockgrid_job::budget::{BudgetSpec, BudgetStatus};
 use blockgrid_job::status::Condition;
 use jiff::Timestamp;
-use kube::Api;
-use kube::api::PostParams;
+use kube::api::{ListParams, PostParams};
+use kube::{Api, ResourceExt};
 
 use super::books::Key;
 use super::{Clerk, TreasuryError};
@@ -37,6 +37,34 @@ impl Clerk {
             self.write(&key, now, false).await?;
         }
         Ok(())
+    }
+
+    /// Says of each budget that nobody knows what was spent. What it says of money stays. Errors are told and passed over.
+    pub(super) async fn tell_unreadable(&self, why: &TreasuryError, now: Timestamp) {
+        for api in self.means.config.apis::<BacktestBudget>(&self.means.client, Some(&self.means.platform)) {
+            let budgets = match api.list(&ListParams::default()).await {
+                Ok(budgets) => budgets.items,
+                Err(error) => {
+                    tracing::warn!(%error, "the budgets could not be told that the ledger is unreadable");
+                    continue;
+                }
+            };
+            for mut budget in budgets {
+                let old = budget.status.clone().unwrap_or_default().conditions;
+                let valid = condition(&budget, VALID, false, "LedgerUnreadable", why.to_string(), now);
+                if old.iter().any(|known| known.kind == VALID && known.message == valid.message) {
+                    continue;
+                }
+                let others = old.into_iter().filter(|known| known.kind != VALID);
+                budget.status.get_or_insert_default().conditions =
+                    std::iter::once(valid).chain(others).collect();
+                let (name, namespace) = (budget.name_any(), budget.namespace().unwrap_or_default());
+                let own = Api::<BacktestBudget>::namespaced(self.means.client.clone(), &namespace);
+                if let Err(error) = own.replace_status(&name, &PostParams::default(), &budget).await {
+                    tracing::warn!(%error, namespace, name, "the budget could not be told that the ledger is unreadable");
+                }
+            }
+        }
     }
 
     /// Replaces a budget's status. `is_new` says that whatever stands there is not ours, and not trusted.
@@ -123,27 +151,39 @@ impl Clerk {
     }
 }
 
+/// The condition that says whether a budget can be read, and what was spent.
+const VALID: &str = "Valid";
+
+/// A condition of a budget; where it stood like that before, since then.
+fn condition(
+    object: &BacktestBudget,
+    kind: &str,
+    is: bool,
+    reason: &str,
+    message: String,
+    now: Timestamp,
+) -> Condition {
+    let old = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let said = if is { "True" } else { "False" };
+    let since = old.iter().find(|known| known.kind == kind && known.status == said);
+    Condition {
+        kind: kind.to_owned(),
+        status: said.to_owned(),
+        reason: reason.to_owned(),
+        message,
+        last_transition_time: since.map_or_else(|| written(now), |known| known.last_transition_time.clone()),
+        observed_generation: object.metadata.generation,
+    }
+}
+
 /// What holds of a budget: whether it can be read, and which soft limits are passed.
 fn conditions(object: &BacktestBudget, status: &BudgetStatus, soft: &[u8], now: Timestamp) -> Vec<Condition> {
-    let old = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let condition = |kind: String, is: bool, reason: &str, message: String| {
-        let said = if is { "True" } else { "False" };
-        let since = old.iter().find(|known| known.kind == kind && known.status == said);
-        Condition {
-            status: said.to_owned(),
-            reason: reason.to_owned(),
-            message,
-            last_transition_time: since
-                .map_or_else(|| written(now), |known| known.last_transition_time.clone()),
-            observed_generation: object.metadata.generation,
-            kind,
-        }
-    };
+    let condition = |kind: &str, is, reason, message| condition(object, kind, is, reason, message, now);
     let valid = match serde_json::from_value::<BudgetSpec>(object.spec.clone()) {
-        Ok(_) => condition("Valid".to_owned(), true, "Valid", "the limits hold".to_owned()),
+        Ok(_) => condition(VALID, true, "Valid", "the limits hold".to_owned()),
         Err(error) => {
             let message = format!("{error}: until this is mended nothing is admitted");
-            condition("Valid".to_owned(), false, "Unreadable", message)
+            condition(VALID, false, "Unreadable", message)
         }
     };
     let used = u128::from(status.spent_micro_usd) + u128::from(status.reserved_micro_usd);
@@ -152,7 +192,7 @@ fn conditions(object: &BacktestBudget, status: &BudgetStatus, soft: &[u8], now: 
         let is = used * 100 >= limit * u128::from(percent) && limit > 0;
         let (reason, word) = if is { ("Passed", "are") } else { ("Within", "are not") };
         let message = format!("{percent} % of the limit {word} spent or held");
-        condition(format!("Soft{percent}"), is, reason, message)
+        condition(&format!("Soft{percent}"), is, reason, message)
     });
     std::iter::once(valid).chain(passed).collect()
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use blockgrid_grid::store::keys;
+use blockgrid_job::budget::BudgetStatus;
 use blockgrid_job::status::Phase;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -219,19 +220,45 @@ fn an_operator_that_may_not_make_workers_says_so() {
     grid.await_gone("stuck", &id);
 }
 
-/// Nobody knows what was spent: nothing is admitted, and whoever has the lease does not say that it leads.
+/// Nobody knows what was spent: nothing is admitted, and whoever has the lease does not say that it leads. Those who wait can
+/// see why at their budgets, and when it is mended all goes on.
 #[test]
 fn a_ledger_that_cannot_be_read_is_told_and_nobody_leads() {
     let Some(grid) = Grid::start() else { return };
     let month = jiff::Timestamp::now().strftime("%Y-%m").to_string();
     let key = keys::ledger(&month, &"0-0".parse().unwrap());
     grid.wait(grid.store.put(&key, b"{\"namespace\":\"ten".to_vec().into())).unwrap();
+    let budgets = [&grid.tenant, &grid.platform];
+    for namespace in budgets {
+        grid.budget(namespace, &json!({ "monthlyUsd": 1 }));
+    }
     let operator = grid.operator("a");
     operator.await_log("mend or remove it; nothing is admitted before");
+    grid.apply("waits", &fresh());
+    let says = |status: &BudgetStatus| {
+        let valid = status.conditions.iter().find(|condition| condition.kind == "Valid")?;
+        Some((valid.status.clone(), valid.reason.clone(), valid.message.clone()))
+    };
+    for namespace in budgets {
+        grid.await_budget(namespace, "it is told", |status| {
+            says(status).is_some_and(|(is, reason, message)| {
+                let is_told = message.starts_with(&format!("{key} cannot be read"));
+                is == "False" && reason == "LedgerUnreadable" && is_told
+            })
+        });
+    }
     for _ in 0..20 {
         assert!(operator.metrics().contains("blockgrid_operator_leader 0"));
         std::thread::sleep(Duration::from_millis(100));
     }
+    let waits = grid.status("waits");
+    assert_eq!((waits.reserved_micro_usd, waits.start_time), (None, None), "nothing is admitted");
     grid.wait(grid.store.delete(&key)).unwrap();
     until("it leads", || operator.metrics().contains("blockgrid_operator_leader 1"));
+    grid.await_phase("waits", Phase::Running);
+    for namespace in budgets {
+        grid.await_budget(namespace, "it is well", |status| {
+            says(status).is_some_and(|(is, ..)| is == "True")
+        });
+    }
 }

@@ -58,7 +58,9 @@ fn what_a_job_leaves_that_goes_without_a_word_is_found() {
     grid.audit = "1s";
     grid.budget(&grid.platform, &json!({ "monthlyUsd": 1000 }));
     let operator = grid.operator("a");
-    let [gone, stays] = ["gone", "stays"].map(|name| {
+    // Longer than a label, which cannot have all of it.
+    let gone_name = &*format!("gone-{}", "x".repeat(90));
+    let [gone, stays] = [gone_name, "stays"].map(|name| {
         let id = grid.apply(name, &large());
         grid.await_pool(&id);
         id
@@ -66,10 +68,10 @@ fn what_a_job_leaves_that_goes_without_a_word_is_found() {
     grid.apply("in-lane", &fresh());
     assert_eq!(grid.await_phase("in-lane", Phase::Running).lane, Some(LaneKind::Interactive));
     let held = |name: &str| grid.status(name).reserved_micro_usd.unwrap();
-    let (before, of_stays) = (held("gone") + held("in-lane") + held("stays"), held("stays"));
+    let (before, of_stays) = (held(gone_name) + held("in-lane") + held("stays"), held("stays"));
     grid.await_budget(&grid.platform, "all hold", |status| status.reserved_micro_usd == before);
     operator.signal("STOP");
-    for name in ["gone", "in-lane"] {
+    for name in [gone_name, "in-lane"] {
         let bare = json!({ "metadata": { "finalizers": null } });
         grid.wait(grid.jobs().patch(name, &PatchParams::default(), &Patch::Merge(bare))).unwrap();
         grid.delete(name);
@@ -127,6 +129,8 @@ fn a_big_job_is_computed_by_its_own_workers_and_costs_what_they_cost() {
     }
     let status = grid.await_end("big", Phase::Succeeded);
     grid.same_as_run(&id, &manifest);
+    let ready = status.condition("WorkersReady").unwrap();
+    assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "Finished"), "they go");
     let quote = status.quote.unwrap();
     assert!(quote.low_micro_usd <= quote.mid_micro_usd && quote.mid_micro_usd <= quote.high_micro_usd);
     until("the Job is gone", || grid.pool(&id).is_none());

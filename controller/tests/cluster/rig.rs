@@ -489,7 +489,9 @@ leaderElection: {{leaseDuration: {lease}s, renewDeadline: {renew}s, retryPeriod:
             let condition = status.condition(kind).unwrap();
             assert_eq!(condition.status, if is { "True" } else { "False" }, "{condition:?}");
         }
-        self.await_job(name, "settled", |status| status.reserved_micro_usd.is_none())
+        let status = self.await_job(name, "settled", |status| status.reserved_micro_usd.is_none());
+        assert_eq!(status.settled_time.is_some(), status.terms.is_some(), "whoever was let in: {status:#?}");
+        status
     }
 
     /// Waits until a deleted job is gone, and asserts that nothing of it is left where something costs money.

@@ -13,9 +13,11 @@ use crate::rig::{Grid, Process, fresh, until};
 const PRICE: u64 = 36_000_000;
 
 fn settled(grid: &Grid, name: &str) -> JobStatus {
-    grid.await_job(name, "it is settled", |status| {
+    let status = grid.await_job(name, "it is settled", |status| {
         status.reserved_micro_usd.is_none() && status.phase.is_terminal()
-    })
+    });
+    assert!(status.settled_time.is_some(), "{status:#?}");
+    status
 }
 
 fn micro_usd(cpu_micros: u64, price: u64) -> u64 {
@@ -52,16 +54,24 @@ fn a_new_price_is_for_those_who_come() {
     let operator = grid.operator("a");
     let id = grid.apply("before", &fresh());
     let before = grid.await_phase("before", Phase::Running);
+    assert_eq!(before.settled_time, None);
     let terms = before.terms.unwrap();
     assert_eq!((terms.micro_usd_per_vcpu_hour, terms.millicpus, terms.deadline_seconds), (PRICE, 2000, 3600));
+    // One that was quoted, and waits for its author.
+    let mut waits = fresh();
+    waits["spec"]["suspend"] = json!(true);
+    let quoted = grid.apply("quoted", &waits);
+    grid.await_job("quoted", "its quote", |status| status.quote.is_some());
     operator.kill();
     grid.price = PRICE * 10;
     let _operator = grid.operator("b");
     let after = grid.apply("after", &fresh());
-    let quoted = grid.await_phase("after", Phase::Running);
-    assert_eq!(quoted.terms.unwrap().micro_usd_per_vcpu_hour, PRICE * 10);
+    let told = grid.await_phase("after", Phase::Running);
+    assert_eq!(told.terms.unwrap().micro_usd_per_vcpu_hour, PRICE * 10);
     let _worker = grid.worker("w0");
-    for (name, id, price) in [("before", &id, PRICE), ("after", &after, PRICE * 10)] {
+    grid.patch("quoted", json!({ "suspend": false }));
+    let jobs = [("before", &id, PRICE), ("quoted", &quoted, PRICE), ("after", &after, PRICE * 10)];
+    for (name, id, price) in jobs {
         let status = settled(&grid, name);
         assert_eq!(status.phase, Phase::Succeeded, "{status:#?}");
         let record = grid.wait(grid.store.get(&status.results.as_ref().unwrap().record)).unwrap();
@@ -69,6 +79,10 @@ fn a_new_price_is_for_those_who_come() {
         let cpu = record["grid"]["usage"]["cpuMicros"].as_u64().unwrap();
         assert_eq!(status.spent_micro_usd, Some(micro_usd(cpu, price)), "{name}");
         assert_eq!(grid.ledger()[id.as_str()], micro_usd(cpu, price), "{name}");
+        let bill = &record["grid"]["bill"];
+        assert_eq!(bill["price"]["microUsdAVcpuHour"], price, "{bill}");
+        assert_eq!((&bill["cpuMicros"], &bill["microUsd"]), (&json!(cpu), &json!(micro_usd(cpu, price))));
+        assert_eq!(record["grid"]["quotedMicros"], status.quote.unwrap().vcpu_micros);
     }
     let now = grid.status("before");
     assert_eq!((now.quote, now.terms), (before.quote, before.terms), "what was promised is still to be seen");

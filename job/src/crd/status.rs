@@ -60,6 +60,12 @@ pub(super) fn status() -> Schema {
         .field("terms", terms)
         .field("spentMicroUsd", money("What it has cost, in micro-USD."))
         .field("spentTime", Schema::time("When that was counted: workers that run cost more since."))
+        .field(
+            "settledTime",
+            Schema::time(
+                "When its workers were gone and its cost was written down: from then on it is final.",
+            ),
+        )
         .field("plannedTime", Schema::time("When its plan was committed."))
         .field("startTime", Schema::time("When it was first let run."))
         .field("completionTime", Schema::time("When it ended."))

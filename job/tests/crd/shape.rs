@@ -120,6 +120,7 @@ fn a_full_status_is_what_the_schema_has() {
         reserved_micro_usd: Some(4),
         spent_micro_usd: Some(3),
         spent_time: Some("2026-01-01T00:00:00Z".to_owned()),
+        settled_time: Some("2026-01-01T00:00:00Z".to_owned()),
         planned_time: time(),
         start_time: time(),
         completion_time: time(),

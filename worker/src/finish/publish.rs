@@ -8,7 +8,6 @@ use blockgrid_grid::plan::CachedTables;
 use blockgrid_grid::store::{keys, sha256};
 use blockgrid_grid::usage::{Bill, Spent, UnitUsage};
 use blockgrid_grid::{FailedTrial, ObjectRef, Outcome, Unit};
-use blockgrid_job::quote::Price;
 use blockgrid_results::{TopColumns, TrialTable};
 use bytes::{Bytes, BytesMut};
 use serde_json::json;
@@ -168,12 +167,14 @@ impl Work<'_> {
             "owner": plan.owner,
             "shards": plan.shards,
             "cachedTrials": plan.cached_trials(),
-            "quotedMicros": plan.cost_micros,
             "usage": total,
-            "bill": Bill::new(Price::default(), &[total.cpu_micros]),
             "failedTrials": failed.len(),
             "failures": failed.iter().take(NAMED_FAILURES).collect::<Vec<_>>(),
         });
+        if let Some(quoted) = &plan.quoted {
+            record["grid"]["quotedMicros"] = json!(quoted.micros);
+            record["grid"]["bill"] = json!(Bill::new(quoted.price.clone(), &[total.cpu_micros]));
+        }
         record
     }
 }

@@ -1,10 +1,9 @@
 //! What somebody who uses a job asks of the operator: links to its results, and a quote before it runs.
 
-use blockgrid_job::quote::{Estimate, Price};
+use blockgrid_job::quote::Estimate;
 use blockgrid_job::status::{JobStatus, Links, Phase};
 
 use super::sentences;
-use crate::costs::Costs;
 use crate::plan::{Act, plan};
 use crate::world::{Asked, Planned, Planning, World};
 
@@ -22,10 +21,8 @@ fn world(status: JobStatus, planning: Planning) -> World {
             start_seconds: 600,
             max_workers: 4,
             slots: 1,
-            millicpus: 1000,
-            price: Price::default(),
+            offered: sentences::offered(),
             max_cost: None,
-            costs: Costs::default(),
         }),
         planning,
         ..sentences::world(sentences::big())
@@ -69,6 +66,7 @@ fn a_job_that_rests_from_the_start_gets_a_quote_and_nothing_else() {
         cached: 0,
         micros,
         trace_units: 0,
+        price: None,
         is_small: false,
         engine: "e".to_owned(),
         is_ours: true,

@@ -1,10 +1,10 @@
 //! What jobs there are, and what happens to them.
 
-use blockgrid_job::quote::{Estimate, Price};
+use blockgrid_job::quote::Estimate;
 use blockgrid_job::status::Phase;
 use proptest::prelude::*;
 
-use crate::costs::Costs;
+use super::sentences;
 use crate::world::{Asked, Planned, Refused};
 
 /// What happens between two looks.
@@ -115,6 +115,7 @@ pub(super) fn kind() -> impl Strategy<Value = Kind> {
                 cached: 0,
                 micros: Estimate { low: mid / 2, mid, high: mid * 2 },
                 trace_units: shards / 10,
+                price: None,
                 is_small,
                 engine: "e1".to_owned(),
                 is_ours,
@@ -126,10 +127,8 @@ pub(super) fn kind() -> impl Strategy<Value = Kind> {
                 start_seconds: 600,
                 max_workers,
                 slots: 2,
-                millicpus: 2000,
-                price: Price { name: "standard".to_owned(), micro_usd_a_vcpu_hour: 36_000 },
+                offered: sentences::offered(),
                 max_cost,
-                costs: Costs::default(),
             };
             let refused = Refused { reason: "InvalidSpec".into(), message: noise.clone() };
             Kind {

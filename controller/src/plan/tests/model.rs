@@ -100,7 +100,11 @@ impl Model {
             has_finalizer: self.has_finalizer,
             ttl_seconds: self.kind.ttl_seconds,
             asked: self.kind.asked.clone(),
-            rates: crate::terms::rates(&self.status, self.kind.asked.as_ref().ok()),
+            rates: crate::terms::rates(
+                &self.status,
+                None,
+                self.kind.asked.as_ref().ok().map(|asked| &asked.offered),
+            ),
             end: self.end.clone().filter(|_| is_asked_for),
             done: counts.then_some(self.done),
             pool: self.pool.clone(),

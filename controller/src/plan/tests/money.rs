@@ -16,7 +16,7 @@ const S3: Costs =
 fn what_is_held_has_room_for_requests_to_the_store() {
     let mut world = world(big());
     assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 40_000, wish: 40_000 }]);
-    world.asked = asks(|asked| asked.costs = S3);
+    world.rates.costs = S3;
     assert_eq!(
         plan(&world).acts,
         [Act::Reserve {
@@ -24,9 +24,9 @@ fn what_is_held_has_room_for_requests_to_the_store() {
             wish: 40_000 + S3.requests_of_a_job(100)
         }]
     );
-    world.asked = asks(|asked| (asked.costs, asked.max_cost) = (S3, Some(35_000)));
+    world.asked = asks(|asked| asked.max_cost = Some(35_000));
     assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 35_000, wish: 35_000 }]);
-    world.asked = asks(|asked| asked.costs = S3);
+    world.asked = asks(|_| {});
     world.planning = Planning::Done(Planned { trace_units: 20, ..big() });
     let most = 40_000 + S3.requests_of_a_job(120);
     assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: most, wish: most }], "traces are units too");
@@ -195,7 +195,7 @@ fn requests_count_against_what_is_held() {
     let mut world = working(600);
     world.pool.as_mut().unwrap().micros = 2_235_000_000;
     assert_eq!(said(&world).0, Phase::Running);
-    world.asked = asks(|asked| asked.costs = S3);
+    world.rates.costs = S3;
     let ahead = 39_950 + S3.requests_of_shards(10) + S3.requests_of_a_job(0);
     assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: ahead, wish: 2 * ahead }]);
 }

@@ -8,7 +8,13 @@ use super::held;
 use crate::costs::Costs;
 use crate::plan::say::{ending, written};
 use crate::plan::{Act, plan};
+use crate::terms::Rates;
 use crate::world::{Asked, End, Planned, Planning, Pool, Refused, Trouble, World};
+
+pub(super) fn offered() -> Rates {
+    let price = Price { name: "standard".to_owned(), micro_usd_a_vcpu_hour: 36_000 };
+    Rates { price, costs: Costs::default(), millicpus: 2000 }
+}
 
 fn asked() -> Asked {
     Asked {
@@ -18,10 +24,8 @@ fn asked() -> Asked {
         start_seconds: 600,
         max_workers: 8,
         slots: 2,
-        millicpus: 2000,
-        price: Price { name: "standard".to_owned(), micro_usd_a_vcpu_hour: 36_000 },
+        offered: offered(),
         max_cost: None,
-        costs: Costs::default(),
     }
 }
 
@@ -33,6 +37,7 @@ pub(super) fn big() -> Planned {
         cached: 0,
         micros: Estimate { low: 1_000_000_000, mid: 2_000_000_000, high: 4_000_000_000 },
         trace_units: 0,
+        price: None,
         is_small: false,
         engine: "e1".to_owned(),
         is_ours: true,
@@ -53,7 +58,7 @@ pub(super) fn world(planned: Planned) -> World {
         ttl_seconds: 3600,
         has_finalizer: true,
         status: JobStatus { phase: Phase::Planning, ..JobStatus::default() },
-        rates: crate::terms::Rates::default(),
+        rates: offered(),
         asked: Ok(asked()),
         planning: Planning::Done(planned),
         end: None,
