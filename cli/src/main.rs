@@ -31,7 +31,7 @@ use failure::Failure;
 
 /// Backtests of trading strategies: from one manifest, on a laptop or a cluster, with the same tables.
 #[derive(Parser)]
-#[command(name = "blockgrid", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "blockgrid", version = blockgrid_grid::VERSION, propagate_version = true, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

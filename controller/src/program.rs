@@ -39,7 +39,7 @@ Keys of the store are those of AWS_ACCESS_KEY_ID and its like.";
 
 /// Runs BacktestJobs on Kubernetes: plans them, asks their budgets, starts workers, and says how far they are.
 #[derive(Parser)]
-#[command(name = "blockgrid-controller", version, max_term_width = 100, after_help = HELP)]
+#[command(name = "blockgrid-controller", version = blockgrid_grid::VERSION, max_term_width = 100, after_help = HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -21,7 +21,7 @@ pub use cancel::{cancel, end_cancelled};
 pub use id::{BadId, JobId, Unit};
 pub use identity::identity;
 pub use outcome::{FailReason, FailedTrial, Outcome};
-pub use plan::{ENGINE, ObjectRef, Plan};
+pub use plan::{ENGINE, ObjectRef, Plan, VERSION};
 pub use queue::{
     Consumer, Depth, Entry, HEARTBEAT, HOLD, IDLE, Lane, Lease, MOST_QUEUED, MemoryQueue, Queue, QueueError,
     RedisQueue, Stream, without_password,

@@ -26,6 +26,9 @@ pub const MOST_INLINE: u64 = 256;
 /// What results are a function of, apart from the plan itself: a digest of the engine's sources and its target.
 pub const ENGINE: &str = env!("BLOCKGRID_ENGINE_ID");
 
+/// What programs say of themselves: two builds that say the same give the same results, and may work on the same jobs.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (engine ", env!("BLOCKGRID_ENGINE_ID"), ")");
+
 /// An object and the digest of its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -15,6 +15,7 @@ fn the_name_says_what_it_is() {
         let output = call(name);
         let said = String::from_utf8(output.stdout).unwrap();
         assert_eq!((output.status.code(), said.split(' ').next()), (Some(0), Some(name)), "{said}");
+        assert!(said.contains(" (engine "), "{said}");
     }
     let output = call("blockgrid");
     assert_eq!(output.status.code(), Some(78));

@@ -31,7 +31,7 @@ const TERMINATED: u8 = 143;
 
 /// Computes units of backtest jobs: claims them, writes their outcomes, and takes over those of workers that fall silent.
 #[derive(Parser)]
-#[command(name = "blockgrid-worker", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "blockgrid-worker", version = blockgrid_grid::VERSION, max_term_width = 100, after_help = EXIT_CODES)]
 #[command(group(ArgGroup::new("serve").args(["job", "lane", "all"])))]
 struct Cli {
     #[command(flatten)]
