@@ -144,6 +144,7 @@ impl Kind {
                 column("Spent", "string", ".status.spent"),
                 column("Reserved", "string", ".status.reserved"),
                 column("Projected", "string", ".status.projected"),
+                column("PerUserUSD", "number", ".spec.perUserUsd"),
                 age,
             ]),
         }

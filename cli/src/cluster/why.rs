@@ -1,8 +1,8 @@
 //! `kubectl backtest why`: which gate a job stands at, with its numbers and what can be done.
 
 mod gate;
+mod purse;
 
-use blockgrid_job::budget::BudgetStatus;
 use blockgrid_job::crd::{GROUP, Kind};
 use clap::Args;
 use jiff::Timestamp;
@@ -11,7 +11,8 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use serde_json::{Value, json};
 
-use self::gate::{Budget, Pool, Seen, Why};
+use self::gate::{Pool, Seen, Why};
+use self::purse::Budget;
 use super::client::{Call, Cluster};
 use super::ls::lane;
 use super::object::BacktestJob;
@@ -59,14 +60,7 @@ async fn budgets(cluster: &Cluster, args: &WhyArgs, seen: &mut Seen) {
     for namespace in namespaces {
         match cluster.of(Kind::BacktestBudget, namespace).list(&ListParams::default()).await {
             Ok(found) => {
-                for object in found.items {
-                    let status = object.data.get("status").cloned().unwrap_or_default();
-                    seen.budgets.push(Budget {
-                        namespace: namespace.to_owned(),
-                        name: object.name_any(),
-                        status: serde_json::from_value::<BudgetStatus>(status).ok(),
-                    });
-                }
+                seen.budgets.extend(found.items.iter().map(|object| Budget::of(namespace, object)));
             }
             Err(error) => {
                 let resource = Kind::BacktestBudget.plural();
@@ -97,10 +91,7 @@ async fn pool(cluster: &Cluster, args: &WhyArgs, job: &BacktestJob) -> Option<Po
 
 fn machine(job: &BacktestJob, seen: &Seen, why: &Why) -> Value {
     let status = &job.status;
-    let budgets = seen
-        .budgets
-        .iter()
-        .map(|budget| json!({ "namespace": budget.namespace, "name": budget.name, "status": budget.status }));
+    let budgets = seen.budgets.iter().map(|budget| budget.machine(purse::user(job)));
     json!({
         "namespace": job.namespace,
         "name": job.name,
@@ -142,7 +133,7 @@ fn text(job: &BacktestJob, seen: &Seen, why: &Why, now: Timestamp) -> String {
     };
     let mut out = format!("{head}\n{gate}\n\n{}\n", why.text);
     if why.gate.is_about_money() && (!seen.budgets.is_empty() || !seen.unreadable.is_empty()) {
-        out.push_str(&format!("\n{}", money(seen)));
+        out.push_str(&format!("\n{}", purse::table(seen, purse::user(job))));
     }
     if !status.conditions.is_empty() {
         let mut table = show::table();
@@ -161,25 +152,4 @@ fn text(job: &BacktestJob, seen: &Seen, why: &Why, now: Timestamp) -> String {
         out.push_str(&format!("\n{}", show::lines(&table)));
     }
     out
-}
-
-fn money(seen: &Seen) -> String {
-    let mut table = show::table();
-    table.set_header(["BUDGET", "LIMIT", "SPENT", "RESERVED", "REMAINING"]);
-    for budget in &seen.budgets {
-        let name = format!("{}/{}", budget.namespace, budget.name);
-        match &budget.status {
-            Some(status) => {
-                let amounts = [status.limit_micro_usd, status.spent_micro_usd, status.reserved_micro_usd];
-                let [limit, spent, reserved] = amounts.map(gate::usd);
-                table.add_row([name, limit, spent, reserved, gate::signed_usd(status.remaining_micro_usd)]);
-            }
-            None => {
-                table.add_row([name, "-".to_owned(), "-".to_owned(), "-".to_owned(), "-".to_owned()]);
-            }
-        }
-    }
-    let rows = if seen.budgets.is_empty() { String::new() } else { show::lines(&table) };
-    let notes: String = seen.unreadable.iter().map(|note| format!("not shown: {note}\n")).collect();
-    rows + &notes
 }

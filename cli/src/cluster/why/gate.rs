@@ -1,6 +1,5 @@
 //! Which gate: decided from what a status says, in the order in which a job meets them.
 
-use blockgrid_job::budget::BudgetStatus;
 use blockgrid_job::manifest;
 use blockgrid_job::quote::dollars;
 use blockgrid_job::spec::{API_VERSION, KIND};
@@ -8,6 +7,7 @@ use blockgrid_job::status::{Condition, Phase};
 use serde_json::json;
 
 use super::super::object::BacktestJob;
+use super::purse::{Budget, user};
 
 /// What a job may stand at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,13 +59,6 @@ pub(super) struct Seen {
     /// What could not be looked at, and why.
     pub(super) unreadable: Vec<String>,
     pub(super) pool: Option<Pool>,
-}
-
-#[derive(Debug)]
-pub(super) struct Budget {
-    pub(super) namespace: String,
-    pub(super) name: String,
-    pub(super) status: Option<BudgetStatus>,
 }
 
 /// Workers of the job's own.
@@ -191,8 +184,9 @@ fn held(job: &BacktestJob, condition: Option<&Condition>, seen: &Seen, advice: &
             text.push_str(" It starts by itself when somebody has mended it (`kubectl edit btb`).");
         }
         _ => text.push_str(&format!(
-            "{} It starts by itself when other jobs end, with the new month (UTC), or when somebody raises the limit (`kubectl edit btb`); fewer trials or a lower spec.compute.maxCostUsd ask for less. {cancel}",
-            asked(job, seen)
+            "{} It starts by itself when other jobs{} end, with the new month (UTC), or when somebody raises the limit (`kubectl edit btb`); fewer trials or a lower spec.compute.maxCostUsd ask for less. {cancel}",
+            asked(job, seen),
+            if reason == "WaitingForUserBudget" { " of its user" } else { "" }
         )),
     }
     Why { gate: Gate::Budget, is_blocked: true, reason: reason.to_owned(), text }
@@ -202,12 +196,18 @@ fn held(job: &BacktestJob, condition: Option<&Condition>, seen: &Seen, advice: &
 fn asked(job: &BacktestJob, seen: &Seen) -> String {
     let Some(asks) = asks_for(job) else { return String::new() };
     let mut text = format!(" It asks for {}, which is held for it while it runs.", usd(asks));
-    let short = seen.budgets.iter().filter_map(|budget| {
-        let left = budget.status.as_ref()?.remaining_micro_usd;
-        (left < i64::try_from(asks).unwrap_or(i64::MAX)).then_some((budget, left))
-    });
-    for (budget, left) in short {
-        text.push_str(&format!(" {}/{} has {} left.", budget.namespace, budget.name, signed_usd(left)));
+    let user = user(job);
+    let is_short = |left: i64| left < i64::try_from(asks).unwrap_or(i64::MAX);
+    for budget in &seen.budgets {
+        let name = budget.full_name();
+        let left = budget.status.as_ref().map(|status| status.remaining_micro_usd);
+        if let Some(left) = left.filter(|left| is_short(*left)) {
+            text.push_str(&format!(" {name} has {} left.", signed_usd(left)));
+        }
+        let left = budget.allowance(user).and_then(|allowance| allowance.remaining_micro_usd());
+        if let Some(left) = left.filter(|left| is_short(*left)) {
+            text.push_str(&format!(" {name} has {} left for user {user}.", signed_usd(left)));
+        }
     }
     text
 }
@@ -370,6 +370,7 @@ fn sentence(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use blockgrid_job::JobStatus;
+    use blockgrid_job::budget::{BudgetStatus, UserSpend};
     use blockgrid_job::status::{QuoteStatus, ShardCounts};
     use serde_json::Value;
 
@@ -391,6 +392,7 @@ mod tests {
             generation: 2,
             created: None,
             is_deleted: false,
+            user: None,
             asks: None,
             spec: Value::Null,
             is_seen: true,
@@ -450,7 +452,12 @@ mod tests {
     fn a_budget_that_does_not_reach_is_told_with_what_is_left_of_it() {
         let held = [condition("Admitted", "False", "BudgetExhausted", "budget a/b: nothing is left")];
         let status = BudgetStatus { remaining_micro_usd: -2_000_000, ..BudgetStatus::default() };
-        let budget = |name: &str, status| Budget { namespace: "a".to_owned(), name: name.to_owned(), status };
+        let budget = |name: &str, status| Budget {
+            namespace: "a".to_owned(),
+            name: name.to_owned(),
+            status,
+            ..Budget::default()
+        };
         let enough = BudgetStatus { remaining_micro_usd: 3_000_000, ..BudgetStatus::default() };
         let budgets = vec![budget("b", Some(status)), budget("c", Some(enough)), budget("d", None)];
         let seen = Seen { budgets, ..Seen::default() };
@@ -458,6 +465,19 @@ mod tests {
         let told = judged(&job, &seen);
         holds(&told, Gate::Budget, true, "BudgetExhausted", &["It asks for $3.00", "a/b has -$2.00 left."]);
         assert!(!told.3.contains("a/c") && !told.3.contains("a/d"), "{}", told.3);
+        // A budget has enough, and not for this user.
+        let status = BudgetStatus {
+            month: Some("2026-01".to_owned()),
+            remaining_micro_usd: 9_000_000,
+            users: [("ann".to_owned(), UserSpend { spent_micro_usd: 1_500_000, reserved_micro_usd: 0 })]
+                .into(),
+            ..BudgetStatus::default()
+        };
+        let shared = Budget { per_user_micro_usd: Some(2_000_000), ..budget("e", Some(status)) };
+        let (seen, user) = (Seen { budgets: vec![shared], ..Seen::default() }, Some("ann".to_owned()));
+        let of_ann = judged(&BacktestJob { user, ..job.clone() }, &seen);
+        assert!(of_ann.3.contains(" a/e has $0.5000 left for user ann."), "{}", of_ann.3);
+        assert!(!of_ann.3.contains("a/e has $9"), "{}", of_ann.3);
         job.spec = json!({ "compute": { "maxCostUsd": 0.5 } });
         holds(&judged(&job, &seen), Gate::Budget, true, "BudgetExhausted", &["It asks for $0.50"]);
     }

@@ -1,0 +1,181 @@
+//! Budgets as a job meets them: limit and use, those of its user within it.
+
+use blockgrid_job::budget::{BudgetSpec, BudgetStatus, MAX_USERS, UserSpend};
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use serde_json::{Value, json};
+
+use super::gate::{Seen, signed_usd, usd};
+use crate::cluster::object::BacktestJob;
+use crate::show;
+
+/// A budget that a job counts for.
+#[derive(Debug, Default)]
+pub(super) struct Budget {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) status: Option<BudgetStatus>,
+    /// What each user may have of it, if that is limited.
+    pub(super) per_user_micro_usd: Option<u64>,
+}
+
+/// What a user may have of a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Allowance {
+    pub(super) limit_micro_usd: u64,
+    /// What the user's jobs have of it; nothing where the status does not tell.
+    pub(super) used: Option<UserSpend>,
+}
+
+impl Allowance {
+    /// What is left; below nothing when jobs cost more than was held for them.
+    pub(super) fn remaining_micro_usd(self) -> Option<i64> {
+        let used = self.used?;
+        let left = i128::from(self.limit_micro_usd)
+            - i128::from(used.spent_micro_usd)
+            - i128::from(used.reserved_micro_usd);
+        Some(i64::try_from(left.clamp(i64::MIN.into(), i64::MAX.into())).unwrap_or_default())
+    }
+}
+
+/// Whose a job is for budgets: its label, which the grid's chart lets those set alone that it believes, or its namespace.
+pub(super) fn user(job: &BacktestJob) -> &str {
+    job.user.as_deref().unwrap_or(&job.namespace)
+}
+
+impl Budget {
+    /// As an API server has it.
+    pub(super) fn of(namespace: &str, object: &DynamicObject) -> Self {
+        let part = |name: &str| object.data.get(name).cloned().unwrap_or_default();
+        Self {
+            namespace: namespace.to_owned(),
+            name: object.name_any(),
+            status: serde_json::from_value(part("status")).ok(),
+            per_user_micro_usd: serde_json::from_value::<BudgetSpec>(part("spec"))
+                .ok()
+                .and_then(|spec| spec.per_user_micro_usd),
+        }
+    }
+
+    /// As messages of the operator name it.
+    pub(super) fn full_name(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// What a user may have of it, if that is limited.
+    pub(super) fn allowance(&self, user: &str) -> Option<Allowance> {
+        let limit_micro_usd = self.per_user_micro_usd?;
+        // Who is not named has had nothing, unless there are more than are named; before a month is, nothing was counted.
+        let used = self.status.as_ref().filter(|status| status.month.is_some()).and_then(|status| {
+            let is_whole = status.users.len() < MAX_USERS;
+            status.users.get(user).copied().or_else(|| is_whole.then(UserSpend::default))
+        });
+        Some(Allowance { limit_micro_usd, used })
+    }
+
+    /// For programs.
+    pub(super) fn machine(&self, user: &str) -> Value {
+        let allowance = self.allowance(user).map(|allowance| {
+            json!({
+                "user": user,
+                "limitMicroUsd": allowance.limit_micro_usd,
+                "spentMicroUsd": allowance.used.map(|used| used.spent_micro_usd),
+                "reservedMicroUsd": allowance.used.map(|used| used.reserved_micro_usd),
+                "remainingMicroUsd": allowance.remaining_micro_usd(),
+            })
+        });
+        json!({ "namespace": self.namespace, "name": self.name, "status": self.status, "perUser": allowance })
+    }
+}
+
+/// The table of budgets, each followed by what the user may have of it.
+pub(super) fn table(seen: &Seen, user: &str) -> String {
+    let mut table = show::table();
+    table.set_header(["BUDGET", "LIMIT", "SPENT", "RESERVED", "REMAINING"]);
+    let unknown = || "-".to_owned();
+    for budget in &seen.budgets {
+        let name = budget.full_name();
+        match &budget.status {
+            Some(status) => {
+                let amounts = [status.limit_micro_usd, status.spent_micro_usd, status.reserved_micro_usd];
+                let [limit, spent, reserved] = amounts.map(usd);
+                table.add_row([name, limit, spent, reserved, signed_usd(status.remaining_micro_usd)]);
+            }
+            None => {
+                table.add_row([name, unknown(), unknown(), unknown(), unknown()]);
+            }
+        }
+        if let Some(allowance) = budget.allowance(user) {
+            let [spent, reserved] =
+                [|used: UserSpend| used.spent_micro_usd, |used: UserSpend| used.reserved_micro_usd]
+                    .map(|part| allowance.used.map_or_else(unknown, |used| usd(part(used))));
+            let left = allowance.remaining_micro_usd().map_or_else(unknown, signed_usd);
+            let name = format!("  of it user {user}");
+            table.add_row([name, usd(allowance.limit_micro_usd), spent, reserved, left]);
+        }
+    }
+    let rows = if seen.budgets.is_empty() { String::new() } else { show::lines(&table) };
+    let notes: String = seen.unreadable.iter().map(|note| format!("not shown: {note}\n")).collect();
+    rows + &notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(object: Value) -> Budget {
+        Budget::of("a", &serde_json::from_value(object).unwrap())
+    }
+
+    fn limited(status: &Value) -> Budget {
+        budget(json!({
+            "metadata": { "name": "b" }, "spec": { "monthlyUsd": 100, "perUserUsd": 20 }, "status": status,
+        }))
+    }
+
+    #[test]
+    fn what_a_user_may_have_stands_below_the_budget() {
+        let used = json!({
+            "month": "2026-01", "limitMicroUsd": 100_000_000,
+            "users": { "ann": { "spentMicroUsd": 15_000_000, "reservedMicroUsd": 6_000_000 } },
+        });
+        let plain = budget(json!({ "metadata": { "name": "c" }, "spec": { "monthlyUsd": 100 } }));
+        assert_eq!(plain.allowance("ann"), None);
+        let seen = Seen { budgets: vec![limited(&used), plain], ..Seen::default() };
+        let rows = |user: &str| -> Vec<Vec<String>> {
+            table(&seen, user)
+                .lines()
+                .map(|line| line.split_whitespace().map(str::to_owned).collect())
+                .collect()
+        };
+        let ann = rows("ann");
+        assert_eq!(ann.len(), 4, "{ann:?}");
+        assert_eq!(ann[2], ["of", "it", "user", "ann", "$20.00", "$15.00", "$6.00", "-$1.00"]);
+        assert_eq!(ann[3], ["a/c", "-", "-", "-", "-"]);
+        // Who is not named has had nothing.
+        assert_eq!(rows("bob")[2][4..], ["$20.00", "$0.00", "$0.00", "$20.00"]);
+        let told = seen.budgets[0].machine("ann");
+        assert_eq!(
+            (&told["perUser"]["user"], &told["perUser"]["remainingMicroUsd"]),
+            (&json!("ann"), &json!(-1_000_000))
+        );
+        assert_eq!(seen.budgets[1].machine("ann")["perUser"], Value::Null);
+    }
+
+    #[test]
+    fn a_limit_is_told_alone_where_its_use_is_not_known() {
+        let full: serde_json::Map<String, Value> =
+            (0..MAX_USERS).map(|user| (format!("u{user}"), json!({ "spentMicroUsd": 1 }))).collect();
+        for status in [Value::Null, json!({}), json!({ "month": "2026-01", "users": full })] {
+            let budget = limited(&status);
+            assert_eq!(
+                budget.allowance("ann").unwrap(),
+                Allowance { limit_micro_usd: 20_000_000, used: None }
+            );
+            assert_eq!(budget.machine("ann")["perUser"]["spentMicroUsd"], Value::Null);
+            let text = table(&Seen { budgets: vec![budget], ..Seen::default() }, "ann");
+            let row: Vec<&str> = text.lines().last().unwrap().split_whitespace().collect();
+            assert_eq!(row[3..], ["ann", "$20.00", "-", "-", "-"], "{text}");
+        }
+    }
+}
