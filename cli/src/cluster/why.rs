@@ -133,7 +133,13 @@ fn text(job: &BacktestJob, seen: &Seen, why: &Why, now: Timestamp) -> String {
     };
     let mut out = format!("{head}\n{gate}\n\n{}\n", why.text);
     if why.gate.is_about_money() && (!seen.budgets.is_empty() || !seen.unreadable.is_empty()) {
-        out.push_str(&format!("\n{}", purse::table(seen, purse::user(job))));
+        out.push_str(&format!("\n{}{}", purse::table(seen, purse::user(job)), purse::notes(seen)));
+    } else {
+        // What keeps a budget from being counted may hold up a job wherever it stands.
+        let troubles = purse::troubles(seen);
+        if !troubles.is_empty() {
+            out.push_str(&format!("\n{troubles}"));
+        }
     }
     if !status.conditions.is_empty() {
         let mut table = show::table();

@@ -1,4 +1,4 @@
-//! Budgets as a job meets them: limit and use, those of its user within it.
+//! Budgets as a job meets them: limit and use, those of its user within it, and what is wrong with them.
 
 use blockgrid_job::budget::{BudgetSpec, BudgetStatus, MAX_USERS, UserSpend};
 use kube::ResourceExt;
@@ -73,6 +73,17 @@ impl Budget {
         Some(Allowance { limit_micro_usd, used })
     }
 
+    /// What is wrong with it, a line each.
+    fn troubles(&self) -> impl Iterator<Item = String> {
+        let conditions = self.status.iter().flat_map(|status| &status.conditions);
+        // Soft limits are marks on the way, and `False` is how they begin.
+        let bad = conditions.filter(|known| known.status == "False" && !known.kind.starts_with("Soft"));
+        bad.map(|known| {
+            let message = known.message.trim().replace('\n', "\n  ");
+            format!("budget {}: {}: {message}\n", self.full_name(), known.reason)
+        })
+    }
+
     /// For programs.
     pub(super) fn machine(&self, user: &str) -> Value {
         let allowance = self.allowance(user).map(|allowance| {
@@ -114,13 +125,24 @@ pub(super) fn table(seen: &Seen, user: &str) -> String {
             table.add_row([name, usd(allowance.limit_micro_usd), spent, reserved, left]);
         }
     }
-    let rows = if seen.budgets.is_empty() { String::new() } else { show::lines(&table) };
-    let notes: String = seen.unreadable.iter().map(|note| format!("not shown: {note}\n")).collect();
-    rows + &notes
+    if seen.budgets.is_empty() { String::new() } else { show::lines(&table) }
+}
+
+/// What is wrong with budgets, and which could not be looked at.
+pub(super) fn notes(seen: &Seen) -> String {
+    let troubles = seen.budgets.iter().flat_map(Budget::troubles);
+    troubles.chain(seen.unreadable.iter().map(|note| format!("not shown: {note}\n"))).collect()
+}
+
+/// What is wrong with budgets alone, for a job that does not wait for money.
+pub(super) fn troubles(seen: &Seen) -> String {
+    seen.budgets.iter().flat_map(Budget::troubles).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use blockgrid_job::status::Condition;
+
     use super::*;
 
     fn budget(object: Value) -> Budget {
@@ -177,5 +199,33 @@ mod tests {
             let row: Vec<&str> = text.lines().last().unwrap().split_whitespace().collect();
             assert_eq!(row[3..], ["ann", "$20.00", "-", "-", "-"], "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_budget_is_told_and_marks_on_the_way_are_not() {
+        let condition = |kind: &str, status: &str, reason: &str, message: &str| {
+            let [kind, status, reason, message] = [kind, status, reason, message].map(str::to_owned);
+            Condition { kind, status, reason, message, ..Condition::default() }
+        };
+        let conditions = vec![
+            condition("Valid", "True", "Valid", "the limits hold"),
+            condition("Ready", "False", "LedgerUnreadable", "ledger/1 is damaged:\nremove it"),
+            condition("Soft50", "False", "Within", "50 % of the limit are not spent or held"),
+            condition("Soft80", "True", "Passed", "80 % of the limit are spent or held"),
+        ];
+        let status = BudgetStatus { conditions, ..BudgetStatus::default() };
+        let budget = Budget {
+            namespace: "a".to_owned(),
+            name: "b".to_owned(),
+            status: Some(status),
+            ..Budget::default()
+        };
+        let mut seen = Seen { budgets: vec![budget], ..Seen::default() };
+        seen.unreadable.push("budgets of namespace grid: you may not list them there".to_owned());
+        let trouble = "budget a/b: LedgerUnreadable: ledger/1 is damaged:\n  remove it\n";
+        assert_eq!(troubles(&seen), trouble);
+        let expected =
+            format!("{trouble}not shown: budgets of namespace grid: you may not list them there\n");
+        assert_eq!(notes(&seen), expected);
     }
 }
