@@ -3,7 +3,9 @@
 mod gate;
 mod purse;
 
+use blockgrid_job::JobStatus;
 use blockgrid_job::crd::{GROUP, Kind};
+use blockgrid_job::status::Condition;
 use clap::Args;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
@@ -152,10 +154,43 @@ fn text(job: &BacktestJob, seen: &Seen, why: &Why, now: Timestamp) -> String {
                 &condition.status,
                 &condition.reason,
                 &since,
-                &condition.message,
+                message(condition, status),
             ]);
         }
         out.push_str(&format!("\n{}", show::lines(&table)));
     }
     out
+}
+
+/// What a condition says, once: those that repeat what is said of the end refer to it.
+fn message<'a>(condition: &'a Condition, status: &'a JobStatus) -> &'a str {
+    let said = condition.message.trim();
+    let repeats = matches!(condition.kind.as_str(), "Succeeded" | "Failed")
+        && !said.is_empty()
+        && status.condition("Finished").is_some_and(|finished| finished.message.trim() == said);
+    if repeats { "as Finished" } else { said }
+}
+
+#[cfg(test)]
+mod tests {
+    use blockgrid_job::status::Phase;
+
+    use super::*;
+
+    #[test]
+    fn what_several_conditions_say_is_printed_once() {
+        let both = "spec.a: is bad\nspec.b: is bad too";
+        let condition = |kind: &str, message: &str| {
+            let [kind, message] = [kind, message].map(str::to_owned);
+            Condition { kind, status: "True".to_owned(), message, ..Condition::default() }
+        };
+        let mut status = JobStatus { phase: Phase::Failed, ..JobStatus::default() };
+        status.conditions =
+            vec![condition("Finished", both), condition("Failed", both), condition("Succeeded", "no")];
+        let said: Vec<&str> = status.conditions.iter().map(|known| message(known, &status)).collect();
+        assert_eq!(said, [both, "as Finished", "no"]);
+        status.conditions[0].message.clear();
+        status.conditions[2].message.clear();
+        assert_eq!(message(&status.conditions[2], &status), "");
+    }
 }
