@@ -23,6 +23,9 @@ use bytes::Bytes;
 use crate::store::{Answer, Options, S3Access, Store, StoreError, innermost, s3_access};
 
 mod lifecycle;
+mod trial;
+
+use trial::ENCRYPTION;
 
 /// How long things are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +96,8 @@ impl fmt::Display for Finding {
 pub struct Bucket {
     client: Client,
     store: Store,
+    /// The same, for who tries whether it can be written and does not wait long for it.
+    trial: Store,
     name: String,
     /// The store's, with a slash at its end unless it is empty: how rules name it.
     prefix: String,
@@ -129,7 +134,9 @@ impl Bucket {
         }
         let prefix = if prefix.is_root() { String::new() } else { format!("{prefix}/") };
         let store = Store::open(location, options)?;
-        Ok(Self { client: Client::from_conf(config.build()), store, name: bucket, prefix })
+        let patience = options.patience.min(trial::PATIENCE);
+        let trial = Store::open(location, &Options { patience, ..options.clone() })?;
+        Ok(Self { client: Client::from_conf(config.build()), store, trial, name: bucket, prefix })
     }
 
     /// Looks at every setting and changes nothing.
@@ -143,10 +150,13 @@ impl Bucket {
 
     /// Makes what is missing, and tells how things stand then. Rules of others stay.
     ///
+    /// A write is tried in the end: encryption that it turned on and that lets nothing be written is taken away again.
+    ///
     /// What the server refuses to set shows as [`State::Unknown`] or stays [`State::Missing`], with its word.
     pub async fn setup(&self, policy: &Policy) -> Vec<Finding> {
         let mut refused = Vec::new();
         let mut rules_are_made = false;
+        let mut encrypts_now = false;
         for Finding { what, state, .. } in self.check(policy).await {
             // All rules of a bucket are set at once.
             let is_rule = lifecycle::is_one(what);
@@ -154,8 +164,9 @@ impl Bucket {
                 continue;
             }
             rules_are_made |= is_rule;
-            if let Err(error) = self.make(what, policy).await {
-                refused.push((what, error));
+            match self.make(what, policy).await {
+                Ok(()) => encrypts_now |= what == ENCRYPTION,
+                Err(error) => refused.push((what, error)),
             }
         }
         let mut findings = self.check(policy).await;
@@ -164,6 +175,7 @@ impl Bucket {
                 finding.says = format!("{}; it could not be set: {error}", finding.says);
             }
         }
+        self.try_out(encrypts_now, &mut findings).await;
         findings
     }
 
@@ -241,14 +253,14 @@ impl Bucket {
                     rules.iter().flatten().find_map(|rule| rule.apply_server_side_encryption_by_default());
                 if let Some(by_default) = by_default {
                     let says = format!("at rest by {}", by_default.sse_algorithm.as_str());
-                    return Finding::new("encryption", State::Ok, says);
+                    return Finding::new(ENCRYPTION, State::Ok, says);
                 }
                 Asked::Unset
             }
             other => other,
         };
         let remedy = "encrypt the disks of the server";
-        self.finding("encryption", found, "objects are not encrypted by default", remedy)
+        self.finding(ENCRYPTION, found, "objects are not encrypted by default", remedy)
     }
 
     async fn public_access(&self) -> Finding {
@@ -294,7 +306,7 @@ impl Bucket {
                 let put = self.client.put_bucket_versioning().bucket(&self.name);
                 self.asked(put.versioning_configuration(on).send().await.map(|_| ()))
             }
-            "encryption" => {
+            ENCRYPTION => {
                 let by = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::Aes256);
                 let by = by.build().map_err(|e| self.failed(e.to_string()))?;
                 let rule =

@@ -58,6 +58,57 @@ async fn every_setting_is_made_where_the_server_has_it_and_other_rules_stay() {
     assert_eq!(state(&bucket.check(&policy).await, "expiry of the cache"), State::Missing);
 }
 
+/// As SeaweedFS does without `s3.sse.kek`: the setting is taken, and each write fails from then on.
+#[tokio::test]
+async fn encryption_that_lets_nothing_be_written_is_taken_away_again() {
+    let Some(s3) = S3::start_moto() else { return };
+    let proxy = Proxy::start(s3.address).await;
+    let options = blockgrid_grid::Options {
+        patience: std::time::Duration::from_millis(300),
+        ..s3.options(proxy.address)
+    };
+    let bucket = Bucket::open("s3://grid/some/prefix", &options).await.unwrap();
+    let keyless = || Rule::new("PUT", "/probe/", Fault::Answer(500, "InternalError")).while_set("encryption");
+    let fails = proxy.rule(keyless());
+    let policy = Policy::default();
+    let encryption =
+        |findings: Vec<Finding>| findings.into_iter().find(|finding| finding.what == "encryption").unwrap();
+    let found = encryption(bucket.setup(&policy).await);
+    assert_eq!((found.state, proxy.seen("DELETE", "encryption")), (State::Missing, 1), "{found}");
+    assert!(fails.fired() > 0);
+    for part in ["InternalError", "taken away again", "writing works", "s3.sse.kek", "encrypt its disks"] {
+        assert!(found.says.contains(part), "{found}");
+    }
+    let check = bucket.check(&policy).await;
+    assert_eq!(state(&check, "encryption"), State::Missing);
+    assert_eq!((state(&check, "public access"), state(&check, "expiry of jobs")), (State::Ok, State::Ok));
+    let store = blockgrid_grid::Store::open("s3://grid", &options).unwrap();
+    assert_eq!(store.list("").await, Ok(vec![]), "the trial leaves nothing");
+
+    // It cannot be taken away: whoever sets it up is told how.
+    proxy.heal();
+    proxy.rule(keyless());
+    let refused = proxy.rule(Rule::new("DELETE", "encryption", Fault::Answer(403, "AccessDenied")));
+    let found = encryption(bucket.setup(&policy).await);
+    assert_eq!(found.state, State::Unknown, "{found}");
+    assert!(
+        found.says.contains("AccessDenied") && found.says.contains("delete-bucket-encryption --bucket grid"),
+        "{found}"
+    );
+    assert!(refused.fired() > 0);
+
+    // It was there before: that is somebody's, and stays.
+    proxy.heal();
+    proxy.rule(Rule::new("PUT", "/probe/", Fault::Answer(500, "InternalError")));
+    let (deleted, found) = (proxy.seen("DELETE", "encryption"), encryption(bucket.setup(&policy).await));
+    assert_eq!((found.state, proxy.seen("DELETE", "encryption")), (State::Unknown, deleted), "{found}");
+    assert!(found.says.contains("at rest by AES256, and nothing can be written"), "{found}");
+
+    proxy.heal();
+    let found = encryption(bucket.setup(&policy).await);
+    assert_eq!(found.state, State::Ok, "{found}");
+}
+
 #[tokio::test]
 async fn a_race_has_one_winner_and_leaves_nothing() {
     let Some(s3) = S3::start() else { return };

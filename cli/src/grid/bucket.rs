@@ -1,7 +1,7 @@
 //! `blockgrid bucket`: the settings of a bucket that a grid relies on.
 
+use blockgrid_grid::Store;
 use blockgrid_grid::bucket::{Bucket, Finding, Policy, State};
-use blockgrid_grid::{Store, StoreError};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -20,7 +20,9 @@ pub(crate) enum BucketCommand {
     /// Exits 1 when a setting is missing or unknown, or when a race has not one winner. What the server has no setting
     /// for is no fault: the table says what to do instead.
     Check(BucketArgs),
-    /// Make the settings that are missing, then check. Lifecycle rules of others stay.
+    /// Make the settings that are missing, then check and try a write. Lifecycle rules of others stay.
+    ///
+    /// Encryption that it turned on is taken away again where nothing can be written with it: the server has no key.
     Setup(BucketArgs),
 }
 
@@ -68,7 +70,12 @@ pub(crate) fn bucket(command: &BucketCommand) -> Result<(), Failure> {
         // What keeps every question from being answered is told once.
         Store::open(&location, &options)?.list("probe").await.map_err(store_failure)?;
         let findings = if setup { bucket.setup(&policy).await } else { bucket.check(&policy).await };
-        let probed = bucket.probe(WRITERS, RACES).await.map_err(|error: StoreError| store_failure(error))?;
+        // What was found of the settings may say why nothing can be written.
+        let probed = bucket.probe(WRITERS, RACES).await.unwrap_or_else(|error| Finding {
+            what: "conditional writes",
+            state: State::Unknown,
+            says: error.to_string(),
+        });
         Ok((findings, probed))
     })?;
     let is_fine = findings.iter().all(|found| matches!(found.state, State::Ok | State::Unsupported))

@@ -38,6 +38,7 @@ pub struct Rule {
     method: &'static str,
     path: String,
     conditional: bool,
+    while_set: Option<&'static str>,
     skip: AtomicUsize,
     left: AtomicUsize,
     fired: AtomicUsize,
@@ -51,6 +52,7 @@ impl Rule {
             method,
             path: path.to_owned(),
             conditional: false,
+            while_set: None,
             skip: AtomicUsize::new(0),
             left: AtomicUsize::new(usize::MAX),
             fired: AtomicUsize::new(0),
@@ -73,13 +75,26 @@ impl Rule {
         Self { conditional: true, ..self }
     }
 
+    /// Only after a `PUT` of a setting whose query holds a text, and until its `DELETE`.
+    pub fn while_set(self, setting: &'static str) -> Self {
+        Self { while_set: Some(setting), ..self }
+    }
+
     /// How often it happened.
     pub fn fired(&self) -> usize {
         self.fired.load(Ordering::SeqCst)
     }
 
-    fn fires(&self, request: &Request) -> bool {
-        let matches = (self.method.is_empty() || self.method == request.method)
+    /// `seen` are the requests that came, this one last.
+    fn fires(&self, request: &Request, seen: &[(String, String)]) -> bool {
+        let is_set = self.while_set.is_none_or(|setting| {
+            let changes = |(method, target): &&(String, String)| {
+                (method == "PUT" || method == "DELETE") && target.contains(setting)
+            };
+            seen.iter().rev().find(changes).is_some_and(|(method, _)| method == "PUT")
+        });
+        let matches = is_set
+            && (self.method.is_empty() || self.method == request.method)
             && request.target.contains(&self.path)
             && (!self.conditional || request.conditional);
         let take = |n: &AtomicUsize| {
@@ -164,8 +179,8 @@ async fn serve(mut client: TcpStream, server: SocketAddr, script: &Script) -> st
     let Some(request) = read_request(&mut client).await? else { return Ok(()) };
     script.seen.lock().unwrap().push((request.method.clone(), request.target.clone()));
     let fault = {
-        let rules = script.rules.lock().unwrap();
-        rules.iter().find(|rule| rule.fires(&request)).map(|rule| rule.fault.clone())
+        let (rules, seen) = (script.rules.lock().unwrap(), script.seen.lock().unwrap());
+        rules.iter().find(|rule| rule.fires(&request, &seen)).map(|rule| rule.fault.clone())
     };
     match fault {
         Some(Fault::Cut) => return Ok(()),
