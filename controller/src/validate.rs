@@ -2,7 +2,10 @@
 //! the candles is judged when the job is planned, by the same code as on a laptop.
 
 use blockgrid_job::FieldError;
+use blockgrid_job::grid::full_size;
+use blockgrid_job::spec::ClusterSpec;
 use blockgrid_job::status::Terms;
+use blockgrid_results::is_reserved;
 use serde_json::Value;
 
 use crate::config::Config;
@@ -11,6 +14,10 @@ use crate::world::{Asked, Refused};
 
 /// The reason of jobs whose spec is no good.
 pub const INVALID: &str = "InvalidSpec";
+
+/// Bytes of a manifest, for each of its parameter sets, up to which a job that is refused is judged whole: so many are
+/// checked in a moment.
+const JUDGED_WHOLE: u128 = 4 << 20;
 
 /// Judges a manifest. `was_let_in` says that it was good once: limits of the platform that were lowered since are not held
 /// against it, nor is it given more than they allow now, but for what stands in its `terms`.
@@ -30,30 +37,32 @@ pub fn validate(
     {
         return Err(invalid(&found.errors));
     }
-    let cluster = blockgrid_job::manifest::cluster(manifest).map_err(|errors| invalid(&errors))?;
-    let Some(class) = config.classes.get(&cluster.class) else {
+    let mut errors = Vec::new();
+    let cluster = match blockgrid_job::manifest::cluster(manifest) {
+        Ok(cluster) => cluster,
+        Err(found) => {
+            errors.extend(found);
+            ClusterSpec::default()
+        }
+    };
+    let is_read = errors.is_empty();
+    // What stands there and cannot be read is told already.
+    let class = config.classes.get(&cluster.class);
+    if class.is_none() && is_read {
         let known: Vec<&str> = config.classes.keys().map(String::as_str).collect();
         let message = format!(
             "is `{}`, which is no compute class here: the platform has {}",
             cluster.class,
             known.join(", ")
         );
-        return Err(invalid(&[FieldError::new("spec.compute.class", message)]));
-    };
+        errors.push(FieldError::new("spec.compute.class", message));
+    }
     if let Some(file) = manifest.pointer("/spec/data/file").filter(|file| !file.is_null()) {
         let message = format!(
             "is {file}, but a cluster opens registered data sets only: have it registered and name it as spec.data.dataset"
         );
-        return Err(invalid(&[FieldError::new("spec.data.file", message)]));
+        errors.push(FieldError::new("spec.data.file", message));
     }
-    // One that is planned has its candles; they were its to read then.
-    if let Some(name) = dataset(manifest).filter(|_| !was_let_in) {
-        config.dataset(name, namespace).map_err(|message| Refused {
-            reason: "UnknownDataset".into(),
-            message: format!("spec.data.dataset: {message}"),
-        })?;
-    }
-    let seconds = |time: std::time::Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     let longest = config.jobs.max_deadline;
     if !was_let_in && cluster.deadline_seconds.is_some_and(|asked| asked > longest.as_secs()) {
         let asked = manifest.pointer("/spec/compute/deadline").cloned().unwrap_or_default();
@@ -61,8 +70,18 @@ pub fn validate(
             "is {asked}, but this platform lets a job take {} at most (jobs.maxDeadline of the chart): ask for less, or split the sweep",
             blockgrid_job::quote::duration(longest.as_secs_f64())
         );
-        return Err(invalid(&[FieldError::new("spec.compute.deadline", message)]));
+        errors.push(FieldError::new("spec.compute.deadline", message));
     }
+    // One that is planned has its candles; they were its to read then.
+    let unknown = dataset(manifest)
+        .filter(|_| !was_let_in)
+        .and_then(|name| config.dataset(name, namespace).err())
+        .map(|message| FieldError::new("spec.data.dataset", message));
+    let class = match (class, errors.is_empty() && unknown.is_none()) {
+        (Some(class), true) => class,
+        _ => return Err(refused(manifest, was_let_in, errors, unknown)),
+    };
+    let seconds = |time: std::time::Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     let let_in = terms.map_or(0, |terms| terms.deadline_seconds);
     let deadline = match cluster.deadline_seconds {
         Some(asked) => asked.min(longest.as_secs().max(let_in)),
@@ -83,6 +102,35 @@ pub fn validate(
         },
         max_cost: cluster.max_cost_micro_usd,
     })
+}
+
+/// A refusal with everything that `blockgrid validate` would tell beside, so that a manifest is mended in one go. One that
+/// was let in, or has ended, is not kept whole, and has been judged.
+fn refused(
+    manifest: &Value,
+    was_let_in: bool,
+    errors: Vec<FieldError>,
+    unknown: Option<FieldError>,
+) -> Refused {
+    let is_whole = !was_let_in && manifest.pointer("/spec/strategy").is_some();
+    let sets = blockgrid_job::manifest::spec(manifest).map_or(0, |spec| full_size(&spec.sweep.parameters));
+    let is_quick = || sets.saturating_mul(manifest.to_string().len() as u128) <= JUDGED_WHOLE;
+    let is_judged = is_whole && is_quick();
+    let judged = is_judged.then(|| blockgrid_job::of_value(manifest, is_reserved).err()).flatten();
+    let mut all = judged.map(|found| found.errors).unwrap_or_default();
+    let is_new = |error: &FieldError| !all.contains(error);
+    let more: Vec<FieldError> = errors.into_iter().filter(is_new).collect();
+    all.extend(more);
+    match unknown {
+        // Nothing of it is the manifest's fault but for the name.
+        Some(unknown) if all.is_empty() => {
+            Refused { reason: "UnknownDataset".into(), message: unknown.to_string() }
+        }
+        unknown => {
+            all.extend(unknown);
+            invalid(&all)
+        }
+    }
 }
 
 /// The registered data set that a manifest names.
@@ -122,8 +170,17 @@ jobs: {maxWorkers: 8}
         .unwrap()
     }
 
-    fn manifest(data: Value, compute: Value) -> Value {
-        json!({ "spec": { "data": data, "compute": compute } })
+    fn manifest(mut data: Value, compute: Value) -> Value {
+        data["interval"] = json!("1h");
+        let strategy = json!({
+            "parameters": { "n": 20 },
+            "define": { "mean": "sma(close, n)" },
+            "long": { "enter": "close > mean", "exit": "close < mean" },
+        });
+        json!({
+            "apiVersion": "grid.blockbuilders.app/v1alpha1", "kind": "BacktestJob", "metadata": { "name": "a" },
+            "spec": { "data": data, "strategy": strategy, "compute": compute },
+        })
     }
 
     #[test]
@@ -173,5 +230,46 @@ jobs: {maxWorkers: 8}
         assert_eq!((later(&plain, Some(90_000)), later(&plain, Some(7))), (90_000, 86_400));
         let workers = refused(sample, json!({ "maxWorkers": 0 }));
         assert!(workers.message.contains("spec.compute.maxWorkers"), "{}", workers.message);
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        let told = |manifest: &Value| validate(manifest, "team-b", &config(), false, None).unwrap_err();
+        let paths = |refused: &Refused| -> Vec<String> {
+            let path = |line: &str| line.split_once(": ").unwrap().0.to_owned();
+            refused.message.lines().map(path).collect()
+        };
+        let compute = json!({ "class": "gpu", "deadline": "30d" });
+        let mut wrong = manifest(json!({ "dataset": "own" }), compute);
+        let platform = ["spec.compute.class", "spec.compute.deadline", "spec.data.dataset"];
+        let refused = told(&wrong);
+        assert_eq!((&*refused.reason, paths(&refused)), (INVALID, platform.map(str::to_owned).into()));
+        // What `blockgrid validate` tells comes first, in its order, and nothing is told twice.
+        wrong["spec"]["strategy"]["long"]["exit"] = json!("clse < mean");
+        wrong["spec"]["compute"]["maxWorkers"] = json!(0);
+        let refused = told(&wrong);
+        let mut alone: Vec<String> = {
+            let found = blockgrid_job::of_value(&wrong, is_reserved).unwrap_err();
+            found.errors.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(alone.len(), 2);
+        alone.push(
+            config()
+                .dataset("own", "team-b")
+                .map(|_| ())
+                .map_err(|e| format!("spec.data.dataset: {e}"))
+                .unwrap_err(),
+        );
+        assert_eq!(refused.message.lines().collect::<Vec<_>>(), alone);
+        // One that was let in has lost its strategy since, which is not its fault.
+        let mut light = wrong.clone();
+        light["spec"].as_object_mut().unwrap().remove("strategy");
+        light["spec"]["compute"] = json!({ "class": "gpu" });
+        let gone = validate(&light, "team-b", &config(), true, None).unwrap_err();
+        assert_eq!(paths(&gone), ["spec.compute.class"]);
+        // Nor is a sweep checked that takes long.
+        wrong["spec"]["compute"] = json!({ "class": "gpu" });
+        wrong["spec"]["sweep"] = json!({ "parameters": { "n": { "from": 2, "to": 900_000, "step": 1 } } });
+        assert_eq!(paths(&told(&wrong)), ["spec.compute.class", "spec.data.dataset"]);
     }
 }
