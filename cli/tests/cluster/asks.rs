@@ -38,6 +38,25 @@ fn a_held_budget_is_named_with_its_numbers_until_it_lets_the_job_run() {
     ] {
         assert!(text.contains(part), "`{part}` is not in:\n{text}");
     }
+    // The namespace is the user where nobody is believed to say another.
+    budget("5, perUserUsd: 0.000002");
+    tenant.until("sma-crossover", "it is held for its user", |job| {
+        job["status"]["conditions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|it| it["reason"] == "WaitingForUserBudget")
+    });
+    let why = tenant.run(&["why", "sma-crossover", "--output", "json"]).ok().json();
+    let user = json!({
+        "user": "poor", "limitMicroUsd": 2, "spentMicroUsd": 0, "reservedMicroUsd": 0, "remainingMicroUsd": 2,
+    });
+    assert_eq!((&why["budgets"][0]["perUser"], &why["budgets"][1]["perUser"]), (&user, &json!(null)));
+    let text = tenant.run(&["why", "sma-crossover"]).ok().stdout;
+    for part in ["poor/purse has $0.000002 left for user poor", "of it user poor", "other jobs of its user"] {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
+    assert!(plane.kubectl(&["get", "btb", "-n", "poor"]).contains("PERUSERUSD"));
     budget("5");
     assert!(tenant.run(&["watch", "sma-crossover"]).ok().stdout.contains("Succeeded"));
     let why = tenant.run(&["why", "sma-crossover", "--output", "json"]).ok().json();
