@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use blockgrid_grid::store::keys;
-use blockgrid_worker::publish::TABLES;
+use blockgrid_results::files::TABLES;
 
 use crate::failure::Failure;
 use crate::grid::block_on;

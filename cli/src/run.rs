@@ -14,6 +14,7 @@ use blockgrid_job::plan::{CostModel, Limits};
 use blockgrid_job::quote::{duration, grouped};
 use blockgrid_planner::Order;
 use blockgrid_planner::candles::{self, JobCandles};
+use blockgrid_results::files;
 use blockgrid_results::leaderboard::{leaderboard_json, leaderboard_text, median_text};
 use blockgrid_results::{Objective, TrialTable, rank, rank_by_median};
 use blockgrid_worker::options::bytes;
@@ -123,7 +124,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     timings.add("write", writing.elapsed());
     timings.add("total", started.elapsed());
     let record = publish::record(&ready, table.len(), timings.record(&quote));
-    std::fs::write(out.join(publish::RECORD), format!("{}\n", serde_json::to_string_pretty(&record)?))?;
+    std::fs::write(out.join(files::RECORD), format!("{}\n", serde_json::to_string_pretty(&record)?))?;
     shards::forget(&out);
 
     match args.output {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use blockgrid_grid::Plan;
 use blockgrid_grid::store::keys;
+use blockgrid_results::files::{PLAN, RECORD, TABLES, TRACES};
 use blockgrid_job::names::LinksRequest;
 use blockgrid_job::status::{JobStatus, Links, MAX_STATUS_BYTES};
 use jiff::{SignedDuration, Timestamp};
@@ -15,13 +16,6 @@ use crate::validate;
 
 /// How long links to results work.
 const LAST: Duration = Duration::from_secs(3600);
-
-/// What the plan and the record are called there.
-const PLAN: &str = "plan.json";
-const RECORD: &str = "job.json";
-
-/// What tables and report are made from, beside plan and record.
-const RESULTS: [&str; 4] = ["trials.parquet", "trades.parquet", "equity.parquet", "traces.bin"];
 
 /// Bytes of a status that are left for what may be said later.
 const SPARE: usize = 512;
@@ -51,10 +45,10 @@ pub(crate) async fn sign(target: &Target<'_>, request: &str, now: Timestamp) -> 
         match file {
             PLAN => Some(keys::plan(id)),
             RECORD => Some(status.results.as_ref()?.record.clone()),
-            _ => RESULTS.contains(&file).then(|| keys::out(id, file)),
+            _ => (file == TRACES || TABLES.contains(&file)).then(|| keys::out(id, file)),
         }
     };
-    let all = || [PLAN, RECORD].into_iter().chain(RESULTS).map(str::to_owned).collect();
+    let all = || [PLAN, RECORD, TRACES].into_iter().chain(TABLES).map(str::to_owned).collect();
     let files: Vec<String> = if asked.files.is_empty() { all() } else { asked.files };
     let until = now.checked_add(SignedDuration::try_from(LAST).unwrap_or_default()).unwrap_or(now);
     let mut links = Links { request: request.to_owned(), until: written(until), ..Links::default() };

@@ -6,6 +6,7 @@
 
 pub mod checkpoint;
 pub mod equity;
+pub mod files;
 pub mod format;
 pub mod leaderboard;
 mod parquet_file;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use blockgrid_engine::Candles;
 use blockgrid_engine::interval::short_instant;
 use blockgrid_engine::sim::Outcome;
+use blockgrid_results::files::{REPORT, TABLES};
 use blockgrid_results::equity::EquityFile;
 use blockgrid_results::report::{CandlesUsed, ReportData, html};
 use blockgrid_results::trades::TradesFile;
@@ -31,19 +32,6 @@ pub enum PublishError {
         source: std::io::Error,
     },
 }
-
-/// The tables of a result: trials, trades and equity.
-pub const TABLES: [&str; 3] = ["trials.parquet", "trades.parquet", "equity.parquet"];
-
-/// The report of a result. It is a function of plan, tables, traces and candles, and five megabytes of it are the same in
-/// each: on a grid whoever wants it makes it.
-pub const REPORT: &str = "report.html";
-
-/// What the best trials did, bar by bar, in a result on a grid: what the report is made from.
-pub const TRACES: &str = "traces.bin";
-
-/// The file that tells what was asked, on which data, by which engine, and how long it took.
-pub const RECORD: &str = "job.json";
 
 /// Symbol and trial of a row of the whole table: trials are numbered symbol by symbol.
 pub fn place_of(ready: &Ready, row: usize) -> (usize, u64) {

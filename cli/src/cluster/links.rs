@@ -12,7 +12,8 @@ use blockgrid_results::rank;
 use blockgrid_results::table::decode_trials;
 use blockgrid_results::trace::decode_traces;
 use blockgrid_worker::Ready;
-use blockgrid_worker::publish::{RECORD, TABLES, TRACES, place_of};
+use blockgrid_results::files::{PLAN, RECORD, TABLES, TRACES};
+use blockgrid_worker::publish::place_of;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
@@ -25,9 +26,6 @@ use crate::show;
 
 /// How long the operator may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The name of the plan among the links.
-const PLAN: &str = "plan.json";
 
 /// Files that are fetched at a time.
 const AT_ONCE: usize = 4;

@@ -11,7 +11,8 @@ use blockgrid_results::trace::decode_traces;
 use blockgrid_results::{TrialTable, rank};
 use blockgrid_worker::Ready;
 use blockgrid_worker::inputs::Candlery;
-use blockgrid_worker::publish::{REPORT, TABLES, TRACES, place_of, top_trials, write_report};
+use blockgrid_results::files::{REPORT, TABLES, TRACES};
+use blockgrid_worker::publish::{place_of, top_trials, write_report};
 use clap::Args;
 
 use super::block_on;

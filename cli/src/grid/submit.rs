@@ -11,7 +11,8 @@ use blockgrid_planner::prepare::INTERACTIVE_MICROS;
 use blockgrid_planner::{CommitError, Prepared, Request, candles, enqueue, prepare};
 use blockgrid_results::{Objective, rank, read_trials};
 use blockgrid_worker::Ready;
-use blockgrid_worker::publish::{RECORD, REPORT, TABLES, warnings};
+use blockgrid_results::files::{RECORD, REPORT, TABLES};
+use blockgrid_worker::publish::warnings;
 use clap::Args;
 
 use super::report::report;

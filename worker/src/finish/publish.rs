@@ -15,7 +15,8 @@ use tokio::io::AsyncReadExt;
 
 use super::gather::Gathered;
 use super::traces::{TraceFile, disk};
-use crate::publish::{TABLES, TRACES, Tables};
+use blockgrid_results::files::{TABLES, TRACES};
+use crate::publish::Tables;
 use crate::slot::Held;
 use crate::unit::{UnitError, Work, object};
 use crate::{faults, publish};

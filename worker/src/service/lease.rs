@@ -11,7 +11,7 @@ use blockgrid_grid::{Entry, FailReason, JobId, Outcome, Queue, StoreError, Strea
 use super::{InFlight, Serve, Worker};
 use crate::finish::{Finished, Stage2};
 use crate::jobs::{JobError, OpenJob, lock};
-use crate::publish::RECORD;
+use blockgrid_results::files::RECORD;
 use crate::unit::{UnitError, Work};
 use crate::{alone, faults};
 
