@@ -151,7 +151,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
                 duration(simulated.as_secs_f64()),
                 grouped(rate.round() as u128),
                 quote.compared(timings.compute.as_secs_f64()),
-                out.join(publish::REPORT).display()
+                out.join(files::REPORT).display()
             ));
         }
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use blockgrid_grid::Plan;
 use blockgrid_grid::store::keys;
-use blockgrid_results::files::{PLAN, RECORD, TABLES, TRACES};
 use blockgrid_job::names::LinksRequest;
 use blockgrid_job::status::{JobStatus, Links, MAX_STATUS_BYTES};
+use blockgrid_results::files::{PLAN, RECORD, TABLES, TRACES};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::apply::{ApplyError, Target};

@@ -212,6 +212,15 @@ pub fn missing(data: &DataSpec, folder: &Path) -> Vec<FieldError> {
     }
 }
 
+/// The same where the data set is open: the interval and the symbols that it does not have.
+pub fn missing_in(data: &DataSpec, name: &str, dataset: &Dataset) -> Vec<FieldError> {
+    let found = data.interval.map(|interval| offered(data, dataset, name, interval));
+    match found {
+        Some(Err(Refusal::Input { errors, .. })) => errors,
+        _ => Vec::new(),
+    }
+}
+
 /// The symbols that are wanted and there.
 fn offered(
     spec: &DataSpec,

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use blockgrid_engine::Candles;
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{JobId, Options, Plan, Store};
+use blockgrid_results::files::{REPORT, TABLES, TRACES};
 use blockgrid_results::table::decode_trials;
 use blockgrid_results::trace::decode_traces;
 use blockgrid_results::{TrialTable, rank};
 use blockgrid_worker::Ready;
 use blockgrid_worker::inputs::Candlery;
-use blockgrid_results::files::{REPORT, TABLES, TRACES};
 use blockgrid_worker::publish::{place_of, top_trials, write_report};
 use clap::Args;
 

@@ -9,9 +9,9 @@ use blockgrid_grid::{JobId, ObjectRef, Plan, Store, Tenant, Unit};
 use blockgrid_job::quote::{Price, duration, grouped};
 use blockgrid_planner::prepare::INTERACTIVE_MICROS;
 use blockgrid_planner::{CommitError, Prepared, Request, candles, enqueue, prepare};
+use blockgrid_results::files::{RECORD, REPORT, TABLES};
 use blockgrid_results::{Objective, rank, read_trials};
 use blockgrid_worker::Ready;
-use blockgrid_results::files::{RECORD, REPORT, TABLES};
 use blockgrid_worker::publish::warnings;
 use clap::Args;
 

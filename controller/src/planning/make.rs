@@ -6,7 +6,7 @@ use blockgrid_grid::telemetry::Telemetry;
 use blockgrid_grid::{JobId, Plan, Store, Tenant};
 use blockgrid_job::FieldError;
 use blockgrid_job::quote::Price;
-use blockgrid_planner::candles::{Dataset, read_registered, rows};
+use blockgrid_planner::candles::{Dataset, missing_in, read_registered, rows};
 use blockgrid_planner::{CommitError, Refusal, Request, prepare};
 use blockgrid_results::{Objective, is_reserved};
 use serde::{Deserialize, Serialize};
@@ -115,7 +115,14 @@ async fn made(store: &Store, id: &JobId, order: Order, dataset: Result<Dataset, 
     let refused = |errors: &[FieldError]| Made::Refused(invalid(errors));
     let job = match blockgrid_job::of_value(&order.manifest, is_reserved) {
         Ok(job) => job,
-        Err(found) => return refused(&found.errors),
+        Err(found) => {
+            let mut errors = found.errors;
+            // In one go, as `blockgrid validate` does.
+            if let (Some(data), Ok(dataset)) = (found.data, &dataset) {
+                errors.extend(missing_in(&data, &order.dataset, dataset));
+            }
+            return refused(&errors);
+        }
     };
     if let Err(error) = Objective::of(&job.spec().sweep.objective) {
         return refused(&[FieldError::new("spec.sweep.objective", error.to_string())]);

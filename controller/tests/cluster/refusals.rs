@@ -25,7 +25,14 @@ fn what_is_wrong_is_told_in_the_words_of_validate() {
     assert_eq!(code, Some(2));
     let said: Vec<&str> = words.lines().skip(1).map(str::trim).filter(|line| !line.is_empty()).collect();
     assert_eq!(message.lines().collect::<Vec<_>>(), said);
-    // Symbols that the data set has not.
+    // The same, and symbols that the data set has not.
+    manifest["spec"]["data"]["symbols"] = json!(["SYN-Z"]);
+    let (_, message) = refused(&grid, "both", &manifest);
+    let (_, words, _) = grid.alone("validate", &manifest);
+    let said: Vec<&str> = words.lines().skip(1).map(str::trim).filter(|line| !line.is_empty()).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert_eq!(message.lines().collect::<Vec<_>>(), said);
+    // Symbols alone.
     let mut manifest = fresh();
     manifest["spec"]["data"]["symbols"] = json!(["SYN-Z"]);
     let (reason, message) = refused(&grid, "symbol", &manifest);

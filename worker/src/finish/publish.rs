@@ -15,11 +15,11 @@ use tokio::io::AsyncReadExt;
 
 use super::gather::Gathered;
 use super::traces::{TraceFile, disk};
-use blockgrid_results::files::{TABLES, TRACES};
 use crate::publish::Tables;
 use crate::slot::Held;
 use crate::unit::{UnitError, Work, object};
 use crate::{faults, publish};
+use blockgrid_results::files::{TABLES, TRACES};
 
 /// Bytes that are read of a file at a time, to be sent.
 const PIECE: usize = 1 << 20;

@@ -11,9 +11,9 @@ use blockgrid_grid::{Entry, FailReason, JobId, Outcome, Queue, StoreError, Strea
 use super::{InFlight, Serve, Worker};
 use crate::finish::{Finished, Stage2};
 use crate::jobs::{JobError, OpenJob, lock};
-use blockgrid_results::files::RECORD;
 use crate::unit::{UnitError, Work};
 use crate::{alone, faults};
+use blockgrid_results::files::RECORD;
 
 /// Failures of a unit that are no trial's own, until it is given up.
 const MOST_FAILURES: u32 = 3;
