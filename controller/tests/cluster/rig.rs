@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{LazyLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use blockgrid_controller::resources::{BacktestBudget, BacktestJob};
@@ -17,153 +15,21 @@ use blockgrid_job::budget::BudgetStatus;
 use blockgrid_job::status::{JobStatus, MAX_STATUS_BYTES, Phase};
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::core::{DynamicObject, GroupVersionKind};
-use kube::discovery::ApiResource;
-use kube::{Api, Client, Config, ResourceExt};
+use kube::core::DynamicObject;
+use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::support::redis::RedisServer;
 use crate::support::s3::{KEY, S3, SECRET};
 
+mod plane;
+mod program;
+
 pub(crate) use crate::support::chaos::{PATIENCE, Random, is_long};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
-/// The Kubernetes that all cases share. It ends when this process does.
-pub(crate) struct Cluster {
-    dir: tempfile::TempDir,
-    env: BTreeMap<String, String>,
-}
-
-/// Cases that kill it are alone.
-static ALONE: RwLock<()> = RwLock::new(());
-
-static CLUSTER: LazyLock<Option<Cluster>> = LazyLock::new(|| {
-    let script = |name: &str| {
-        let mut command = Command::new("bash");
-        command.arg(root().join("dev/cluster").join(name));
-        command
-    };
-    let found = script("build.sh").arg("find").output();
-    if !found.is_ok_and(|found| found.status.success()) {
-        println!("skipped: Kubernetes is not built for this machine (bash tools/setup.sh builds it)");
-        return None;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let cluster = Cluster { dir, env: BTreeMap::new() };
-    cluster.up();
-    let text = std::fs::read_to_string(cluster.folder().join("env")).unwrap();
-    let pairs = text.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
-    let env = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let cluster = Cluster { env, ..cluster };
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let client = client(&cluster.kubeconfig()).await;
-        for kind in ["backtestjobs", "backtestbudgets"] {
-            let text = root().join("charts/blockgrid/files/crds").join(format!("{kind}.yaml"));
-            let text = std::fs::read_to_string(text).unwrap();
-            let object: Value = serde_saphyr::from_str(&text).unwrap();
-            let crds = dynamic(&client, "apiextensions.k8s.io", "v1", "CustomResourceDefinition", None);
-            crds.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
-        }
-        // They are served a moment after they were made.
-        let jobs: Api<BacktestJob> = Api::all(client.clone());
-        let budgets: Api<BacktestBudget> = Api::all(client);
-        let all = ListParams::default();
-        while jobs.list(&all).await.is_err() || budgets.list(&all).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    });
-    Some(cluster)
-});
-
-impl Cluster {
-    fn folder(&self) -> PathBuf {
-        self.dir.path().join("cluster")
-    }
-
-    fn command(&self, args: &[&str]) -> String {
-        let mut command = Command::new("bash");
-        command.arg(root().join("dev/cluster/cluster.sh")).args(args).env("CLUSTER_DIR", self.folder());
-        let done = command.stderr(Stdio::inherit()).output().unwrap();
-        String::from_utf8(done.stdout).unwrap()
-    }
-
-    /// Starts what does not run.
-    pub(crate) fn up(&self) {
-        self.command(&["up", "--until", &std::process::id().to_string()]);
-    }
-
-    pub(crate) fn kubeconfig(&self) -> PathBuf {
-        self.folder().join("kubeconfig")
-    }
-
-    /// `kill -9` of one of its programs.
-    pub(crate) fn kill(&self, name: &str) {
-        let status = self.command(&["status"]);
-        let line = status.lines().find_map(|line| line.strip_prefix(&format!("{name}: process "))).unwrap();
-        signal(line.trim().parse().unwrap(), "KILL");
-    }
-
-    /// Has its database forget what was before this moment.
-    pub(crate) fn compact(&self) {
-        let ports = std::fs::read_to_string(self.folder().join("ports")).unwrap();
-        let etcd = ports.split_whitespace().next().unwrap().to_owned();
-        let ask = |what: &str, body: Value| -> Value {
-            let mut stream = TcpStream::connect(format!("127.0.0.1:{etcd}")).unwrap();
-            let body = body.to_string();
-            let length = body.len();
-            let head = format!("POST /v3/kv/{what} HTTP/1.1\r\nHost: etcd\r\nConnection: close\r\n");
-            write!(stream, "{head}Content-Length: {length}\r\n\r\n{body}").unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).unwrap();
-            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-            serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap()
-        };
-        let now = ask("range", json!({ "key": "AA==" }))["header"]["revision"].clone();
-        ask("compaction", json!({ "revision": now, "physical": true }));
-    }
-
-    /// Every request of its API.
-    pub(crate) fn audit(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(&self.env["CLUSTER_AUDIT"]).unwrap();
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-    }
-
-    /// Runs `kubectl`.
-    pub(crate) fn kubectl(&self, args: &[&str]) -> String {
-        let mut command = Command::new(Path::new(&self.env["CLUSTER_BIN"]).join("kubectl"));
-        command.args(args).envs(&self.env);
-        let done = command.output().unwrap();
-        assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8(done.stdout).unwrap()
-    }
-}
-
-async fn client(kubeconfig: &Path) -> Client {
-    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-    Client::try_from(config).unwrap()
-}
-
-/// Objects of a kind that has no type here.
-pub(crate) fn dynamic(
-    client: &Client,
-    group: &str,
-    version: &str,
-    kind: &str,
-    namespace: Option<&str>,
-) -> Api<DynamicObject> {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-    match namespace {
-        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-        None => Api::all_with(client.clone(), &resource),
-    }
-}
+use plane::{ALONE, CLUSTER, client};
+pub(crate) use plane::{Cluster, dynamic};
+pub(crate) use program::Process;
+use program::{program, root};
 
 /// A job: the example, made small; in the lane where its operator has one.
 pub(crate) fn tiny() -> Value {
@@ -185,27 +51,6 @@ pub(crate) fn fresh() -> Value {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let stop = 0.02 + f64::from(NUMBER.fetch_add(1, Ordering::Relaxed)) * 1e-6;
     sized(json!({ "fast": [5], "slow": [60], "stop": [stop] }))
-}
-
-/// A program of this build; or of `BLOCKGRID_PROGRAMS`, a folder, where several builds share one target folder.
-fn program(name: &str) -> Command {
-    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
-        if let Some(folder) = std::env::var_os("BLOCKGRID_PROGRAMS") {
-            return folder.into();
-        }
-        let folder = Path::new(env!("CARGO_BIN_EXE_blockgrid-controller")).parent().unwrap();
-        // With the whole workspace under test it is there; alone, this package does not ask for it.
-        if !folder.join("blockgrid").is_file() {
-            let mut cargo = Command::new(env!("CARGO"));
-            cargo.current_dir(root()).args(["build", "--package", "blockgrid"]);
-            if folder.ends_with("release") {
-                cargo.arg("--release");
-            }
-            assert!(cargo.status().unwrap().success());
-        }
-        folder.to_owned()
-    });
-    Command::new(FOLDER.join(name))
 }
 
 /// Servers of a case, and namespaces that are its own.
@@ -619,83 +464,5 @@ pub(crate) struct Over<'a>(pub(crate) &'a std::sync::atomic::AtomicBool);
 impl Drop for Over<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Sends a signal by its name: `kill -9` and its like.
-pub(crate) fn signal(pid: u32, name: &str) {
-    let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status();
-    assert!(status.unwrap().success(), "kill -{name} {pid}");
-}
-
-/// An operator's or a worker's process; killed when dropped, its log shown when the case fails.
-pub(crate) struct Process {
-    child: Child,
-    log: PathBuf,
-    name: String,
-}
-
-impl Process {
-    pub(crate) fn signal(&self, name: &str) {
-        signal(self.child.id(), name);
-    }
-
-    pub(crate) fn kill(mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-
-    pub(crate) fn ended(&mut self) -> ExitStatus {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(Instant::now() < end, "{} hangs: {}", self.name, self.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
-    }
-
-    pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    pub(crate) fn has_said(&self, text: &str) -> bool {
-        self.log().contains(text)
-    }
-
-    pub(crate) fn await_log(&self, text: &str) {
-        until(&format!("`{text}` in the log of {}", self.name), || self.has_said(text));
-    }
-
-    /// Its metrics.
-    pub(crate) fn metrics(&self) -> String {
-        self.await_log("serving /livez");
-        let log = self.log();
-        let line = log.lines().find(|line| line.contains("serving /livez")).unwrap();
-        let line: Value = serde_json::from_str(line).unwrap();
-        let address = line["fields"]["address"].as_str().unwrap().to_owned();
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: o\r\nConnection: close\r\n\r\n").unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        text
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let log = self.log();
-            let from = log.char_indices().rev().nth(20_000).map_or(0, |(at, _)| at);
-            eprintln!("--- {}:\n{}", self.name, &log[from..]);
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
