@@ -44,8 +44,13 @@ pub(super) async fn why(cluster: &Cluster, args: &WhyArgs) -> Result<(), Failure
         seen.pool = pool(cluster, args, &job).await;
     }
     let program = super::program();
-    let why =
-        gate::why(&job, &seen, &gate::Advice { program, flags: &cluster.flags, grid: &args.grid_namespace });
+    let advice = gate::Advice {
+        program,
+        flags: &cluster.flags,
+        grid: &args.grid_namespace,
+        workers: args.workers_namespace.as_ref().unwrap_or(&args.grid_namespace),
+    };
+    let why = gate::why(&job, &seen, &advice);
     show::print(&match args.output {
         Output::Json => format!("{}\n", machine(&job, &seen, &why)),
         Output::Text => text(&job, &seen, &why, Timestamp::now()),

@@ -76,6 +76,8 @@ pub(super) struct Advice<'a> {
     pub(super) flags: &'a str,
     /// The namespace of the grid.
     pub(super) grid: &'a str,
+    /// That of the workers.
+    pub(super) workers: &'a str,
 }
 
 /// Why a job is where it is.
@@ -223,7 +225,7 @@ fn kueue(job: &BacktestJob, pool: Option<&Pool>, advice: &Advice<'_>) -> Why {
                 namespace,
             )
         }
-        None => (String::new(), "a queue".to_owned(), advice.grid),
+        None => (String::new(), "a queue".to_owned(), advice.workers),
     };
     let text = format!(
         "Its budget is held; its workers{workers} wait in {queue} of Kueue until there is room: `kubectl get workloads -n {namespace}` says for what.{}",
@@ -238,18 +240,18 @@ fn workers(job: &BacktestJob, condition: &Condition, advice: &Advice<'_>) -> Why
         "Starting" => "Nodes may have to be made first, which takes minutes.".to_owned(),
         "NoWorkers" => format!(
             "Small jobs share them, and it starts when one is ready: whoever runs the grid looks at the Deployment (`kubectl get deploy,pods -n {}`).",
-            advice.grid
+            advice.workers
         ),
         "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => {
             "The image cannot be pulled: whoever runs the grid corrects its name or the pull secret.".to_owned()
         }
         "CreateContainerConfigError" => format!(
             "A Secret or ConfigMap that its pods need is not there, or lacks a key: whoever runs the grid makes it (`kubectl get secrets -n {}`), and they start by themselves.",
-            advice.grid
+            advice.workers
         ),
         "FailedCreate" => format!(
             "Kubernetes refuses its pods: whoever runs the grid looks at quotas, limits and policies of the workers' namespace (`kubectl describe quota -n {}`).",
-            advice.grid
+            advice.workers
         ),
         "Unschedulable" | "SchedulerError" => {
             "No node has room for one: it starts when other jobs end or nodes are added; a smaller spec.compute.class may fit.".to_owned()
@@ -417,7 +419,8 @@ mod tests {
 
     use super::*;
 
-    const ADVICE: Advice<'_> = Advice { program: "kubectl backtest", flags: " -n a", grid: "grid" };
+    const ADVICE: Advice<'_> =
+        Advice { program: "kubectl backtest", flags: " -n a", grid: "grid", workers: "work" };
 
     fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Condition {
         let [kind, status, reason, message] = [kind, status, reason, message].map(str::to_owned);
@@ -527,15 +530,15 @@ mod tests {
     fn workers_that_do_not_start_are_told_with_a_remedy() {
         for (reason, is_blocked, part) in [
             ("Starting", false, "takes minutes"),
-            ("NoWorkers", true, "get deploy,pods -n grid"),
+            ("NoWorkers", true, "get deploy,pods -n work"),
             ("ErrImagePull", true, "pull secret"),
             ("Unschedulable", true, "No node has room"),
             ("OOMKilled", true, "with more memory"),
             ("PoolForbidden", true, "its rights and the quotas"),
             ("PoolRefused", true, "corrects the class"),
             ("ErrImageNeverPull", true, "pull secret"),
-            ("CreateContainerConfigError", true, "get secrets -n grid"),
-            ("FailedCreate", true, "describe quota -n grid"),
+            ("CreateContainerConfigError", true, "get secrets -n work"),
+            ("FailedCreate", true, "describe quota -n work"),
             ("CrashLoopBackOff", true, "kubectl backtest logs j -n a"),
         ] {
             let job = job(Phase::Running, &[condition("WorkersReady", "False", reason, "so it says")]);
@@ -563,7 +566,7 @@ mod tests {
             Gate::Kueue,
             true,
             "QuotaReserved",
-            &["wait in a queue of Kueue", "get workloads -n grid"],
+            &["wait in a queue of Kueue", "get workloads -n work"],
         );
     }
 
