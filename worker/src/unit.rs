@@ -56,35 +56,18 @@ pub enum UnitError {
     Internal(String),
 }
 
-impl From<TableError> for UnitError {
-    fn from(error: TableError) -> Self {
-        Self::Internal(error.to_string())
-    }
+/// Errors of what should always work.
+macro_rules! internal {
+    ($($error:ty),*) => {
+        $(impl From<$error> for UnitError {
+            fn from(error: $error) -> Self {
+                Self::Internal(error.to_string())
+            }
+        })*
+    };
 }
 
-impl From<ComputeError> for UnitError {
-    fn from(error: ComputeError) -> Self {
-        Self::Internal(error.to_string())
-    }
-}
-
-impl From<PublishError> for UnitError {
-    fn from(error: PublishError) -> Self {
-        Self::Internal(error.to_string())
-    }
-}
-
-impl From<BadTrace> for UnitError {
-    fn from(error: BadTrace) -> Self {
-        Self::Internal(error.to_string())
-    }
-}
-
-impl From<serde_json::Error> for UnitError {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Internal(error.to_string())
-    }
-}
+internal!(TableError, ComputeError, PublishError, BadTrace, serde_json::Error);
 
 /// What a unit needs beside itself.
 pub struct Work<'a> {
