@@ -175,7 +175,7 @@ impl Bucket {
                 finding.says = format!("{}; it could not be set: {error}", finding.says);
             }
         }
-        self.try_out(encrypts_now, &mut findings).await;
+        self.try_out(encrypts_now, policy, &mut findings).await;
         findings
     }
 

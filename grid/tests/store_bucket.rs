@@ -109,6 +109,26 @@ async fn encryption_that_lets_nothing_be_written_is_taken_away_again() {
     assert_eq!(found.state, State::Ok, "{found}");
 }
 
+/// Nothing can be written without it either: that is no matter of keys, and it stays on.
+#[tokio::test]
+async fn encryption_stays_where_something_else_lets_nothing_be_written() {
+    let Some(s3) = S3::start_moto() else { return };
+    let proxy = Proxy::start(s3.address).await;
+    let options = blockgrid_grid::Options {
+        patience: std::time::Duration::from_millis(300),
+        ..s3.options(proxy.address)
+    };
+    let bucket = Bucket::open("s3://grid", &options).await.unwrap();
+    let policy = Policy::default();
+    proxy.rule(Rule::new("PUT", "/probe/", Fault::Answer(500, "InternalError")));
+    let findings = bucket.setup(&policy).await;
+    let found = findings.iter().find(|finding| finding.what == "encryption").unwrap();
+    assert_eq!((found.state, proxy.seen("DELETE", "encryption")), (State::Unknown, 1), "{found}");
+    assert!(found.says.contains("not the reason") && found.says.contains("is on again"), "{found}");
+    proxy.heal();
+    assert_eq!(state(&bucket.check(&policy).await, "encryption"), State::Ok);
+}
+
 #[tokio::test]
 async fn a_race_has_one_winner_and_leaves_nothing() {
     let Some(s3) = S3::start() else { return };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Asked, Bucket, Finding, State};
+use super::{Asked, Bucket, Finding, Policy, State};
 use crate::store::StoreError;
 
 /// How long a trial tries again at most.
@@ -22,8 +22,8 @@ impl Bucket {
     }
 
     /// Tries a write under the settings that were just made, and changes what is found of the encryption where it fails. That
-    /// is taken away again if it `is_new`: without it everything was written before.
-    pub(super) async fn try_out(&self, is_new: bool, findings: &mut [Finding]) {
+    /// is taken away again if it `is_new` and a write works without it.
+    pub(super) async fn try_out(&self, is_new: bool, policy: &Policy, findings: &mut [Finding]) {
         let Some(finding) = findings.iter_mut().find(|finding| finding.what == ENCRYPTION) else { return };
         if finding.state != State::Ok {
             return;
@@ -41,12 +41,20 @@ impl Bucket {
         }
         let taken = self.client.delete_bucket_encryption().bucket(&self.name).send().await;
         let taken = match self.asked(taken.map(|_| ())) {
-            Asked::Set(()) | Asked::Unset => self.try_writing().await.map_err(|error| {
-                (
-                    State::Unknown,
-                    format!("taken away again, and nothing can be written without it either ({error})"),
-                )
-            }),
+            Asked::Set(()) | Asked::Unset => match self.try_writing().await {
+                Ok(()) => Ok(()),
+                // It was not that: whatever it is goes by without it.
+                Err(error) => {
+                    let again = match self.make(ENCRYPTION, policy).await {
+                        Ok(()) => "is on again".to_owned(),
+                        Err(error) => format!("is off, as it could not be set again ({error})"),
+                    };
+                    let then = format!(
+                        "not the reason, as nothing can be written without it either ({error}), and {again}"
+                    );
+                    Err((State::Unknown, then))
+                }
+            },
             Asked::Unsupported => {
                 Err((State::Unknown, format!("not taken away, which the server cannot do: try {remove}")))
             }
