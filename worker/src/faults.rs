@@ -13,6 +13,9 @@ struct Faults {
     slow: Option<Duration>,
     bars: Option<u64>,
     die_before_acknowledge: bool,
+    abort_finish: bool,
+    eat_finish: Option<u64>,
+    container: Option<u64>,
 }
 
 fn faults() -> &'static Faults {
@@ -32,6 +35,9 @@ fn read(text: &str) -> Faults {
             "eat" => faults.eat = number,
             "slow" => faults.slow = number.map(Duration::from_millis),
             "bars" => faults.bars = number,
+            "abort-finish" => faults.abort_finish = true,
+            "eat-finish" => faults.eat_finish = number,
+            "container" => faults.container = number,
             "die-before-acknowledge" => faults.die_before_acknowledge = true,
             _ => {}
         }
@@ -66,6 +72,28 @@ fn eat() {
         eaten.push(Vec::with_capacity(std::hint::black_box(1 << 30)));
     }
     std::process::abort();
+}
+
+/// What a job has computed was gathered: aborts, but not where it is done alone; or takes so many bytes, and is then chosen
+/// by the kernel.
+pub(crate) fn finishing(is_alone: bool) {
+    let faults = faults();
+    if faults.abort_finish && !is_alone {
+        std::process::abort();
+    }
+    if let Some(bytes) = faults.eat_finish {
+        const PIECE: u64 = 1 << 20;
+        let pieces = bytes / PIECE;
+        let eaten: Vec<Vec<u8>> =
+            (0..pieces).map(|_| Vec::with_capacity(std::hint::black_box(PIECE as usize))).collect();
+        std::hint::black_box(eaten);
+        std::process::abort();
+    }
+}
+
+/// Bytes that a container may have, where it is asked for that there is one.
+pub(crate) fn container() -> Option<u64> {
+    faults().container
 }
 
 /// So many bars, or fewer where that is asked for: of small jobs, too, the best trials are then traced by units of their own.

@@ -27,6 +27,7 @@ use blockgrid_results::trace::{begin_traces, put_trace, traces};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::alone;
 use crate::faults;
 use crate::inputs::InputError;
 use crate::publish::place_of;
@@ -78,6 +79,7 @@ impl Work<'_> {
             Ok(gathered) => gathered,
             Err(gone) => return Ok(Finished::Again(gone)),
         };
+        faults::finishing(alone::is_alone());
         let changed = gathered.failed_shards.iter().find(|(reason, _)| *reason == FailReason::DataChanged);
         let all_failed = gathered.failed_shards.len() as u64 == plan.shards && plan.cached.is_empty();
         let none = || (FailReason::BadPlan, "the plan has no trials".to_owned());

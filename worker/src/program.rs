@@ -161,7 +161,11 @@ async fn run(cli: &Cli) -> ExitCode {
             .and_then(|(job, unit)| Some((job.parse().ok()?, unit.parse::<Unit>().ok()?)));
         let Some((job, unit)) = unit else { return config(format!("--alone: `{which}` is not JOB/UNIT")) };
         return match alone::compute(&settings, store, &job, unit).await {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(first) if first.is_empty() => ExitCode::SUCCESS,
+            Ok(first) => {
+                first.iter().for_each(|unit| println!("{unit}"));
+                ExitCode::from(alone::NOT_YET)
+            }
             Err(error) => {
                 tracing::error!(%error, "no outcome");
                 ExitCode::from(alone::exit_code(&error))

@@ -100,6 +100,44 @@ fn a_trial_that_eats_all_memory_fails_alone_and_is_told_so() {
     assert!(logs.iter().any(|log| log.contains("memory allocation of")), "{logs:#?}");
 }
 
+/// Workers that are replaced when they die, until the job has ended.
+fn with_replaced(rig: &Rig, job: &mut Submission, faults: &str) -> Vec<String> {
+    let (mut worker, mut logs) = (rig.worker_with("w0", &[], faults), Vec::new());
+    while job.is_running() {
+        if !worker.is_running() {
+            logs.push(worker.log());
+            worker = rig.worker_with("w0", &[], faults);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    logs.push(worker.log());
+    logs
+}
+
+/// Two workers die of finishing a job, and a process of its own lacks memory before its container does: the job says so, and
+/// whoever works on goes on.
+#[test]
+fn a_job_that_cannot_be_finished_for_want_of_memory_says_so() {
+    let Some(rig) = Rig::start() else { return };
+    let mut job = rig.submit(JOB, "too-large");
+    let logs = with_replaced(&rig, &mut job, "eat-finish:1000000000,container:400000000");
+    assert!(!job.ended().success());
+    assert_eq!(failed(&rig, &job), BTreeSet::from([(Unit::Finish, FailReason::OutOfMemory)]));
+    assert_eq!(logs.len(), 3, "two died, and the third lives");
+    assert!(logs[2].contains("memory allocation of"), "{}", logs[2]);
+}
+
+/// Whatever it is that ends workers at the end of a job, and of its second stage: a process of its own finds out what comes
+/// first, and publishes.
+#[test]
+fn a_job_that_takes_workers_down_at_its_end_is_finished_alone() {
+    let Some(rig) = Rig::start() else { return };
+    let mut job = rig.submit(JOB, "fragile");
+    let logs = with_replaced(&rig, &mut job, "abort-finish,bars:1");
+    rig.right(&mut job);
+    assert!(logs.len() >= 3, "{}", logs.len());
+}
+
 #[test]
 fn a_trial_that_never_ends_is_ended() {
     if Rig::start().is_none() {

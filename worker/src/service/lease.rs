@@ -9,10 +9,11 @@ use blockgrid_grid::store::keys;
 use blockgrid_grid::{Entry, FailReason, JobId, Outcome, Queue, StoreError, Stream, Unit};
 
 use super::{InFlight, Serve, Worker};
+use crate::alone::{self, Alone};
+use crate::faults;
 use crate::finish::{Finished, Stage2};
 use crate::jobs::{JobError, OpenJob, lock};
 use crate::unit::{UnitError, Work};
-use crate::{alone, faults};
 use blockgrid_results::files::RECORD;
 
 /// Failures of a unit that are no trial's own, until it is given up.
@@ -78,10 +79,18 @@ impl<Q: Queue> Worker<Q> {
             self.after(&job, flight).await;
             return;
         }
-        let outcome = if lease.deliveries > DELIVERIES_TOGETHER && unit != Unit::Finish {
+        let outcome = if lease.deliveries > DELIVERIES_TOGETHER {
             self.meters.alone();
             flight.computing.store(true, Ordering::Relaxed);
-            alone::run(&self.settings, id, unit, &flight.cancelled).await
+            match alone::run(&self.settings, id, unit, &flight.cancelled).await {
+                Ok(Alone::Written) => Ok(None),
+                Ok(Alone::Failed(outcome)) => Ok(Some(outcome)),
+                Ok(Alone::NotYet(units)) => {
+                    self.queue_first(&job, flight, &units).await;
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            }
         } else {
             self.compute(&job, flight).await
         };
@@ -133,12 +142,17 @@ impl<Q: Queue> Worker<Q> {
             Unit::Finish => match work.finish(&held).await? {
                 Finished::Done(outcome) => Ok(Some(outcome)),
                 Finished::Again(units) => {
-                    tracing::info!(job = %job.id, units = units.len(), "not all is there; queued again");
-                    self.push(job, &flight.lease.stream, &units).await;
+                    self.queue_first(job, flight, &units).await;
                     Ok(None)
                 }
             },
         }
+    }
+
+    /// Queues what has to be there before a job can be finished.
+    async fn queue_first(&self, job: &Arc<OpenJob>, flight: &InFlight, units: &[Unit]) {
+        tracing::info!(job = %job.id, units = units.len(), "not all is there; queued again");
+        self.push(job, &flight.lease.stream, units).await;
     }
 
     async fn conclude(&self, job: &Arc<OpenJob>, flight: &InFlight, outcome: Outcome) {
