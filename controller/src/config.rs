@@ -328,12 +328,17 @@ impl Config {
         }
         self.costs.check()?;
         let jobs = &self.jobs;
-        if jobs.deadline.is_zero() || jobs.deadline > jobs.max_deadline {
+        // They are counted in whole seconds.
+        if jobs.deadline.as_secs() == 0 || jobs.deadline > jobs.max_deadline {
             return Err(format!(
-                "jobs.deadline is {} s, but must be more than nothing and at most jobs.maxDeadline, {} s",
-                jobs.deadline.as_secs(),
+                "jobs.deadline is {} s, but must be a second at least and at most jobs.maxDeadline, {} s",
+                jobs.deadline.as_secs_f64(),
                 jobs.max_deadline.as_secs()
             ));
+        }
+        if self.workers.start_deadline.as_secs() == 0 {
+            let is = self.workers.start_deadline.as_secs_f64();
+            return Err(format!("workers.startDeadline is {is} s, but must be a second at least"));
         }
         if self.jobs.max_workers == 0 || self.jobs.planned_at_once == 0 {
             return Err("jobs.maxWorkers and jobs.plannedAtOnce must be 1 or more".to_owned());

@@ -70,6 +70,13 @@ pub enum LeadError {
     Ended(&'static str),
 }
 
+impl LeadError {
+    /// Whether somebody has to mend something before anyone can lead.
+    pub fn is_lasting(&self) -> bool {
+        matches!(self, Self::Treasury(treasury::TreasuryError::Unreadable { .. }))
+    }
+}
+
 /// Leads until `stop` says so; then what is being done is done to its end.
 ///
 /// # Errors

@@ -134,6 +134,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         held: context.treasury.held(&id, &namespace),
         ttl_seconds: ttl_seconds(&manifest, config),
         wants_links: job.annotation(LINKS_ANNOTATION).filter(|text| is_request(text)).map(str::to_owned),
+        user: user(job, config),
         image: config.workers.image.clone(),
         lane_empty_since: context.lane.empty_since(),
         status,

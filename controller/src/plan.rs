@@ -16,7 +16,7 @@ mod tests;
 
 use std::time::Duration;
 
-use blockgrid_job::quote::{Estimate, dollars};
+use blockgrid_job::quote::{Estimate, dollars, grouped};
 use blockgrid_job::status::{JobStatus, Phase};
 use jiff::Timestamp;
 
@@ -175,7 +175,7 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
     let status = &world.status;
     let quote = quote(&world.rates, planned);
     let in_lane = planned.is_small && planned.is_ours;
-    if let Some(most) = asked.max_cost
+    if let Some(most) = asked.max_cost.filter(|_| status.start_time.is_none())
         // Nothing stops what small workers have begun, so all of it must fit; a pool is stopped in time.
         && most < if in_lane { quote.high } else { quote.low }
     {
@@ -187,8 +187,17 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
         );
         return stop(world, Phase::Failed, "QuoteAboveMaxCost", &message);
     }
+    if planned.memory > asked.memory && !in_lane && status.start_time.is_none() {
+        let message = format!(
+            "its {} trials take a worker some {} MiB until they are written, and one of its class has {}: name a spec.compute.class with more memory, or make several jobs of it",
+            grouped(planned.trials.into()),
+            planned.memory >> 20,
+            asked.memory >> 20
+        );
+        return stop(world, Phase::Failed, "ClassTooSmall", &message);
+    }
     if let Some(start) = time(status.start_time.as_deref())
-        && seconds_since(world.now, start) >= asked.deadline_seconds
+        && seconds_let_run(world, start) >= asked.deadline_seconds
     {
         let message = format!("it was not done within {} s of its start", asked.deadline_seconds);
         return stop(world, Phase::DeadlineExceeded, "DeadlineExceeded", &message);
@@ -234,6 +243,14 @@ fn quote(rates: &Rates, planned: &Planned) -> Estimate<u64> {
         mid: computed.mid.saturating_add(about),
         high: computed.high.saturating_add(most),
     }
+}
+
+/// Seconds since a job was first let run in which it was not made to rest.
+fn seconds_let_run(world: &World, start: Timestamp) -> i64 {
+    let status = &world.status;
+    let rests = time(status.resting_since.as_deref()).map_or(0, |since| seconds_since(world.now, since));
+    let rested = i64::try_from(status.rested_seconds.unwrap_or(0)).unwrap_or(i64::MAX);
+    seconds_since(world.now, start).saturating_sub(rests).saturating_sub(rested)
 }
 
 /// Whether the pod that plans a job has not started in its time.

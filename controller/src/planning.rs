@@ -12,7 +12,7 @@ use blockgrid_grid::store::keys;
 use blockgrid_grid::telemetry::Telemetry;
 use blockgrid_grid::{ENGINE, JobId, Options, Plan, Store, StoreError, Tenant};
 use blockgrid_planner::candles::open_registered;
-use blockgrid_planner::prepare::{estimate, traces};
+use blockgrid_planner::prepare::{estimate, memory, traces};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -22,6 +22,13 @@ use crate::world::{Planned, Planning, Refused};
 
 use line::Line;
 use make::{Made, Order, is_large, make};
+
+/// Trials up to which a job goes through the interactive lane, however many of them were computed before: its workers hold
+/// them to the end, and all tenants share those.
+const TRIALS_IN_LANE: u64 = 100_000;
+
+/// vCPU-microseconds that finishing a job of the lane may take at least.
+const FINISH_IN_LANE_MICROS: u64 = 1_000_000;
 
 /// Whose plan is to be made.
 #[derive(Debug, Clone)]
@@ -191,16 +198,23 @@ impl Plans {
 
     fn planned(&self, plan: &Plan) -> Planned {
         let traces = traces(plan);
+        let micros = estimate(plan, &traces);
+        // What was computed before costs nothing, and has to be finished nonetheless.
+        let finish = micros.mid.saturating_sub(plan.cost_micros);
+        let most = self.config.interactive.most_micros();
+        let is_small = plan.cost_micros <= most
+            && finish <= most.max(FINISH_IN_LANE_MICROS)
+            && plan.trials() <= TRIALS_IN_LANE;
         Planned {
             shards: plan.shards,
             trials: plan.trials(),
             cached: plan.cached_trials(),
-            micros: estimate(plan, &traces),
+            micros,
+            memory: memory(plan),
             trace_units: traces.units,
             price: plan.quoted.as_ref().map(|quoted| quoted.price.clone()),
             // One that costs nothing is not small where there is no lane.
-            is_small: self.config.interactive.enabled
-                && plan.cost_micros <= self.config.interactive.most_micros(),
+            is_small: self.config.interactive.enabled && is_small,
             engine: plan.engine.clone(),
             is_ours: plan.engine == ENGINE,
         }

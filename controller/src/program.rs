@@ -222,6 +222,11 @@ async fn run(cli: Operator) -> ExitCode {
     ended
 }
 
+/// How long whoever could not lead waits before asking for the lease again, and how long where somebody has to mend
+/// something: each time all jobs are listed.
+const AGAIN: Duration = Duration::from_secs(1);
+const MENDED: Duration = Duration::from_secs(10);
+
 /// Leads whenever it may, until it is told to stop.
 async fn campaign(means: Means, mut candidate: Candidate, mut stopped: watch::Receiver<bool>) -> ExitCode {
     loop {
@@ -233,10 +238,12 @@ async fn campaign(means: Means, mut candidate: Candidate, mut stopped: watch::Re
         let (end, ended) = watch::channel(false);
         let leading = lead(means.clone(), ended);
         tokio::pin!(leading);
+        let mut pause = AGAIN;
         let told = tokio::select! {
             result = &mut leading => {
                 if let Err(error) = result {
                     tracing::error!(%error, "cannot lead; asks for the lease again");
+                    pause = if error.is_lasting() { MENDED } else { AGAIN };
                 }
                 false
             }
@@ -257,7 +264,7 @@ async fn campaign(means: Means, mut candidate: Candidate, mut stopped: watch::Re
             tracing::info!("stopped");
             return ExitCode::SUCCESS;
         }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -14,6 +14,7 @@ use crate::apply::{ApplyError, Target};
 use crate::context::Context;
 use crate::observe::{self, observe};
 use crate::plan::plan;
+use crate::plan::say::cut;
 use crate::resources::{BacktestJob, is_gone, is_there, patching};
 
 /// Rounds of deciding and doing in one look: the longest way has nine.
@@ -31,7 +32,7 @@ const GROWN: u64 = 25;
 /// After this long whatever has changed is told.
 const TELL_ALL: Duration = Duration::from_secs(300);
 
-/// The longest note of an event.
+/// Bytes of the longest note of an event: an API server takes 1,024.
 const NOTE: usize = 1000;
 
 /// Looks at a job, does what is to be done, and says how it is.
@@ -215,7 +216,7 @@ async fn event(target: &Target<'_>, status: &JobStatus) {
     let event = Event {
         type_: if is_bad { EventType::Warning } else { EventType::Normal },
         reason: if reason.is_empty() { status.phase.id().to_owned() } else { reason },
-        note: Some(note.chars().take(NOTE).collect()),
+        note: Some(cut(&note, NOTE)),
         action: status.phase.id().to_owned(),
         secondary: None,
     };

@@ -63,7 +63,9 @@ pub enum TreasuryError {
     #[error("budget {0} was changed by another leader")]
     Fenced(String),
     /// The ledger cannot be read: nobody knows what was spent, so nothing is admitted.
-    #[error("{key} cannot be read ({why}): mend or remove it; nothing is admitted before")]
+    #[error(
+        "{key} cannot be read ({why}): mend it, from a backup or an earlier version of it, or remove it, and what it says was spent counts no more; nothing is admitted before"
+    )]
     Unreadable {
         /// The object.
         key: String,

@@ -2,10 +2,8 @@
 //! the candles is judged when the job is planned, by the same code as on a laptop.
 
 use blockgrid_job::FieldError;
-use blockgrid_job::grid::full_size;
 use blockgrid_job::spec::ClusterSpec;
 use blockgrid_job::status::Terms;
-use blockgrid_results::is_reserved;
 use serde_json::Value;
 
 use crate::config::Config;
@@ -14,10 +12,6 @@ use crate::world::{Asked, Refused};
 
 /// The reason of jobs whose spec is no good.
 pub const INVALID: &str = "InvalidSpec";
-
-/// Bytes of a manifest, for each of its parameter sets, up to which a job that is refused is judged whole: so many are
-/// checked in a moment.
-const JUDGED_WHOLE: u128 = 4 << 20;
 
 /// Judges a manifest. `was_let_in` says that it was good once: limits of the platform that were lowered since are not held
 /// against it, nor is it given more than they allow now, but for what stands in its `terms`.
@@ -79,7 +73,7 @@ pub fn validate(
         .map(|message| FieldError::new("spec.data.dataset", message));
     let class = match (class, errors.is_empty() && unknown.is_none()) {
         (Some(class), true) => class,
-        _ => return Err(refused(manifest, was_let_in, errors, unknown)),
+        _ => return Err(refused(errors, unknown)),
     };
     let seconds = |time: std::time::Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     let let_in = terms.map_or(0, |terms| terms.deadline_seconds);
@@ -94,41 +88,28 @@ pub fn validate(
         start_seconds: seconds(config.workers.start_deadline),
         max_workers: cluster.max_workers.unwrap_or(u32::MAX).min(config.jobs.max_workers),
         slots: class.slots,
+        // Checked, as the next, when the configuration was read.
+        memory: class.memory_bytes().unwrap_or(u64::MAX),
         offered: Rates {
             price: class.price(&cluster.class),
             costs: config.costs,
-            // Checked when the configuration was read.
             millicpus: (class.vcpus().unwrap_or(1.0) * 1e3).round() as u64,
         },
         max_cost: cluster.max_cost_micro_usd,
     })
 }
 
-/// A refusal with everything that `blockgrid validate` would tell beside, so that a manifest is mended in one go. One that
-/// was let in, or has ended, is not kept whole, and has been judged.
-fn refused(
-    manifest: &Value,
-    was_let_in: bool,
-    errors: Vec<FieldError>,
-    unknown: Option<FieldError>,
-) -> Refused {
-    let is_whole = !was_let_in && manifest.pointer("/spec/strategy").is_some();
-    let sets = blockgrid_job::manifest::spec(manifest).map_or(0, |spec| full_size(&spec.sweep.parameters));
-    let is_quick = || sets.saturating_mul(manifest.to_string().len() as u128) <= JUDGED_WHOLE;
-    let is_judged = is_whole && is_quick();
-    let judged = is_judged.then(|| blockgrid_job::of_value(manifest, is_reserved).err()).flatten();
-    let mut all = judged.map(|found| found.errors).unwrap_or_default();
-    let is_new = |error: &FieldError| !all.contains(error);
-    let more: Vec<FieldError> = errors.into_iter().filter(is_new).collect();
-    all.extend(more);
+/// All that the cluster has against a job. The rest is judged when it is planned, beside the looks at jobs: it takes up to
+/// a second, which a thousand mistakes must not take from everybody.
+fn refused(mut errors: Vec<FieldError>, unknown: Option<FieldError>) -> Refused {
     match unknown {
         // Nothing of it is the manifest's fault but for the name.
-        Some(unknown) if all.is_empty() => {
+        Some(unknown) if errors.is_empty() => {
             Refused { reason: "UnknownDataset".into(), message: unknown.to_string() }
         }
         unknown => {
-            all.extend(unknown);
-            invalid(&all)
+            errors.extend(unknown);
+            invalid(&errors)
         }
     }
 }
@@ -233,43 +214,25 @@ jobs: {maxWorkers: 8}
     }
 
     #[test]
-    fn all_that_is_wrong_is_told_at_once() {
+    fn all_that_the_cluster_lacks_is_told_at_once() {
         let told = |manifest: &Value| validate(manifest, "team-b", &config(), false, None).unwrap_err();
         let paths = |refused: &Refused| -> Vec<String> {
             let path = |line: &str| line.split_once(": ").unwrap().0.to_owned();
             refused.message.lines().map(path).collect()
         };
-        let compute = json!({ "class": "gpu", "deadline": "30d" });
-        let mut wrong = manifest(json!({ "dataset": "own" }), compute);
-        let platform = ["spec.compute.class", "spec.compute.deadline", "spec.data.dataset"];
+        let mut wrong = manifest(json!({ "dataset": "own" }), json!({ "class": "gpu", "deadline": "30d" }));
         let refused = told(&wrong);
-        assert_eq!((&*refused.reason, paths(&refused)), (INVALID, platform.map(str::to_owned).into()));
-        // What `blockgrid validate` tells comes first, in its order, and nothing is told twice.
-        wrong["spec"]["strategy"]["long"]["exit"] = json!("clse < mean");
-        wrong["spec"]["compute"]["maxWorkers"] = json!(0);
-        let refused = told(&wrong);
-        let mut alone: Vec<String> = {
-            let found = blockgrid_job::of_value(&wrong, is_reserved).unwrap_err();
-            found.errors.iter().map(ToString::to_string).collect()
-        };
-        assert_eq!(alone.len(), 2);
-        alone.push(
-            config()
-                .dataset("own", "team-b")
-                .map(|_| ())
-                .map_err(|e| format!("spec.data.dataset: {e}"))
-                .unwrap_err(),
+        let all = ["spec.compute.class", "spec.compute.deadline", "spec.data.dataset"];
+        assert_eq!((&*refused.reason, paths(&refused)), (INVALID, all.map(str::to_owned).into()));
+        // What stands there and cannot be read is told, and not what stands for it meanwhile.
+        wrong["spec"]["compute"] = json!({ "class": 7, "maxWorkers": 0 });
+        assert_eq!(
+            paths(&told(&wrong)),
+            ["spec.compute.class", "spec.compute.maxWorkers", "spec.data.dataset"]
         );
-        assert_eq!(refused.message.lines().collect::<Vec<_>>(), alone);
-        // One that was let in has lost its strategy since, which is not its fault.
-        let mut light = wrong.clone();
-        light["spec"].as_object_mut().unwrap().remove("strategy");
-        light["spec"]["compute"] = json!({ "class": "gpu" });
-        let gone = validate(&light, "team-b", &config(), true, None).unwrap_err();
-        assert_eq!(paths(&gone), ["spec.compute.class"]);
-        // Nor is a sweep checked that takes long.
+        // Nothing of the strategy is looked at here.
+        wrong["spec"]["strategy"]["long"]["exit"] = json!("clse < mean");
         wrong["spec"]["compute"] = json!({ "class": "gpu" });
-        wrong["spec"]["sweep"] = json!({ "parameters": { "n": { "from": 2, "to": 900_000, "step": 1 } } });
         assert_eq!(paths(&told(&wrong)), ["spec.compute.class", "spec.data.dataset"]);
     }
 }

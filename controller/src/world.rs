@@ -52,6 +52,8 @@ pub struct World {
     pub held: Option<Held>,
     /// Links to results that somebody wants: the text of the request.
     pub wants_links: Option<String>,
+    /// Whom it counts for in budgets.
+    pub user: String,
     /// The image of this operator's workers.
     pub image: String,
     /// Since when no worker of the interactive lane is ready; `None` while there are, and where nobody has looked.
@@ -73,6 +75,8 @@ pub struct Asked {
     pub max_workers: u32,
     /// Units that a worker of its class computes at a time.
     pub slots: u32,
+    /// Bytes of memory that a worker of its class has.
+    pub memory: u64,
     /// What its class and the rest cost now. What it is charged at is [`World::rates`].
     pub offered: Rates,
     /// The most that it may cost, in micro-USD.
@@ -138,6 +142,8 @@ pub struct Planned {
     pub micros: Estimate<u64>,
     /// Units that its best trials are traced by, at most.
     pub trace_units: u64,
+    /// Bytes of memory that a worker needs for its trials.
+    pub memory: u64,
     /// The price that it was quoted at; `None` where an older operator planned it.
     pub price: Option<Price>,
     /// Whether it is small enough for the interactive lane.

@@ -151,6 +151,9 @@ pub struct JobStatus {
     /// Micro-USD that budgets hold for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reserved_micro_usd: Option<u64>,
+    /// Whom it counts for in budgets: its user where the platform believes its label, else its namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// What it was let in by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub terms: Option<Terms>,
@@ -169,6 +172,12 @@ pub struct JobStatus {
     /// When it was first let run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<String>,
+    /// Since when it rests, though it was let run: suspended, drained by its budget, or in a queue of the cluster's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resting_since: Option<String>,
+    /// Seconds that it rested before, which count for no deadline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rested_seconds: Option<u64>,
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<String>,

@@ -2,7 +2,7 @@
 
 use blockgrid_job::JobStatus;
 use blockgrid_job::crd::{GROUP, Kind, VERSION};
-use blockgrid_job::names::{LINKS_ANNOTATION, USER_LABEL};
+use blockgrid_job::names::LINKS_ANNOTATION;
 use blockgrid_job::spec::API_VERSION;
 use jiff::Timestamp;
 use kube::api::{ApiResource, DynamicObject};
@@ -31,8 +31,6 @@ pub(super) struct BacktestJob {
     pub(super) generation: i64,
     pub(super) created: Option<Timestamp>,
     pub(super) is_deleted: bool,
-    /// The user that its label names.
-    pub(super) user: Option<String>,
     /// The request for links that stands in it.
     pub(super) asks: Option<String>,
     pub(super) spec: Value,
@@ -55,7 +53,6 @@ impl From<DynamicObject> for BacktestJob {
             generation: metadata.generation.unwrap_or_default(),
             created: metadata.creation_timestamp.map(|time| time.0),
             is_deleted: metadata.deletion_timestamp.is_some(),
-            user: metadata.labels.and_then(|mut labels| labels.remove(USER_LABEL)),
             asks: annotations.get(LINKS_ANNOTATION).cloned(),
             spec: data.get_mut("spec").map(Value::take).unwrap_or_default(),
             is_seen: status.is_some(),

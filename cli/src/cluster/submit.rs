@@ -20,6 +20,9 @@ use crate::failure::Failure;
 use crate::load::load_without_data;
 use crate::{ManifestArgs, Output, quote, show};
 
+/// Seconds that fetching the results of a job may take.
+const FETCHING_SECONDS: u64 = 60;
+
 #[derive(Args)]
 pub(super) struct SubmitArgs {
     #[command(flatten)]
@@ -53,6 +56,14 @@ pub(super) fn prepare(args: &SubmitArgs) -> Result<Prepared, Failure> {
     let loaded = load_without_data(&args.manifest)?;
     let cannot = |errors| Failure::fields(format!("{} cannot run", args.manifest.file.display()), errors);
     Objective::of(&loaded.job.spec().sweep.objective)?;
+    if args.watch
+        && let Some(ttl) = loaded.job.spec().cluster.ttl_seconds.filter(|ttl| *ttl < FETCHING_SECONDS)
+    {
+        let message = format!(
+            "is {ttl} s, and the job would be gone before --watch has fetched its results: say {FETCHING_SECONDS}s or more, or leave --watch out"
+        );
+        return Err(cannot(vec![FieldError::new("spec.ttl", message)]));
+    }
     match &loaded.job.spec().data.source {
         DataSource::File(file) => {
             let message = format!(

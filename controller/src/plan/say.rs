@@ -7,7 +7,7 @@ use blockgrid_job::quote::{dollars, grouped};
 use blockgrid_job::status::{Condition, JobStatus, LaneKind, Phase, QuoteStatus, ResultsRef, ShardCounts};
 use jiff::Timestamp;
 
-use super::{Decision, SECOND, quote};
+use super::{Decision, SECOND, quote, seconds_since, time};
 use crate::world::{End, Held, Planned, Planning, Pool, Trouble, World};
 
 /// Bytes of the longest message, as JSON writes it: of what a job came to, which three conditions say, and of the others.
@@ -31,6 +31,7 @@ impl<'a> Say<'a> {
     pub(super) fn new(world: &'a World) -> Self {
         let mut say = Self { world, status: world.status.clone() };
         say.status.observed_generation = Some(world.generation);
+        say.status.user = Some(world.user.clone());
         say.numbers();
         say
     }
@@ -149,10 +150,25 @@ impl<'a> Say<'a> {
         self.phase(Phase::Planning, "a pod of its own reads its candles and lays out its shards", 2 * SECOND)
     }
 
-    /// Its workers, if it has had some, do not compute.
+    /// It is made to rest, and its workers, if it has had some, do not compute.
     fn rests(&mut self, reason: &str) {
+        self.rests_from_now();
         if self.status.condition("WorkersReady").is_some() {
             self.holds("WorkersReady", false, reason, "its workers rest");
+        }
+    }
+
+    /// The time counts for no deadline until it goes on.
+    fn rests_from_now(&mut self) {
+        if self.status.start_time.is_some() {
+            self.status.resting_since.get_or_insert_with(|| written(self.world.now));
+        }
+    }
+
+    fn goes_on(&mut self) {
+        if let Some(since) = time(self.status.resting_since.take().as_deref()) {
+            let rested = u64::try_from(seconds_since(self.world.now, since)).unwrap_or(0);
+            *self.status.rested_seconds.get_or_insert(0) += rested;
         }
     }
 
@@ -171,6 +187,7 @@ impl<'a> Say<'a> {
     pub(super) fn running(mut self, planned: &Planned) -> Decision {
         let now = written(self.world.now);
         self.status.start_time.get_or_insert(now);
+        self.goes_on();
         self.holds("Admitted", true, "Admitted", "budgets hold what it may cost");
         let done = self.status.shards.unwrap_or_default().done;
         let Some(pool) = &self.world.pool else {
@@ -216,6 +233,7 @@ impl<'a> Say<'a> {
         let now = written(self.world.now);
         self.status.start_time.get_or_insert(now);
         self.holds("Admitted", true, "Admitted", "budgets hold what it may cost");
+        self.rests_from_now();
         let message = "its workers wait in their queue until the cluster has room";
         self.holds("WorkersReady", false, "WaitingInQueue", message);
         self.phase(Phase::Queued, message, 60 * SECOND)
@@ -223,6 +241,7 @@ impl<'a> Say<'a> {
 
     /// Its workers could not be made.
     pub(super) fn refused(mut self, trouble: &Trouble) -> Decision {
+        self.goes_on();
         self.holds("WorkersReady", false, &trouble.reason, &trouble.message);
         let message = format!("its workers could not be made: {}", trouble.told());
         self.phase(Phase::Running, &message, 10 * SECOND)
@@ -317,7 +336,7 @@ pub(super) fn costs(world: &World, pool: &Pool) -> JobStatus {
 }
 
 /// A text of at most so many bytes as JSON writes it.
-fn cut(text: &str, longest: usize) -> String {
+pub(crate) fn cut(text: &str, longest: usize) -> String {
     let mut bytes = 0;
     let end = text.char_indices().find(|&(_, letter)| {
         bytes += match letter {

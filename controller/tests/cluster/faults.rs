@@ -233,7 +233,7 @@ fn a_ledger_that_cannot_be_read_is_told_and_nobody_leads() {
         grid.budget(namespace, &json!({ "monthlyUsd": 1 }));
     }
     let operator = grid.operator("a");
-    operator.await_log("mend or remove it; nothing is admitted before");
+    operator.await_log("or remove it, and what it says was spent counts no more; nothing is admitted before");
     grid.apply("waits", &fresh());
     let says = |status: &BudgetStatus| {
         let valid = status.conditions.iter().find(|condition| condition.kind == "Valid")?;

@@ -57,6 +57,10 @@ pub(super) fn status() -> Schema {
         .field("shards", shards)
         .field("quote", quote)
         .field("reservedMicroUsd", money("What budgets hold for it, in micro-USD."))
+        .field(
+            "user",
+            Schema::text(64, "Whom it counts for in budgets: its user where the platform believes its label, else its namespace."),
+        )
         .field("terms", terms)
         .field("spentMicroUsd", money("What it has cost, in micro-USD."))
         .field("spentTime", Schema::time("When that was counted: workers that run cost more since."))
@@ -68,6 +72,11 @@ pub(super) fn status() -> Schema {
         )
         .field("plannedTime", Schema::time("When its plan was committed."))
         .field("startTime", Schema::time("When it was first let run."))
+        .field(
+            "restingSince",
+            Schema::time("Since when it rests, though it was let run: suspended, drained or in a queue."),
+        )
+        .field("restedSeconds", count("Seconds that it rested before, which count for no deadline."))
         .field("completionTime", Schema::time("When it ended."))
         .field("engine", Schema::text(128, "The engine that its plan is for."))
         .field(

@@ -208,6 +208,7 @@ fn asked(job: &BacktestJob, seen: &Seen) -> String {
         }
         let left = budget.allowance(user).and_then(|allowance| allowance.remaining_micro_usd());
         if let Some(left) = left.filter(|left| is_short(*left)) {
+            let user = user.unwrap_or_default();
             text.push_str(&format!(" {name} has {} left for user {user}.", signed_usd(left)));
         }
     }
@@ -436,7 +437,6 @@ mod tests {
             generation: 2,
             created: None,
             is_deleted: false,
-            user: None,
             asks: None,
             spec: Value::Null,
             is_seen: true,
@@ -518,8 +518,10 @@ mod tests {
             ..BudgetStatus::default()
         };
         let shared = Budget { per_user_micro_usd: Some(2_000_000), ..budget("e", Some(status)) };
-        let (seen, user) = (Seen { budgets: vec![shared], ..Seen::default() }, Some("ann".to_owned()));
-        let of_ann = judged(&BacktestJob { user, ..job.clone() }, &seen);
+        let seen = Seen { budgets: vec![shared], ..Seen::default() };
+        let mut anns = job.clone();
+        anns.status.user = Some("ann".to_owned());
+        let of_ann = judged(&anns, &seen);
         assert!(of_ann.3.contains(" a/e has $0.5000 left for user ann."), "{}", of_ann.3);
         assert!(!of_ann.3.contains("a/e has $9"), "{}", of_ann.3);
         job.spec = json!({ "compute": { "maxCostUsd": 0.5 } });

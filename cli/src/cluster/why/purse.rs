@@ -38,9 +38,9 @@ impl Allowance {
     }
 }
 
-/// Whose a job is for budgets: its label, which the grid's chart lets those set alone that it believes, or its namespace.
-pub(super) fn user(job: &BacktestJob) -> &str {
-    job.user.as_deref().unwrap_or(&job.namespace)
+/// Whom a job counts for, as the operator says: it knows whose labels are believed.
+pub(super) fn user(job: &BacktestJob) -> Option<&str> {
+    job.status.user.as_deref()
 }
 
 impl Budget {
@@ -63,8 +63,8 @@ impl Budget {
     }
 
     /// What a user may have of it, if that is limited.
-    pub(super) fn allowance(&self, user: &str) -> Option<Allowance> {
-        let limit_micro_usd = self.per_user_micro_usd?;
+    pub(super) fn allowance(&self, user: Option<&str>) -> Option<Allowance> {
+        let (limit_micro_usd, user) = (self.per_user_micro_usd?, user?);
         // Who is not named has had nothing, unless there are more than are named; before a month is, nothing was counted.
         let used = self.status.as_ref().filter(|status| status.month.is_some()).and_then(|status| {
             let is_whole = status.users.len() < MAX_USERS;
@@ -85,7 +85,7 @@ impl Budget {
     }
 
     /// For programs.
-    pub(super) fn machine(&self, user: &str) -> Value {
+    pub(super) fn machine(&self, user: Option<&str>) -> Value {
         let allowance = self.allowance(user).map(|allowance| {
             json!({
                 "user": user,
@@ -100,7 +100,7 @@ impl Budget {
 }
 
 /// The table of budgets, each followed by what the user may have of it.
-pub(super) fn table(seen: &Seen, user: &str) -> String {
+pub(super) fn table(seen: &Seen, user: Option<&str>) -> String {
     let mut table = show::table();
     table.set_header(["BUDGET", "LIMIT", "SPENT", "RESERVED", "REMAINING"]);
     let unknown = || "-".to_owned();
@@ -121,7 +121,7 @@ pub(super) fn table(seen: &Seen, user: &str) -> String {
                 [|used: UserSpend| used.spent_micro_usd, |used: UserSpend| used.reserved_micro_usd]
                     .map(|part| allowance.used.map_or_else(unknown, |used| usd(part(used))));
             let left = allowance.remaining_micro_usd().map_or_else(unknown, signed_usd);
-            let name = format!("  of it user {user}");
+            let name = format!("  of it user {}", user.unwrap_or_default());
             table.add_row([name, usd(allowance.limit_micro_usd), spent, reserved, left]);
         }
     }
@@ -162,10 +162,10 @@ mod tests {
             "users": { "ann": { "spentMicroUsd": 15_000_000, "reservedMicroUsd": 6_000_000 } },
         });
         let plain = budget(json!({ "metadata": { "name": "c" }, "spec": { "monthlyUsd": 100 } }));
-        assert_eq!(plain.allowance("ann"), None);
+        assert_eq!(plain.allowance(Some("ann")), None);
         let seen = Seen { budgets: vec![limited(&used), plain], ..Seen::default() };
         let rows = |user: &str| -> Vec<Vec<String>> {
-            table(&seen, user)
+            table(&seen, Some(user))
                 .lines()
                 .map(|line| line.split_whitespace().map(str::to_owned).collect())
                 .collect()
@@ -176,12 +176,12 @@ mod tests {
         assert_eq!(ann[3], ["a/c", "-", "-", "-", "-"]);
         // Who is not named has had nothing.
         assert_eq!(rows("bob")[2][4..], ["$20.00", "$0.00", "$0.00", "$20.00"]);
-        let told = seen.budgets[0].machine("ann");
+        let told = seen.budgets[0].machine(Some("ann"));
         assert_eq!(
             (&told["perUser"]["user"], &told["perUser"]["remainingMicroUsd"]),
             (&json!("ann"), &json!(-1_000_000))
         );
-        assert_eq!(seen.budgets[1].machine("ann")["perUser"], Value::Null);
+        assert_eq!(seen.budgets[1].machine(Some("ann"))["perUser"], Value::Null);
     }
 
     #[test]
@@ -191,11 +191,11 @@ mod tests {
         for status in [Value::Null, json!({}), json!({ "month": "2026-01", "users": full })] {
             let budget = limited(&status);
             assert_eq!(
-                budget.allowance("ann").unwrap(),
+                budget.allowance(Some("ann")).unwrap(),
                 Allowance { limit_micro_usd: 20_000_000, used: None }
             );
-            assert_eq!(budget.machine("ann")["perUser"]["spentMicroUsd"], Value::Null);
-            let text = table(&Seen { budgets: vec![budget], ..Seen::default() }, "ann");
+            assert_eq!(budget.machine(Some("ann"))["perUser"]["spentMicroUsd"], Value::Null);
+            let text = table(&Seen { budgets: vec![budget], ..Seen::default() }, Some("ann"));
             let row: Vec<&str> = text.lines().last().unwrap().split_whitespace().collect();
             assert_eq!(row[3..], ["ann", "$20.00", "-", "-", "-"], "{text}");
         }

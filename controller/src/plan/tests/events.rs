@@ -116,6 +116,7 @@ pub(super) fn kind() -> impl Strategy<Value = Kind> {
                 micros: Estimate { low: mid / 2, mid, high: mid * 2 },
                 trace_units: shards / 10,
                 price: None,
+                memory: 200 << 20,
                 is_small,
                 engine: "e1".to_owned(),
                 is_ours,
@@ -127,6 +128,7 @@ pub(super) fn kind() -> impl Strategy<Value = Kind> {
                 start_seconds: 600,
                 max_workers,
                 slots: 2,
+                memory: 4 << 30,
                 offered: sentences::offered(),
                 max_cost,
             };

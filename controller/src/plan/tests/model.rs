@@ -96,6 +96,7 @@ impl Model {
             now: self.now,
             generation: self.generation,
             created: self.now,
+            user: "ann".to_owned(),
             is_deleted: self.is_deleted,
             has_finalizer: self.has_finalizer,
             ttl_seconds: self.kind.ttl_seconds,

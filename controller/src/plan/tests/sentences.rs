@@ -24,6 +24,7 @@ fn asked() -> Asked {
         start_seconds: 600,
         max_workers: 8,
         slots: 2,
+        memory: 4 << 30,
         offered: offered(),
         max_cost: None,
     }
@@ -38,6 +39,7 @@ pub(super) fn big() -> Planned {
         micros: Estimate { low: 1_000_000_000, mid: 2_000_000_000, high: 4_000_000_000 },
         trace_units: 0,
         price: None,
+        memory: 200 << 20,
         is_small: false,
         engine: "e1".to_owned(),
         is_ours: true,
@@ -71,6 +73,7 @@ pub(super) fn world(planned: Planned) -> World {
         planner: None,
         held: None,
         wants_links: None,
+        user: "ann".to_owned(),
         image: "grid:1".to_owned(),
         lane_empty_since: None,
     }
@@ -215,6 +218,61 @@ fn a_job_that_reaches_its_most_is_stopped_before_it_passes() {
     let (phase, reason, message) = ends(world);
     assert_eq!((phase, reason.as_str()), (Phase::BudgetExceeded, "MaxCostReached"));
     assert!(message.starts_with("it has cost $0.0230 and its workers cost $0.0176"), "{message}");
+}
+
+#[test]
+fn a_job_whose_trials_no_worker_of_its_class_can_hold_is_refused() {
+    let mut large = big();
+    (large.trials, large.memory) = (8_000_000, 6 << 30);
+    let (phase, reason, message) = ends(world(large.clone()));
+    assert_eq!((phase, reason.as_str()), (Phase::Failed, "ClassTooSmall"));
+    assert!(message.starts_with("its 8,000,000 trials take a worker some 6144 MiB"), "{message}");
+    assert!(message.contains("has 4096: name a spec.compute.class"), "{message}");
+    // What runs, runs: an operator that judges otherwise ends nothing.
+    assert_ne!(plan(&begun(large, 60)).status.phase, Phase::Failed);
+}
+
+/// The time in which others make it rest is not its own.
+#[test]
+fn time_in_which_a_job_rests_counts_for_no_deadline() {
+    let drained = Some(held("BudgetSpent", "it is spent".to_owned(), true));
+    for rests in ["spec.suspend", "drained", "in a queue"] {
+        let mut world = working(7000);
+        match rests {
+            "spec.suspend" => world.asked = asks(|asked| asked.suspend = true),
+            "drained" => world.held.clone_from(&drained),
+            _ => {}
+        }
+        let pool = world.pool.as_mut().unwrap();
+        (pool.is_suspended, pool.is_kueues) = (true, rests == "in a queue");
+        world.status = plan(&world).status;
+        assert_eq!(world.status.resting_since, Some(written(world.now)), "{rests}");
+        world.now += SignedDuration::from_hours(100);
+        let since = world.status.resting_since.clone();
+        world.status = plan(&world).status;
+        assert!(!world.status.phase.is_terminal() && world.status.resting_since == since, "{rests}");
+        world.asked = asks(|_| {});
+        world.held = None;
+        let pool = world.pool.as_mut().unwrap();
+        (pool.is_suspended, pool.since) = (false, Some(world.now));
+        world.status = plan(&world).status;
+        assert_eq!((world.status.phase, world.status.rested_seconds), (Phase::Running, Some(360_000)));
+        assert_eq!(world.status.resting_since, None);
+        world.now += SignedDuration::from_secs(199);
+        world.status = plan(&world).status;
+        assert_eq!(world.status.phase, Phase::Running, "{rests}");
+        world.now += SignedDuration::from_secs(1);
+        assert_eq!(ends(world).0, Phase::DeadlineExceeded, "{rests}");
+    }
+}
+
+#[test]
+fn a_limit_that_is_lowered_under_a_job_that_runs_is_none_of_its_quotes() {
+    let mut world = working(60);
+    world.pool.as_mut().unwrap().micros = 1_000_000;
+    world.asked = asks(|asked| asked.max_cost = Some(1));
+    let (phase, reason, _) = ends(world);
+    assert_eq!((phase, reason.as_str()), (Phase::BudgetExceeded, "MaxCostReached"));
 }
 
 #[test]
