@@ -199,12 +199,9 @@ impl Plans {
     fn planned(&self, plan: &Plan) -> Planned {
         let traces = traces(plan);
         let micros = estimate(plan, &traces);
-        // What was computed before costs nothing, and has to be finished nonetheless.
-        let finish = micros.mid.saturating_sub(plan.cost_micros);
-        let most = self.config.interactive.most_micros();
-        let is_small = plan.cost_micros <= most
-            && finish <= most.max(FINISH_IN_LANE_MICROS)
-            && plan.trials() <= TRIALS_IN_LANE;
+        let lane = &self.config.interactive;
+        let is_small = lane.enabled
+            && fits_lane(lane.most_micros(), plan.cost_micros, micros.mid - plan.cost_micros, plan.trials());
         Planned {
             shards: plan.shards,
             trials: plan.trials(),
@@ -214,14 +211,42 @@ impl Plans {
             trace_units: traces.units,
             price: plan.quoted.as_ref().map(|quoted| quoted.price.clone()),
             // One that costs nothing is not small where there is no lane.
-            is_small: self.config.interactive.enabled && is_small,
+            is_small,
             engine: plan.engine.clone(),
             is_ours: plan.engine == ENGINE,
         }
     }
 }
 
+/// Whether a job may go through the lane, by what its shards and its finish take: what was computed before costs nothing, and
+/// has to be finished nonetheless.
+fn fits_lane(most_micros: u64, shards_micros: u64, finish_micros: u64, trials: u64) -> bool {
+    shards_micros <= most_micros
+        && finish_micros <= most_micros.max(FINISH_IN_LANE_MICROS)
+        && trials <= TRIALS_IN_LANE
+}
+
 /// Not the job's fault.
 fn failing(error: String) -> Planning {
     Planning::Failing { error, since: Timestamp::now() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_computed_before_is_small_only_if_its_finish_is() {
+        const MOST: u64 = 5_000_000;
+        assert!(fits_lane(MOST, MOST, 400_000, 2840));
+        assert!(!fits_lane(MOST, MOST + 1, 400_000, 2840));
+        // Nothing is left to compute of it.
+        assert!(fits_lane(MOST, 0, 400_000, 100_000));
+        assert!(!fits_lane(MOST, 0, 400_000, 100_001), "they are held until it is written");
+        assert!(!fits_lane(MOST, 0, MOST + 1, 2840), "a thousand best trials are traced");
+        assert!(
+            fits_lane(0, 0, FINISH_IN_LANE_MICROS, 1),
+            "one that costs nothing is small whatever is small"
+        );
+    }
 }

@@ -47,6 +47,9 @@ const WAITING: usize = 4096;
 /// Objects that are read or written at a time.
 const AT_ONCE: usize = 32;
 
+/// How often those that wait longest are told new numbers.
+const ANEW: Duration = Duration::from_secs(60);
+
 /// How often budgets are looked at though nobody asks: their limits may have changed, or the month.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -272,7 +275,7 @@ impl Clerk {
         self.means.meters.leads(true);
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut audited = Instant::now();
+        let (mut audited, mut told) = (Instant::now(), Instant::now());
         loop {
             let mut batch = Vec::new();
             tokio::select! {
@@ -280,6 +283,7 @@ impl Clerk {
                 // Jobs that were told and are gone, or were refused by somebody else, wake nobody.
                 _ = look.tick() => {
                     self.wake_some(Timestamp::now());
+                    self.tell_some(&mut told);
                     self.count_platform(Timestamp::now()).await;
                 }
             }
@@ -394,11 +398,21 @@ impl Clerk {
             self.know();
             self.told.clear();
             self.wake_some(now);
-            for id in lock(&self.found).line.told_anew(now) {
+            for id in lock(&self.found).line.told_anew(line::MOST_TOLD, now) {
                 let _ = self.means.wake.send(id);
             }
         }
         Ok(())
+    }
+
+    /// Once in a while, whoever waits longest is told what there is by now.
+    fn tell_some(&self, told: &mut Instant) {
+        if told.elapsed() >= ANEW {
+            *told = Instant::now();
+            for id in lock(&self.found).line.told_anew(line::FEW_TOLD, Timestamp::now()) {
+                let _ = self.means.wake.send(id);
+            }
+        }
     }
 
     /// Lets those ask again that waited longest, as far as the money reaches.

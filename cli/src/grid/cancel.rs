@@ -1,4 +1,4 @@
-//! `blockgrid cancel`: ends a job; what it has computed stays in the cache of its tenant.
+//! `blockgrid cancel`: ends a job without results.
 
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{JobId, Queue};

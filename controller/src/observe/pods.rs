@@ -90,7 +90,7 @@ fn killed(pod: &Pod) -> Option<Trouble> {
     is.then(|| Trouble {
         reason: OOM_KILLED.to_owned(),
         message: format!(
-            "{} was killed because it needed more memory than its class has: take a class with more, or fewer candles and `output.top`",
+            "{} was killed because it needed more memory than its class has: take a class with more, or fewer trials, candles and `output.top`",
             pod.name_any()
         ),
     })

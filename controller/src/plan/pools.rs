@@ -25,7 +25,7 @@ pub(super) fn within_what_is_held(world: &World, asked: &Asked, pool: &Pool) -> 
         && spent * 2 >= most
     {
         let message = format!(
-            "it has cost {} and its workers cost {} until they stop; compute.maxCostUsd is {}",
+            "it has cost about {}, and its workers may cost {} until they stop; compute.maxCostUsd is {}",
             dollars(spent),
             dollars(stopping),
             dollars(most)

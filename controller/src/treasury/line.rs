@@ -20,8 +20,9 @@ const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 /// How long a job that was told to ask again keeps its place: it may be gone.
 const TOLD: SignedDuration = SignedDuration::from_mins(5);
 
-/// Jobs of the line that are told new numbers: each is a patch.
-const MOST_TOLD: usize = 500;
+/// Jobs of the line that are told new numbers, each by a patch: when limits have changed, and every now and then.
+pub(super) const MOST_TOLD: usize = 500;
+pub(super) const FEW_TOLD: usize = 20;
 
 /// A job that waits.
 #[derive(Debug, Clone)]
@@ -73,9 +74,8 @@ impl Line {
     }
 
     /// The first of the line ask again, though they may be refused: the numbers of their refusal are old.
-    pub(super) fn told_anew(&mut self, now: Timestamp) -> Vec<JobId> {
-        let first: Vec<JobId> =
-            self.in_order().into_iter().map(|(job, _)| job.clone()).take(MOST_TOLD).collect();
+    pub(super) fn told_anew(&mut self, most: usize, now: Timestamp) -> Vec<JobId> {
+        let first: Vec<JobId> = self.in_order().into_iter().map(|(job, _)| job.clone()).take(most).collect();
         self.told(first, now)
     }
 
@@ -289,6 +289,6 @@ mod tests {
             "the first is the first still; the second is gone"
         );
         line.leaves(&id("a"));
-        assert_eq!(line.told_anew(at(321)), [id("c")], "new numbers for those who wait");
+        assert_eq!(line.told_anew(MOST_TOLD, at(321)), [id("c")], "new numbers for those who wait");
     }
 }

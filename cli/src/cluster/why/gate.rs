@@ -3,7 +3,7 @@
 use blockgrid_job::manifest;
 use blockgrid_job::quote::dollars;
 use blockgrid_job::spec::{API_VERSION, KIND};
-use blockgrid_job::status::{Condition, Phase};
+use blockgrid_job::status::{Condition, LaneKind, Phase};
 use serde_json::json;
 
 use super::super::object::BacktestJob;
@@ -169,6 +169,12 @@ fn suspended(job: &BacktestJob, advice: &Advice<'_>) -> Why {
         job.name
     );
     text.push_str(&quoted(job));
+    if let Some(spent) = job.status.spent_micro_usd {
+        text.push_str(&format!(" It has cost {} so far.", usd(spent)));
+    }
+    if let Some(held) = job.status.reserved_micro_usd {
+        text.push_str(&format!(" Budgets hold {} for it meanwhile.", usd(held)));
+    }
     Why { gate: Gate::Suspension, is_blocked: true, reason: "Suspended".to_owned(), text }
 }
 
@@ -186,9 +192,14 @@ fn held(job: &BacktestJob, condition: Option<&Condition>, seen: &Seen, advice: &
             text.push_str(" It starts by itself when somebody has mended it (`kubectl edit btb`).");
         }
         _ => text.push_str(&format!(
-            "{} It starts by itself when other jobs{} end, with the new month (UTC), or when somebody raises the limit (`kubectl edit btb`); fewer trials or a lower spec.compute.maxCostUsd ask for less. {cancel}",
+            "{} It starts by itself when other jobs{} end, with the new month (UTC), or when somebody raises the limit (`kubectl edit btb`). {less} {cancel}",
             asked(job, seen),
-            if reason == "WaitingForUserBudget" { " of its user" } else { "" }
+            if reason == "WaitingForUserBudget" { " of its user" } else { "" },
+            less = match job.status.lane {
+                // Nothing stops it once it runs: one that may cost less than it asks for is refused.
+                Some(LaneKind::Interactive) => "A job with fewer trials asks for less.",
+                _ => "A lower spec.compute.maxCostUsd asks for less, and a job with fewer trials does.",
+            }
         )),
     }
     Why { gate: Gate::Budget, is_blocked: true, reason: reason.to_owned(), text }
@@ -258,7 +269,7 @@ fn workers(job: &BacktestJob, condition: &Condition, advice: &Advice<'_>) -> Why
             "No node has room for one: it starts when other jobs end or nodes are added; a smaller spec.compute.class may fit.".to_owned()
         }
         "OOMKilled" => {
-            "What it has computed stays, and another is started some times: a spec.compute.class with more memory, in a job of another name, takes it over.".to_owned()
+            "What it has computed stays, and another is started some times: if that does not help, it takes a job of another name in a spec.compute.class with more memory, or with fewer trials.".to_owned()
         }
         "PoolForbidden" => {
             "The operator may not make them, or a quota or policy is against it: whoever runs the grid looks at its rights and the quotas of the workers' namespace.".to_owned()
@@ -323,13 +334,15 @@ fn finished(job: &BacktestJob, advice: &Advice<'_>) -> Why {
             "It was not started: {message} Submit it under another name with a higher spec.compute.maxCostUsd or fewer trials."
         ),
         Phase::Cancelled => {
-            format!("It was cancelled: {message} A job of another name takes over what it had computed.")
+            format!(
+                "It was cancelled: {message} A job of another name begins anew: only a job that has results leaves its trials to others."
+            )
         }
         Phase::DeadlineExceeded => format!(
-            "It took too long: {message} A job of another name takes over what it had computed; spec.compute.deadline may be longer, spec.compute.maxWorkers higher."
+            "It took too long: {message} A job of another name begins anew: with a longer spec.compute.deadline or a higher spec.compute.maxWorkers."
         ),
         Phase::BudgetExceeded => format!(
-            "It was stopped for its cost: {message} A job of another name with a higher spec.compute.maxCostUsd takes over what it had computed."
+            "It was stopped for its cost: {message} A job of another name with a higher spec.compute.maxCostUsd begins anew."
         ),
         _ => format!("It has no results:{}", problems(job.full_message()).trim_end()),
     };
@@ -613,7 +626,7 @@ mod tests {
             (Phase::Failed, "InvalidSpec", Gate::Spec, true, "Mend the manifest"),
             (Phase::Failed, "QuoteAboveMaxCost", Gate::Finished, false, "a higher spec.compute.maxCostUsd"),
             (Phase::Failed, "WorkersFailed", Gate::Finished, false, "It has no results: told so."),
-            (Phase::Cancelled, "CancelRequested", Gate::Finished, false, "takes over what it had computed"),
+            (Phase::Cancelled, "CancelRequested", Gate::Finished, false, "begins anew"),
             (Phase::DeadlineExceeded, "DeadlineExceeded", Gate::Finished, false, "spec.compute.deadline"),
             (Phase::BudgetExceeded, "MaxCostReached", Gate::Finished, false, "stopped for its cost"),
         ] {
