@@ -114,6 +114,7 @@ pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), L
         let (lane, pods, config) = (Arc::clone(&lane), pods.clone(), Arc::clone(&config));
         move || Rates { warm: lane.micro_usd_per_hour(), planners: observe::planners(&pods, &config) }
     };
+    let recorder = recorder(client.clone(), &identity);
     let (treasury, clerk) = treasury::open(treasury::Means {
         client: client.clone(),
         store: store.clone(),
@@ -122,6 +123,7 @@ pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), L
         watched: budgets,
         wake: wake.clone(),
         meters: Arc::clone(&meters),
+        recorder: recorder.clone(),
         reign: reign.clone(),
         name: format!("{identity}-{}", Timestamp::now().as_millisecond()),
         rates: Box::new(rates),
@@ -133,7 +135,7 @@ pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), L
         pools,
         pods,
         lane: Arc::clone(&lane),
-        recorder: recorder(client.clone(), &identity),
+        recorder,
         meters: Arc::clone(&meters),
         notes: std::sync::Mutex::default(),
         config: Arc::clone(&config),

@@ -23,6 +23,7 @@ use blockgrid_job::budget::{BudgetSpec, HardAction};
 use blockgrid_job::status::Terms;
 use jiff::Timestamp;
 use kube::api::ListParams;
+use kube::runtime::events::Recorder;
 use kube::runtime::reflector;
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::{mpsc, oneshot};
@@ -213,6 +214,8 @@ pub struct Clerk {
     /// Budgets as they were written last.
     latest: BTreeMap<Key, BacktestBudget>,
     told: BTreeMap<Key, Timestamp>,
+    /// Which soft limits of which budgets were warned of, and when.
+    warned: BTreeMap<(Key, String), Instant>,
 }
 
 /// What the task works with.
@@ -231,6 +234,8 @@ pub struct Means {
     pub wake: mpsc::UnboundedSender<JobId>,
     /// What is counted.
     pub meters: Arc<Meters>,
+    /// Who tells events.
+    pub recorder: Recorder,
     /// How long this replica leads.
     pub reign: Reign,
     /// A name that no other reign has.
@@ -252,6 +257,7 @@ pub fn open(means: Means) -> (Treasury, Clerk) {
         platform: None,
         latest: BTreeMap::new(),
         told: BTreeMap::new(),
+        warned: BTreeMap::new(),
     };
     (Treasury { requests: sender, found }, clerk)
 }

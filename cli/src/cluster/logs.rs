@@ -62,12 +62,16 @@ pub(super) async fn logs(cluster: &Cluster, args: &LogsArgs) -> Result<(), Failu
         let found =
             pods.list(&of_job).await.map_err(|error| cluster.failure(&error, call("list", "pods")))?;
         let mut found = found.items;
-        found.sort_by_key(|pod| (index(pod).parse::<u32>().unwrap_or(u32::MAX), pod.name_any()));
+        // Those that took the place of others come after them.
+        found.sort_by_key(|pod| {
+            let created = pod.creation_timestamp().map(|time| time.0);
+            (index(pod).parse::<u32>().unwrap_or(u32::MAX), created, pod.name_any())
+        });
         for pod in &found {
             let name = pod.name_any();
             if !has_begun(pod) {
                 if told.insert(name.clone()) {
-                    show::note(&format!("[{}] {name} has not started: {}", index(pod), waits_for(pod)));
+                    show::note(&format!("[{}] {name} has not started: {}", tag(pod), waits_for(pod)));
                 }
                 continue;
             }
@@ -79,7 +83,7 @@ pub(super) async fn logs(cluster: &Cluster, args: &LogsArgs) -> Result<(), Failu
                 tail_lines: (!args.all).then_some(LINES),
                 ..LogParams::default()
             };
-            let (pods, index) = (pods.clone(), index(pod));
+            let (pods, index) = (pods.clone(), tag(pod));
             let said = async move {
                 let mut lines = pods.log_stream(&name, &parameters).await?.lines();
                 while let Some(line) = lines.try_next().await.map_err(kube::Error::ReadEvents)? {
@@ -150,6 +154,13 @@ fn nobody(cluster: &Cluster, job: &BacktestJob, args: &LogsArgs) -> Failure {
             args.workers_namespace, job.status.phase
         )
     })
+}
+
+/// What its lines begin with: its place, and what tells it from others that had the same: `0-x7k2p`.
+fn tag(pod: &Pod) -> String {
+    let name = pod.name_any();
+    let end = name.rsplit('-').next().unwrap_or_default();
+    format!("{}-{end}", index(pod))
 }
 
 fn index(pod: &Pod) -> String {

@@ -92,8 +92,8 @@ fn logs_are_prefixed_by_the_index_and_followed_to_the_end_of_the_job() {
     assert_eq!(
         lines,
         [
-            "[0] /containerLogs/blockgrid/follow-0/worker tailLines=50",
-            "[1] /containerLogs/blockgrid/follow-1/worker tailLines=50",
+            "[0-0] /containerLogs/blockgrid/follow-0/worker tailLines=50",
+            "[1-1] /containerLogs/blockgrid/follow-1/worker tailLines=50",
         ]
     );
     let all = tenant.run(&["logs", "sma-crossover", "--all"]).ok().stdout;
@@ -103,10 +103,10 @@ fn logs_are_prefixed_by_the_index_and_followed_to_the_end_of_the_job() {
     let file = File::create(&log).unwrap();
     let mut command = tenant.command(&["logs", "sma-crossover", "-f"]);
     let mut following = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
-    await_text(&log, "[0] later");
-    await_text(&log, "[1] later");
+    await_text(&log, "[0-0] later");
+    await_text(&log, "[1-1] later");
     pod(plane, "follow-2", uid, 2, "logs");
-    await_text(&log, "[2] /containerLogs/blockgrid/follow-2/worker follow=true&tailLines=50");
+    await_text(&log, "[2-2] /containerLogs/blockgrid/follow-2/worker follow=true&tailLines=50");
     assert!(following.try_wait().unwrap().is_none());
     tenant.run(&["cancel", "sma-crossover"]).ok();
     assert!(following.wait().unwrap().success(), "{}", std::fs::read_to_string(&log).unwrap());

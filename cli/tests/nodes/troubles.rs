@@ -22,7 +22,7 @@ pub(crate) fn troubles(cluster: &Cluster) {
             format!(r#"{{"kubernetes.io/hostname":"{node}"}}"#)
         };
         format!(
-            r#"classes.{name}={{"cpu":"{cpu}","memory":"128Mi","slots":1,"microUsdPerVcpuHour":36000,"nodeSelector":{node}}}"#
+            r#"classes.{name}={{"cpu":"{cpu}","memory":"256Mi","slots":1,"microUsdPerVcpuHour":36000,"nodeSelector":{node}}}"#
         )
     };
     let (here, there, huge) =

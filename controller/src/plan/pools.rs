@@ -133,7 +133,7 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
     }
     if pool.failed > 0 && u32::try_from(pool.failed).unwrap_or(0) >= pool.wanted && pool.active == 0 {
         let why = pool.trouble.as_ref().map_or_else(|| "see the logs of its pods".to_owned(), Trouble::told);
-        let message = format!("all {} workers failed again and again: {why}", pool.failed);
+        let message = format!("its workers ({}) failed again and again: {why}", pool.failed);
         return stop(world, Phase::Failed, "WorkersFailed", &message);
     }
     if pool.is_suspended && pool.is_kueues {

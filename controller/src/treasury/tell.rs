@@ -1,12 +1,13 @@
 //! What is written about budgets.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use blockgrid_job::budget::{BudgetSpec, BudgetStatus};
 use blockgrid_job::status::Condition;
 use jiff::Timestamp;
 use kube::api::{ListParams, PostParams};
-use kube::{Api, ResourceExt};
+use kube::runtime::events::{Event, EventType};
+use kube::{Api, Resource, ResourceExt};
 
 use super::books::Key;
 use super::{Clerk, TreasuryError};
@@ -91,9 +92,11 @@ impl Clerk {
             next.observed_generation = object.metadata.generation;
             next.conditions = conditions(&object, &next, &soft, now);
             let written = object.status.clone();
+            let passed = newly_passed(written.as_ref(), &next);
             object.status = Some(next);
             match api.replace_status(&key.1, &PostParams::default(), &object).await {
                 Ok(now_there) => {
+                    self.warn(key, &now_there, passed).await;
                     self.latest.insert(key.clone(), now_there);
                     self.told.insert(key.clone(), now);
                     return Ok(());
@@ -123,6 +126,28 @@ impl Clerk {
         Err(conflict.map_or(TreasuryError::Gone, |error| kube::Error::Api(error).into()))
     }
 
+    /// Tells those who watch events which soft limits were passed. What cannot be told stands in the conditions.
+    async fn warn(&mut self, key: &Key, budget: &BacktestBudget, passed: Vec<Condition>) {
+        for Condition { kind, message: note, .. } in passed {
+            // Jobs come and go, and with them what is held.
+            let place = (key.clone(), kind);
+            if self.warned.get(&place).is_some_and(|then| then.elapsed() < TELL) {
+                continue;
+            }
+            self.warned.insert(place, Instant::now());
+            let event = Event {
+                type_: EventType::Warning,
+                reason: "SoftLimitPassed".to_owned(),
+                note: Some(note),
+                action: "Spend".to_owned(),
+                secondary: None,
+            };
+            if let Err(error) = self.means.recorder.publish(&event, &budget.object_ref(&())).await {
+                tracing::warn!(%error, budget = budget.name_any(), "the event could not be told");
+            }
+        }
+    }
+
     /// What the budgets of these namespaces say is not what the books say: it is written with the next look.
     pub(super) fn is_stale(&mut self, namespaces: &[String]) {
         for key in namespaces.iter().flat_map(|namespace| self.books.of_namespace(namespace)) {
@@ -149,6 +174,15 @@ impl Clerk {
         }
         Ok(())
     }
+}
+
+/// What is said of soft limits that were not passed when it was said last.
+fn newly_passed(before: Option<&BudgetStatus>, now: &BudgetStatus) -> Vec<Condition> {
+    let is_passed = |status: &BudgetStatus, kind: &str| {
+        status.conditions.iter().any(|known| known.kind == kind && known.status == "True")
+    };
+    let soft = now.conditions.iter().filter(|known| known.kind.starts_with("Soft") && known.status == "True");
+    soft.filter(|known| !before.is_some_and(|before| is_passed(before, &known.kind))).cloned().collect()
 }
 
 /// The condition that says whether a budget can be read, and what was spent.

@@ -435,6 +435,15 @@ leaderElection: {{leaseDuration: {lease}s, renewDeadline: {renew}s, retryPeriod:
     }
 
     /// Events about a job: reason and note.
+    /// What events say of budgets of a namespace: reason and note.
+    pub(crate) fn budget_events(&self, namespace: &str) -> Vec<(String, String)> {
+        let events = dynamic(&self.client, "events.k8s.io", "v1", "Event", Some(namespace));
+        let events = self.wait(events.list(&ListParams::default())).unwrap();
+        let text = |event: &DynamicObject, field: &str| event.data[field].as_str().unwrap_or("").to_owned();
+        let ours = events.items.iter().filter(|event| event.data["regarding"]["kind"] == "BacktestBudget");
+        ours.map(|event| (text(event, "reason"), text(event, "note"))).collect()
+    }
+
     pub(crate) fn events(&self, id: &JobId) -> Vec<(String, String)> {
         let events = dynamic(&self.client, "events.k8s.io", "v1", "Event", Some(&self.tenant));
         let events = self.wait(events.list(&ListParams::default())).unwrap();

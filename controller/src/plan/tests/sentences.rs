@@ -426,7 +426,7 @@ fn workers_that_all_failed_or_are_misconfigured_fail_the_job() {
     (pool.failed, pool.active, pool.ready) = (8, 0, 0);
     let (phase, reason, message) = ends(world.clone());
     assert_eq!((phase, reason.as_str()), (Phase::Failed, "WorkersFailed"));
-    assert!(message.contains("all 8 workers failed"), "{message}");
+    assert!(message.contains("its workers (8) failed"), "{message}");
     world.pool.as_mut().unwrap().is_misconfigured = true;
     assert_eq!(ends(world).1, "WorkersMisconfigured");
 }
