@@ -246,7 +246,6 @@ impl Target<'_> {
                     self.context.treasury.settle(self.whose(*micro_usd), lane_micro_usd, at).await?;
                 world.status.reserved_micro_usd = None;
                 world.status.spent_micro_usd = Some(counted);
-                world.status.settled_time.get_or_insert_with(|| written(world.now));
                 self.context.settled(self.id, counted);
             }
             Act::Sign { request } => {

@@ -187,11 +187,11 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
         );
         return stop(world, Phase::Failed, "QuoteAboveMaxCost", &message);
     }
-    if planned.memory > asked.memory && !in_lane && status.start_time.is_none() {
+    if planned.memory > asked.memory && !in_lane && status.reserved_micro_usd.is_none() {
         let message = format!(
             "its {} trials take a worker some {} MiB until they are written, and one of its class has {}: name a spec.compute.class with more memory, or make several jobs of it",
             grouped(planned.trials.into()),
-            planned.memory >> 20,
+            planned.memory.div_ceil(1 << 20),
             asked.memory >> 20
         );
         return stop(world, Phase::Failed, "ClassTooSmall", &message);

@@ -264,7 +264,10 @@ async fn campaign(means: Means, mut candidate: Candidate, mut stopped: watch::Re
             tracing::info!("stopped");
             return ExitCode::SUCCESS;
         }
-        tokio::time::sleep(pause).await;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stopped.wait_for(|&stop| stop) => return ExitCode::SUCCESS,
+        }
     }
 }
 

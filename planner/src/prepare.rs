@@ -110,10 +110,10 @@ pub fn estimate(plan: &Plan, traces: &Traces) -> Estimate<u64> {
 }
 
 /// Bytes that a worker needs for a plan beside columns and candles: its trials, as they are laid out and as finishing ranks
-/// them. Measured on sweeps of 0.1, 0.3 and 1 million trials, at most: 208, 389 and 880 MB with the columns of a small job.
+/// them. Measured on sweeps of 0.1, 0.3 and 1 million trials, by workers of two slots: 209 to 277, 286 to 389 and 851 to 880 MB.
 pub fn memory(plan: &Plan) -> u64 {
-    const AT_ALL: u64 = 128 << 20;
-    const A_TRIAL: u64 = 800;
+    const AT_ALL: u64 = 48 << 20;
+    const A_TRIAL: u64 = 1000;
     AT_ALL.saturating_add(plan.trials().saturating_mul(A_TRIAL))
 }
 

@@ -38,6 +38,9 @@ const LATER: u8 = 75;
 /// Exit code: other units come before this one, which are told on standard output.
 pub const NOT_YET: u8 = 79;
 
+/// Exit code: the job was deleted (`EX_NOINPUT`).
+const GONE: u8 = 66;
+
 /// Exit code: the unit has an outcome with other bytes (`EX_DATAERR`).
 const MISMATCH: u8 = 65;
 
@@ -125,15 +128,16 @@ pub(crate) async fn run(
                         ours: "something else alone".to_owned(),
                         theirs: "what it did before".to_owned(),
                     }),
+                    Ok(status) if status.code() == Some(GONE.into()) => Err(UnitError::Gone),
                     // Told to stop with us.
                     Ok(status) if matches!(status.signal(), Some(SIGINT | SIGTERM)) => Err(UnitError::Abandoned),
                     Ok(status) if lacked_memory(said).await => failed(
                         FailReason::OutOfMemory,
-                        format!("it took down every worker that tried, and alone it needed more memory than there is ({status}): fewer trials, shorter windows, fewer candles, or a class with more memory"),
+                        format!("it was handed out twice without an outcome, and alone it needed more memory than there is ({status}): fewer trials, shorter windows, fewer candles, or a class with more memory"),
                     ),
                     Ok(status) => failed(
                         FailReason::Crashed,
-                        format!("it took down every worker that tried, and the process that computed it alone ({status})"),
+                        format!("it was handed out twice without an outcome, and took down the process that computed it alone ({status})"),
                     ),
                     Err(error) => Err(UnitError::Internal(error.to_string())),
                 };
@@ -212,7 +216,7 @@ pub async fn compute(
         job: &open,
         worker: &settings.name,
         class: &settings.class,
-        memory: settings.memory,
+        memory: settings.memory / settings.slots.max(1),
         cancelled: Arc::default(),
         started: Instant::now(),
         delivery,
@@ -233,6 +237,10 @@ pub async fn compute(
             let usage = work.usage(work.cpu.load(Ordering::Relaxed), 0, 0);
             Outcome::Failed { reason: FailReason::Internal, message, usage }
         }
+        Err(UnitError::Hopeless { reason, message }) => {
+            let usage = work.usage(work.cpu.load(Ordering::Relaxed), 0, 0);
+            Outcome::Failed { reason, message, usage }
+        }
         outcome => outcome?,
     };
     let stream = Stream::Job(job.clone());
@@ -247,6 +255,7 @@ pub fn exit_code(error: &UnitError) -> u8 {
     match error {
         UnitError::Store(_) => LATER,
         UnitError::Mismatch { .. } => MISMATCH,
+        UnitError::Gone => GONE,
         _ => 1,
     }
 }

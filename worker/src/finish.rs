@@ -243,6 +243,6 @@ impl Work<'_> {
 }
 
 /// Gives back what the slot keeps for shards to come: it would lie beside all that is needed here.
-fn forget_columns(slot: &mut Slot) {
+pub(crate) fn forget_columns(slot: &mut Slot) {
     slot.bench = None;
 }

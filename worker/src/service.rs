@@ -126,6 +126,8 @@ pub struct Worker<Q> {
     slots: Slots,
     meters: Meters,
     in_flight: Mutex<HashMap<(Stream, String), InFlight>>,
+    /// Held by whoever computes in a process of its own.
+    alone: tokio::sync::Mutex<()>,
     /// Jobs of other engines, which are left alone.
     foreign: Mutex<HashSet<JobId>>,
     /// When something last happened: milliseconds since `born`.
@@ -150,6 +152,7 @@ impl<Q: Queue> Worker<Q> {
             slots: Slots::new(settings.slots)?,
             meters: Meters::default(),
             in_flight: Mutex::default(),
+            alone: tokio::sync::Mutex::default(),
             foreign: Mutex::default(),
             last_act: AtomicU64::new(0),
             born: Instant::now(),

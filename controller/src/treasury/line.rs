@@ -75,7 +75,9 @@ impl Line {
 
     /// The first of the line ask again, though they may be refused: the numbers of their refusal are old.
     pub(super) fn told_anew(&mut self, most: usize, now: Timestamp) -> Vec<JobId> {
-        let first: Vec<JobId> = self.in_order().into_iter().map(|(job, _)| job.clone()).take(most).collect();
+        // Who was told, and asks no more, is not told again: it may be gone.
+        let waits = self.in_order().into_iter().filter(|(_, waits)| waits.why.is_ok());
+        let first: Vec<JobId> = waits.map(|(job, _)| job.clone()).take(most).collect();
         self.told(first, now)
     }
 
@@ -289,6 +291,11 @@ mod tests {
             "the first is the first still; the second is gone"
         );
         line.leaves(&id("a"));
-        assert_eq!(line.told_anew(MOST_TOLD, at(321)), [id("c")], "new numbers for those who wait");
+        books.reserve(&id("z"), &share("team", "bob", 80));
+        assert!(!asks(&mut books, &mut line, "d", &share("team", "ann", 50)));
+        assert_eq!(line.told_anew(MOST_TOLD, at(321)), [id("d")], "new numbers for those who wait");
+        assert_eq!(line.told_anew(MOST_TOLD, at(381)), [], "not for those who were told and ask no more");
+        wake(&mut books, &mut line, at(700));
+        assert!(line.jobs.is_empty(), "they are gone");
     }
 }

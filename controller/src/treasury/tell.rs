@@ -51,6 +51,10 @@ impl Clerk {
                 }
             };
             for mut budget in budgets {
+                // Another leader knows better.
+                if !self.means.reign.lasts() {
+                    return;
+                }
                 let old = budget.status.clone().unwrap_or_default().conditions;
                 let valid = condition(&budget, VALID, false, "LedgerUnreadable", why.to_string(), now);
                 if old.iter().any(|known| known.kind == VALID && known.message == valid.message) {
@@ -96,7 +100,7 @@ impl Clerk {
             object.status = Some(next);
             match api.replace_status(&key.1, &PostParams::default(), &object).await {
                 Ok(now_there) => {
-                    self.warn(key, &now_there, passed).await;
+                    self.warn(key, &now_there, passed);
                     self.latest.insert(key.clone(), now_there);
                     self.told.insert(key.clone(), now);
                     return Ok(());
@@ -127,10 +131,10 @@ impl Clerk {
     }
 
     /// Tells those who watch events which soft limits were passed. What cannot be told stands in the conditions.
-    async fn warn(&mut self, key: &Key, budget: &BacktestBudget, passed: Vec<Condition>) {
+    fn warn(&mut self, key: &Key, budget: &BacktestBudget, passed: Vec<Condition>) {
         for Condition { kind, message: note, .. } in passed {
             // Jobs come and go, and with them what is held.
-            let place = (key.clone(), kind);
+            let place = (key.clone(), format!("{kind} {}", self.books.month));
             if self.warned.get(&place).is_some_and(|then| then.elapsed() < TELL) {
                 continue;
             }
@@ -142,9 +146,13 @@ impl Clerk {
                 action: "Spend".to_owned(),
                 secondary: None,
             };
-            if let Err(error) = self.means.recorder.publish(&event, &budget.object_ref(&())).await {
-                tracing::warn!(%error, budget = budget.name_any(), "the event could not be told");
-            }
+            let (recorder, budget) = (self.means.recorder.clone(), budget.object_ref(&()));
+            // Money waits for nobody's answer to this.
+            tokio::spawn(async move {
+                if let Err(error) = recorder.publish(&event, &budget).await {
+                    tracing::warn!(%error, budget = budget.name, "the event could not be told");
+                }
+            });
         }
     }
 

@@ -11,6 +11,7 @@ use blockgrid_grid::{Entry, FailReason, JobId, Outcome, Queue, StoreError, Strea
 use super::{InFlight, Serve, Worker};
 use crate::alone::{self, Alone};
 use crate::faults;
+use crate::finish::forget_columns;
 use crate::finish::{Finished, Stage2};
 use crate::jobs::{JobError, OpenJob, lock};
 use crate::unit::{UnitError, Work};
@@ -80,6 +81,12 @@ impl<Q: Queue> Worker<Q> {
             return;
         }
         let outcome = if lease.deliveries > DELIVERIES_TOGETHER {
+            // One at a time: each may have what the container has left. What this slot holds is given up for it.
+            let Some(held) = self.slots.hold().await else {
+                return self.failed(&job, flight, UnitError::Abandoned).await;
+            };
+            let _only = self.alone.lock().await;
+            held.run(forget_columns).await;
             self.meters.alone();
             flight.computing.store(true, Ordering::Relaxed);
             match alone::run(&self.settings, id, unit, &flight.cancelled).await {
