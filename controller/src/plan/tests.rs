@@ -4,6 +4,7 @@
 mod asked;
 mod events;
 mod laws;
+mod limits;
 mod model;
 mod money;
 mod sentences;

@@ -1,0 +1,74 @@
+//! What ends a job before its time, or does not: memory, deadlines, the most that it may cost.
+
+use blockgrid_job::status::Phase;
+use jiff::SignedDuration;
+
+use super::held;
+use super::sentences::{asks, begun, big, ends, said, working, world};
+use crate::plan::plan;
+use crate::plan::say::written;
+
+#[test]
+fn a_job_whose_trials_no_worker_of_its_class_can_hold_is_refused() {
+    let mut large = big();
+    (large.trials, large.memory) = (8_000_000, 6 << 30);
+    let (phase, reason, message) = ends(world(large.clone()));
+    assert_eq!((phase, reason.as_str()), (Phase::Failed, "ClassTooSmall"));
+    assert!(message.starts_with("its 8,000,000 trials take a worker some 6144 MiB"), "{message}");
+    assert!(message.contains("has 4096: name a spec.compute.class"), "{message}");
+    // What runs, runs: an operator that judges otherwise ends nothing.
+    assert_ne!(plan(&begun(large, 60)).status.phase, Phase::Failed);
+}
+
+/// The time in which others make it rest is not its own.
+#[test]
+fn time_in_which_a_job_rests_counts_for_no_deadline() {
+    let drained = Some(held("BudgetSpent", "it is spent".to_owned(), true));
+    for rests in ["spec.suspend", "drained", "in a queue"] {
+        let mut world = working(7000);
+        match rests {
+            "spec.suspend" => world.asked = asks(|asked| asked.suspend = true),
+            "drained" => world.held.clone_from(&drained),
+            _ => {}
+        }
+        let pool = world.pool.as_mut().unwrap();
+        (pool.is_suspended, pool.is_kueues) = (true, rests == "in a queue");
+        world.status = plan(&world).status;
+        assert_eq!(world.status.resting_since, Some(written(world.now)), "{rests}");
+        world.now += SignedDuration::from_hours(100);
+        let since = world.status.resting_since.clone();
+        world.status = plan(&world).status;
+        assert!(!world.status.phase.is_terminal() && world.status.resting_since == since, "{rests}");
+        world.asked = asks(|_| {});
+        world.held = None;
+        let pool = world.pool.as_mut().unwrap();
+        (pool.is_suspended, pool.since) = (false, Some(world.now));
+        world.status = plan(&world).status;
+        assert_eq!((world.status.phase, world.status.rested_seconds), (Phase::Running, Some(360_000)));
+        assert_eq!(world.status.resting_since, None);
+        world.now += SignedDuration::from_secs(199);
+        world.status = plan(&world).status;
+        assert_eq!(world.status.phase, Phase::Running, "{rests}");
+        world.now += SignedDuration::from_secs(1);
+        assert_eq!(ends(world).0, Phase::DeadlineExceeded, "{rests}");
+    }
+}
+
+#[test]
+fn a_limit_that_is_lowered_under_a_job_that_runs_is_none_of_its_quotes() {
+    let mut world = working(60);
+    world.pool.as_mut().unwrap().micros = 1_000_000;
+    world.asked = asks(|asked| asked.max_cost = Some(1));
+    let (phase, reason, _) = ends(world);
+    assert_eq!((phase, reason.as_str()), (Phase::BudgetExceeded, "MaxCostReached"));
+}
+
+#[test]
+fn a_job_that_is_not_done_in_time_exceeds_its_deadline() {
+    let mut world = working(7199);
+    assert_eq!(said(&world).0, Phase::Running);
+    world.now += SignedDuration::from_secs(1);
+    let (phase, reason, message) = ends(world);
+    assert_eq!((phase, reason.as_str()), (Phase::DeadlineExceeded, "DeadlineExceeded"));
+    assert_eq!(message, "it was not done within 7200 s of its start");
+}
