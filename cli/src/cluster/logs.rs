@@ -71,7 +71,7 @@ pub(super) async fn logs(cluster: &Cluster, args: &LogsArgs) -> Result<(), Failu
             let name = pod.name_any();
             if !has_begun(pod) {
                 if told.insert(name.clone()) {
-                    show::note(&format!("[{}] {name} has not started: {}", tag(pod), waits_for(pod)));
+                    show::note(&format!("[{}] {name} has not started: {}", index(pod), waits_for(pod)));
                 }
                 continue;
             }
