@@ -115,9 +115,8 @@ impl Target<'_> {
         self.job.namespace().unwrap_or_default()
     }
 
-    fn whose(&self, micro_usd: u64) -> Whose {
-        let user = observe::user(self.job, &self.context.config);
-        let share = Share { namespace: self.namespace(), user, micro_usd };
+    fn whose(&self, world: &World, micro_usd: u64) -> Whose {
+        let share = Share { namespace: self.namespace(), user: world.user.clone(), micro_usd };
         Whose { id: self.id.clone(), name: self.job.name_any(), share }
     }
 
@@ -152,7 +151,7 @@ impl Target<'_> {
                 let wanted = Wanted {
                     id: self.id.clone(),
                     tenant: self.namespace().parse().map_err(ObserveError::from)?,
-                    owner: observe::user(self.job, &self.context.config),
+                    owner: world.user.clone(),
                     manifest: self.job.manifest(),
                     text: self.job.annotation(TEXT_ANNOTATION).map(str::to_owned),
                 };
@@ -170,7 +169,7 @@ impl Target<'_> {
                 let asked = world.asked.as_ref().ok();
                 let offered = asked.map(|asked| terms::of(&world.rates, asked.deadline_seconds));
                 let terms = world.status.terms.or(offered);
-                match self.context.treasury.reserve(self.whose(*micro_usd), *wish, terms).await? {
+                match self.context.treasury.reserve(self.whose(world, *micro_usd), *wish, terms).await? {
                     Ok(holds) => {
                         world.status.reserved_micro_usd = Some(holds);
                         world.status.terms = terms;
@@ -243,7 +242,7 @@ impl Target<'_> {
                 let deleted = self.job.metadata.deletion_timestamp.as_ref().map(|time| time.0);
                 let at = ended.or(deleted).unwrap_or(world.now);
                 let counted =
-                    self.context.treasury.settle(self.whose(*micro_usd), lane_micro_usd, at).await?;
+                    self.context.treasury.settle(self.whose(world, *micro_usd), lane_micro_usd, at).await?;
                 world.status.reserved_micro_usd = None;
                 world.status.spent_micro_usd = Some(counted);
                 self.context.settled(self.id, counted);
@@ -323,7 +322,7 @@ impl Target<'_> {
 
     async fn create_pool(&self, workers: u32, world: &mut World) -> Result<(), ApplyError> {
         let Some(class) = self.class() else { return Ok(()) };
-        let whose = self.whose(0);
+        let whose = self.whose(world, 0);
         let class_name = self.class_name();
         let owner = self.owner(&whose, &class_name, world);
         let job = pool::job(&owner, class, &self.context.config, workers)?;
@@ -344,7 +343,7 @@ impl Target<'_> {
 
     async fn create_planner(&self, world: &mut World) -> Result<(), ApplyError> {
         let Some(class) = self.class() else { return Ok(()) };
-        let whose = self.whose(0);
+        let whose = self.whose(world, 0);
         let class_name = self.class_name();
         let mut owner = self.owner(&whose, &class_name, world);
         // Whoever said first that it plans has made no pod.

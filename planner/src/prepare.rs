@@ -88,7 +88,7 @@ pub async fn prepare(
         limits = of_pool;
         planned = plan(job, data, order(limits), &work, cached);
     }
-    let micros = estimate(&planned, &traces(&planned)).mid;
+    let micros = estimate(&planned, &best(&planned, &job.spec().output)).mid;
     planned.quoted = Some(Quoted { micros, price: request.price });
     let plan = commit(store, id, planned, data, &work, &limits).await?;
     let lane = if request.shard_seconds.is_some() { None } else { lane(&plan, most) };
@@ -121,6 +121,11 @@ pub fn memory(plan: &Plan) -> u64 {
 pub fn traces(plan: &Plan) -> Traces {
     let output =
         blockgrid_job::manifest::spec(&plan.manifest).map_or_else(OutputSpec::default, |spec| spec.output);
+    best(plan, &output)
+}
+
+/// The same, of a plan whose output is at hand.
+fn best(plan: &Plan, output: &OutputSpec) -> Traces {
     let symbols = plan.inputs.symbols.iter().map(|symbol| (plan.parameter_sets, symbol.bars()));
     Traces::at_most(output.top as u64, symbols)
 }

@@ -57,19 +57,19 @@ pub(crate) fn trial(trials: &blockgrid_job::plan::Slices, cancelled: &dyn Fn() -
         std::process::abort();
     }
     if hit(faults.eat) {
-        eat();
+        eat(64, 1 << 30);
     }
     while hit(faults.stall) && !cancelled() {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Asks for memory until there is none; where it is not limited, the process dies as one that the kernel has chosen. None
-/// of it is touched, so that the machine does not run out of it.
-fn eat() {
+/// Asks for memory, so many pieces of so many bytes; where there is as much, the process dies as one that the kernel has
+/// chosen. None of it is touched, so that the machine does not run out of it.
+fn eat(pieces: u64, bytes: usize) {
     let mut eaten: Vec<Vec<u8>> = Vec::new();
-    for _ in 0..64 {
-        eaten.push(Vec::with_capacity(std::hint::black_box(1 << 30)));
+    for _ in 0..pieces {
+        eaten.push(Vec::with_capacity(std::hint::black_box(bytes)));
     }
     std::process::abort();
 }
@@ -82,12 +82,7 @@ pub(crate) fn finishing(is_alone: bool) {
         std::process::abort();
     }
     if let Some(bytes) = faults.eat_finish {
-        const PIECE: u64 = 1 << 20;
-        let pieces = bytes / PIECE;
-        let eaten: Vec<Vec<u8>> =
-            (0..pieces).map(|_| Vec::with_capacity(std::hint::black_box(PIECE as usize))).collect();
-        std::hint::black_box(eaten);
-        std::process::abort();
+        eat(bytes >> 20, 1 << 20);
     }
 }
 

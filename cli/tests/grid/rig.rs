@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{LazyLock, Mutex};
@@ -14,6 +13,7 @@ use blockgrid_grid::usage::{Spent, UnitUsage};
 use blockgrid_grid::{JobId, Outcome, RedisQueue, Store, StoreError, Unit};
 use serde_json::Value;
 
+use crate::support::metrics::{SERVED, metrics};
 use crate::support::proxy::{Proxy, Rule};
 use crate::support::redis::RedisServer;
 use crate::support::s3::{KEY, S3, SECRET};
@@ -355,16 +355,8 @@ impl Worker {
 
     /// The sum of a counter, over its labels.
     pub(crate) fn counter(&self, name: &str) -> f64 {
-        self.await_log("serving /livez");
-        let log = self.log();
-        let line = log.lines().find(|line| line.contains("serving /livez")).unwrap();
-        let line: Value = serde_json::from_str(line).unwrap();
-        let address = line["fields"]["address"].as_str().unwrap().to_owned();
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: w\r\nConnection: close\r\n\r\n").unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
+        self.await_log(SERVED);
+        let text = metrics(&self.log());
         let name = format!("blockgrid_worker_{name}");
         let is_it = |line: &&str| line.strip_prefix(&name).is_some_and(|rest| rest.starts_with([' ', '{']));
         text.lines().filter(is_it).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()

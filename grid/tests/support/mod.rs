@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part of it")]
 
 pub mod chaos;
+pub mod metrics;
 pub mod proxy;
 pub mod redis;
 pub mod s3;

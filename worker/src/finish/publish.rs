@@ -8,6 +8,7 @@ use blockgrid_grid::plan::CachedTables;
 use blockgrid_grid::store::{keys, sha256};
 use blockgrid_grid::usage::{Bill, Spent, UnitUsage};
 use blockgrid_grid::{FailedTrial, ObjectRef, Outcome, Unit};
+use blockgrid_results::files::{TABLES, TRACES};
 use blockgrid_results::{TopColumns, TrialTable};
 use bytes::{Bytes, BytesMut};
 use serde_json::json;
@@ -19,7 +20,6 @@ use crate::publish::Tables;
 use crate::slot::Held;
 use crate::unit::{UnitError, Work, object};
 use crate::{faults, publish};
-use blockgrid_results::files::{TABLES, TRACES};
 
 /// Bytes that are read of a file at a time, to be sent.
 const PIECE: usize = 1 << 20;

@@ -7,11 +7,11 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use blockgrid_engine::sim::Outcome as Traced;
+use blockgrid_results::files::TRACES;
 use blockgrid_results::trace::{begin_traces, decode_trace, put_trace};
 use tempfile::TempDir;
 
 use crate::unit::UnitError;
-use blockgrid_results::files::TRACES;
 
 /// `traces.bin` of a job, as it comes to be in a folder that goes when this does.
 pub(super) struct TraceFile {

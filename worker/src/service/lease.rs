@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{Entry, FailReason, JobId, Outcome, Queue, StoreError, Stream, Unit};
+use blockgrid_results::files::RECORD;
 
 use super::{InFlight, Serve, Worker};
 use crate::alone::{self, Alone};
 use crate::faults;
-use crate::finish::forget_columns;
-use crate::finish::{Finished, Stage2};
+use crate::finish::{Finished, Stage2, forget_columns};
 use crate::jobs::{JobError, OpenJob, lock};
 use crate::unit::{UnitError, Work};
-use blockgrid_results::files::RECORD;
 
 /// Failures of a unit that are no trial's own, until it is given up.
 const MOST_FAILURES: u32 = 3;

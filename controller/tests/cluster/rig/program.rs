@@ -1,15 +1,12 @@
 //! Programs under test, and their processes.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use super::{PATIENCE, until};
+use crate::support::metrics::{SERVED, metrics};
 
 pub(super) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -88,17 +85,8 @@ impl Process {
 
     /// Its metrics.
     pub(crate) fn metrics(&self) -> String {
-        self.await_log("serving /livez");
-        let log = self.log();
-        let line = log.lines().find(|line| line.contains("serving /livez")).unwrap();
-        let line: Value = serde_json::from_str(line).unwrap();
-        let address = line["fields"]["address"].as_str().unwrap().to_owned();
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: o\r\nConnection: close\r\n\r\n").unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        text
+        self.await_log(SERVED);
+        metrics(&self.log())
     }
 }
 
