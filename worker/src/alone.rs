@@ -47,6 +47,10 @@ const MISMATCH: u8 = 65;
 const SIGINT: i32 = Signal::INT.as_raw();
 const SIGTERM: i32 = Signal::TERM.as_raw();
 
+/// Deliveries of a unit after which whoever had it fell silent, as one does that dies of it: then it is computed in a process of
+/// its own.
+pub(crate) const SILENT_TOGETHER: u32 = 2;
+
 /// Bytes of address space that it has beyond the columns and candles that it may hold.
 const HEADROOM: u64 = 4 << 30;
 
@@ -204,12 +208,13 @@ pub async fn compute(
     let jobs = Jobs::default();
     let open = jobs.get(&store, job).await.map_err(|error| match error {
         JobError::Store(error) => UnitError::Store(error),
+        JobError::Gone => UnitError::Gone,
         error => internal(error.to_string()),
     })?;
     let candles = Candlery::new(settings.candles, settings.cache.clone());
     let slots = Slots::new(1).map_err(|error| internal(error.to_string()))?;
     let held = slots.hold().await.ok_or_else(|| internal("no slot".to_owned()))?;
-    let delivery = 3;
+    let delivery = SILENT_TOGETHER + 1;
     let work = Work {
         store: store.metered(store.meter().fork()),
         candles: &candles,
@@ -232,7 +237,7 @@ pub async fn compute(
         },
     };
     let outcome = match outcome {
-        // It has failed twice before.
+        // Two who had it fell silent: there is no fourth try.
         Err(UnitError::Internal(message)) => {
             let usage = work.usage(work.cpu.load(Ordering::Relaxed), 0, 0);
             Outcome::Failed { reason: FailReason::Internal, message, usage }
@@ -246,7 +251,7 @@ pub async fn compute(
     let stream = Stream::Job(job.clone());
     let entry = blockgrid_grid::Entry { job: job.clone(), unit, cost_micros: 0 };
     let id = format!("alone-{}", JobId::random());
-    let lease = Lease { stream, id, entry, deliveries: delivery };
+    let lease = Lease { stream, id, entry, deliveries: delivery, silent: SILENT_TOGETHER };
     work.conclude(&lease, &outcome).await.map(|()| Vec::new())
 }
 

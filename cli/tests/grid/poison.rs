@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use blockgrid_grid::{FailReason, Outcome, Unit};
+use blockgrid_grid::store::keys;
+use blockgrid_grid::{FailReason, Outcome, Plan, Unit};
 use blockgrid_results::{TrialTable, read_trials};
 use serde_json::Value;
 
 use crate::rig::{JOB, Job, Rig, Submission, Worker, until};
+use crate::support::proxy::{Fault, Rule};
 
 /// The rows of a submission's trials that differ from those of `run`. They have no metrics.
 fn poisoned(submission: &Submission) -> Vec<usize> {
@@ -137,6 +139,58 @@ fn a_job_that_takes_workers_down_at_its_end_is_finished_alone() {
     let (_workers, logs) = replaced(&rig, &mut job, 1, &[], "abort-finish,bars:1");
     rig.right(&mut job);
     assert!(logs.len() >= 2, "{}", logs.len());
+}
+
+/// A job whose shards are done, and whose end has taken down two workers: the next one finishes it alone.
+fn fragile(rig: &Rig, uid: &str) -> Submission {
+    let job = rig.submit(JOB, uid);
+    for name in ["w0", "w1"] {
+        rig.worker_with(name, &[], "abort-finish").ended();
+    }
+    job
+}
+
+/// What keeps the process of its own from writing the outcome is no fault of the unit, however often.
+#[test]
+fn a_store_that_is_away_from_who_finishes_alone_fails_nothing() {
+    let Some(rig) = Rig::start() else { return };
+    let mut job = fragile(&rig, "denied-alone");
+    let outcome = keys::outcome(&job.id, Unit::Finish);
+    let rule = rig.rule(Rule::new("PUT", &outcome, Fault::Answer(403, "AccessDenied")).times(2));
+    let worker = rig.worker("w2");
+    rig.right(&mut job);
+    assert_eq!(rule.fired(), 2);
+    assert_eq!(worker.counter("units_alone_total"), 3.0);
+}
+
+/// A job that is deleted between the worker's look at it and that of the process of its own is dropped.
+#[test]
+fn a_job_that_goes_while_it_is_finished_alone_is_dropped() {
+    let Some(rig) = Rig::start() else { return };
+    let mut job = fragile(&rig, "gone-alone");
+    let plan = keys::plan(&job.id);
+    let rule = rig.rule(Rule::new("GET", &plan, Fault::Answer(404, "NoSuchKey")).after(1).times(1));
+    let worker = rig.worker("w2");
+    worker.await_log("its plan is gone");
+    assert_eq!((rule.fired(), worker.counter("units_alone_total")), (1, 1.0));
+    // It is there after all: the next audit queues its end anew.
+    rig.right(&mut job);
+}
+
+/// What makes no sense to try again fails the job, by the process of its own as by a worker.
+#[test]
+fn candles_that_are_gone_when_a_job_is_finished_alone_fail_it() {
+    let Some(rig) = Rig::start() else { return };
+    let mut job = fragile(&rig, "changed-alone");
+    let plan = rig.wait(rig.store.get(&keys::plan(&job.id))).unwrap();
+    let plan: Plan = serde_json::from_slice(&plan).unwrap();
+    for symbol in &plan.inputs.symbols {
+        rig.wait(rig.store.delete(&keys::candles(&plan.tenant, &symbol.digest))).unwrap();
+    }
+    let worker = rig.worker("w2");
+    job.fails(&["dataChanged"]);
+    assert_eq!(failed(&rig, &job), BTreeSet::from([(Unit::Finish, FailReason::DataChanged)]));
+    assert_eq!(worker.counter("units_alone_total"), 1.0);
 }
 
 #[test]

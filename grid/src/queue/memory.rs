@@ -57,6 +57,8 @@ struct Queued {
 struct Pending {
     entry: Entry,
     deliveries: u32,
+    /// Of those, how many fell silent.
+    silent: u32,
     holder: Option<Holder>,
 }
 
@@ -217,9 +219,10 @@ impl Queue for MemoryQueue {
                 id: number.to_string(),
                 entry: entry.clone(),
                 deliveries: 1,
+                silent: 0,
             });
             let holder = Some(Holder { nonce: consumer.nonce.clone(), seen: Instant::now() });
-            line.pending.insert(number, Pending { entry, deliveries: 1, holder });
+            line.pending.insert(number, Pending { entry, deliveries: 1, silent: 0, holder });
         }
         Ok(leases)
     }
@@ -239,9 +242,10 @@ impl Queue for MemoryQueue {
         let pending = state.line(stream)?.pending.iter_mut();
         let taken = pending.filter(|(_, pending)| silent(pending)).take(count).map(|(number, pending)| {
             pending.deliveries += 1;
+            pending.silent += u32::from(pending.holder.is_some());
             pending.holder = Some(Holder { nonce: consumer.nonce.clone(), seen: Instant::now() });
-            let (entry, deliveries) = (pending.entry.clone(), pending.deliveries);
-            Lease { stream: stream.clone(), id: number.to_string(), entry, deliveries }
+            let (entry, deliveries, silent) = (pending.entry.clone(), pending.deliveries, pending.silent);
+            Lease { stream: stream.clone(), id: number.to_string(), entry, deliveries, silent }
         });
         Ok(taken.collect())
     }

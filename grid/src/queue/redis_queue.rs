@@ -163,9 +163,9 @@ impl RedisQueue {
 }
 
 /// Leases of what a script took.
-fn leases(stream: &Stream, taken: Vec<(String, String, u32)>) -> Result<Vec<Lease>, QueueError> {
-    let lease = |(id, text, deliveries): (String, String, u32)| {
-        Ok(Lease { stream: stream.clone(), id, entry: Entry::of_text(&text, stream)?, deliveries })
+fn leases(stream: &Stream, taken: Vec<(String, String, u32, u32)>) -> Result<Vec<Lease>, QueueError> {
+    let lease = |(id, text, deliveries, silent): (String, String, u32, u32)| {
+        Ok(Lease { stream: stream.clone(), id, entry: Entry::of_text(&text, stream)?, deliveries, silent })
     };
     taken.into_iter().map(lease).collect()
 }

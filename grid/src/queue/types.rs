@@ -91,8 +91,10 @@ pub struct Lease {
     pub id: String,
     /// The work.
     pub entry: Entry,
-    /// How often it was handed out, this time included: 1 = never before. Heartbeats and releases do not count.
+    /// How often it was handed out, this time included: 1 = never before. Heartbeats do not count.
     pub deliveries: u32,
+    /// How many of those who had it before neither acknowledged it nor handed it back: they may have died of it.
+    pub silent: u32,
 }
 
 /// A worker, as the queue knows it.

@@ -204,9 +204,19 @@ async fn released_leases_are_free_at_once(it: impl Fixture) {
     // Given back, it is not the giver's.
     assert_eq!(queue.heartbeat(&a, &had[..1]).await.unwrap(), had[..1]);
     let taken = queue.reclaim(&stream, &b, LONG, 9).await.unwrap();
-    assert_eq!((shards(&taken), taken[0].deliveries), (vec![0], 2));
+    assert_eq!((shards(&taken), taken[0].deliveries, taken[0].silent), (vec![0], 2, 0));
     assert_eq!(queue.reclaim(&stream, &a, LONG, 9).await.unwrap(), []);
-    assert_eq!(queue.acknowledge(&b, &taken).await.unwrap(), []);
+    // Who falls silent is told apart from who hands back, however they follow each other.
+    tokio::time::sleep(SHORT * 2).await;
+    let again = queue.reclaim(&stream, &a, SHORT, 9).await.unwrap();
+    let counts = |leases: &[Lease]| -> Vec<_> {
+        leases.iter().map(|lease| (lease.deliveries, lease.silent)).collect()
+    };
+    assert_eq!(counts(&again), [(3, 1), (2, 1)]);
+    assert_eq!(queue.release(&a, &again).await.unwrap(), []);
+    let again = queue.reclaim(&stream, &b, LONG, 9).await.unwrap();
+    assert_eq!(counts(&again), [(4, 1), (3, 1)]);
+    assert_eq!(queue.acknowledge(&b, &again).await.unwrap(), []);
 }
 
 async fn a_lost_queue_is_told_and_heals(it: impl Fixture) {

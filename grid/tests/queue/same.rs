@@ -101,13 +101,13 @@ impl<Q: Queue, F: Fn()> Player<Q, F> {
         format!("{answer} {depth:?}")
     }
 
-    fn known(&mut self, leases: &[Lease]) -> Vec<(usize, Entry, u32)> {
+    fn known(&mut self, leases: &[Lease]) -> Vec<(usize, Entry, (u32, u32))> {
         let known = leases.iter().map(|lease| {
             let at = self.seen.iter().position(|seen| seen.id == lease.id).unwrap_or_else(|| {
                 self.seen.push(lease.clone());
                 self.seen.len() - 1
             });
-            (at, lease.entry.clone(), lease.deliveries)
+            (at, lease.entry.clone(), (lease.deliveries, lease.silent))
         });
         known.collect()
     }

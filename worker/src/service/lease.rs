@@ -10,7 +10,7 @@ use blockgrid_grid::{Entry, FailReason, JobId, Outcome, Queue, StoreError, Strea
 use blockgrid_results::files::RECORD;
 
 use super::{InFlight, Serve, Worker};
-use crate::alone::{self, Alone};
+use crate::alone::{self, Alone, SILENT_TOGETHER};
 use crate::faults;
 use crate::finish::{Finished, Stage2, forget_columns};
 use crate::jobs::{JobError, OpenJob, lock};
@@ -18,9 +18,6 @@ use crate::unit::{UnitError, Work};
 
 /// Failures of a unit that are no trial's own, until it is given up.
 const MOST_FAILURES: u32 = 3;
-
-/// Deliveries of a unit that left no outcome, after which it is computed in a process of its own.
-const DELIVERIES_TOGETHER: u32 = 2;
 
 /// Shards up to which their outcomes are listed after each, to see whether all are there.
 const FEW_SHARDS: u64 = 64;
@@ -79,7 +76,7 @@ impl<Q: Queue> Worker<Q> {
             self.after(&job, flight).await;
             return;
         }
-        let outcome = if lease.deliveries > DELIVERIES_TOGETHER {
+        let outcome = if lease.silent >= SILENT_TOGETHER {
             // One at a time: each may have what the container has left. What this slot holds is given up for it.
             let Some(held) = self.slots.hold().await else {
                 return self.failed(&job, flight, UnitError::Abandoned).await;

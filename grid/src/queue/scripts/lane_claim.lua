@@ -44,7 +44,7 @@ for i, entry in ipairs(reply[1][2]) do
   local id, text = entry[1], entry[2][2]
   holders[2 * i - 1], holders[2 * i] = id, ARGV[2]
   micros = micros + math.min(tonumber(string.match(text, '%d+$') or 0), 1e12)
-  taken[i] = { id, text, 1 }
+  taken[i] = { id, text, 1, 0 }
 end
 redis.call('HSET', KEYS[2], unpack(holders))
 redis.call('DECRBY', KEYS[3], string.format('%.0f', micros))

@@ -12,10 +12,12 @@ for _, pending in ipairs(silent) do
   local entry = redis.call('XCLAIM', KEYS[1], 'bt', ARGV[1], ARGV[3], id)[1]
   if entry then
     redis.call('HSET', KEYS[2], id, ARGV[2])
-    taken[#taken + 1] = { id, entry[2][2], deliveries + 1 }
+    -- All deliveries before this one but those that were handed back.
+    local returned = tonumber(redis.call('HGET', KEYS[2], id .. ':returned') or 0)
+    taken[#taken + 1] = { id, entry[2][2], deliveries + 1, deliveries - returned }
   else
     redis.call('XACK', KEYS[1], 'bt', id)
-    redis.call('HDEL', KEYS[2], id)
+    redis.call('HDEL', KEYS[2], id, id .. ':returned')
   end
 end
 return taken
