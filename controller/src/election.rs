@@ -13,6 +13,9 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
 use kube::{Api, Client};
+use tokio::runtime::Handle;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::task::JoinSet;
 
 use crate::config::LeaderElection;
 
@@ -33,6 +36,53 @@ impl Reign {
 
     fn set(&self, until: Option<Instant>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    }
+}
+
+/// A candidate whose lease is asked for and renewed on a thread of its own: looks at ten thousand jobs, one after the other,
+/// keep a thread for longer than a lease lasts.
+pub struct Election {
+    candidate: Arc<AsyncMutex<Candidate>>,
+    reign: Reign,
+    thread: Handle,
+}
+
+impl Election {
+    /// An election that `candidate` takes part in by the runtime of `thread`, which has nothing else to do. The candidate's client should
+    /// have been made there: its requests are sent by the runtime that it is made on.
+    pub fn new(candidate: Candidate, thread: Handle) -> Self {
+        let reign = candidate.reign.clone();
+        Self { candidate: Arc::new(AsyncMutex::new(candidate)), reign, thread }
+    }
+
+    /// How long it leads.
+    pub fn reign(&self) -> Reign {
+        self.reign.clone()
+    }
+
+    /// Waits until it leads.
+    pub async fn win(&self) {
+        let candidate = Arc::clone(&self.candidate);
+        self.there(async move { candidate.lock().await.win().await }).await;
+    }
+
+    /// Leads until it cannot: somebody else does, or it could not renew in time.
+    pub async fn lead(&self) {
+        let candidate = Arc::clone(&self.candidate);
+        self.there(async move { candidate.lock().await.lead().await }).await;
+    }
+
+    /// Gives the lease up, so that another need not wait for it to run out.
+    pub async fn resign(&self) {
+        let candidate = Arc::clone(&self.candidate);
+        self.there(async move { candidate.lock().await.resign().await }).await;
+    }
+
+    /// Does it on the thread of the lease. Whoever waits no more has it ended there.
+    async fn there(&self, doing: impl Future<Output = ()> + Send + 'static) {
+        let mut one = JoinSet::new();
+        one.spawn_on(doing, &self.thread);
+        one.join_next().await;
     }
 }
 
@@ -64,13 +114,8 @@ impl Candidate {
         Self { leases, settings, identity: identity.to_owned(), seen: None, reign, renewed }
     }
 
-    /// How long it leads.
-    pub fn reign(&self) -> Reign {
-        self.reign.clone()
-    }
-
     /// Waits until it leads.
-    pub async fn win(&mut self) {
+    async fn win(&mut self) {
         loop {
             match self.ask().await {
                 Ok(Asked::Leads) => return,
@@ -81,8 +126,8 @@ impl Candidate {
         }
     }
 
-    /// Leads until it cannot: somebody else does, or it could not renew in time.
-    pub async fn lead(&mut self) {
+    /// Leads until it cannot.
+    async fn lead(&mut self) {
         loop {
             tokio::time::sleep(self.settings.retry_period).await;
             let left = self.settings.renew_deadline.saturating_sub(self.renewed.elapsed());
@@ -102,8 +147,8 @@ impl Candidate {
         }
     }
 
-    /// Gives the lease up, so that another need not wait for it to run out.
-    pub async fn resign(&mut self) {
+    /// Gives the lease up.
+    async fn resign(&mut self) {
         self.reign.set(None);
         let ours = |lease: &Lease| {
             lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()) == Some(&self.identity)

@@ -14,8 +14,9 @@ use blockgrid_grid::{ENGINE, JobId, Options, Plan, Store, StoreError, Tenant};
 use blockgrid_planner::candles::open_registered;
 use blockgrid_planner::prepare::{estimate, memory, traces};
 use jiff::Timestamp;
+use rustix::process::setpriority_process;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::config::Config;
 use crate::world::{Planned, Planning, Refused};
@@ -29,6 +30,9 @@ const TRIALS_IN_LANE: u64 = 100_000;
 
 /// vCPU-microseconds that finishing a job of the lane may take at least.
 const FINISH_IN_LANE_MICROS: u64 = 1_000_000;
+
+/// Niceness of the threads that plan.
+const NICE: i32 = 10;
 
 /// Whose plan is to be made.
 #[derive(Debug, Clone)]
@@ -142,9 +146,10 @@ impl Plans {
         self.go_on();
     }
 
-    /// Begins with those whose turn it is, as many as there are places for.
+    /// Begins with those whose turn it is, as many as there are places for, while somebody is to hear of it: what a leader
+    /// was about to plan is planned by the next one.
     fn go_on(self: &Arc<Self>) {
-        loop {
+        while !self.made.is_closed() {
             let Some(wanted) = self.line().next() else { return };
             self.begin(wanted);
         }
@@ -154,13 +159,8 @@ impl Plans {
         let plans = Arc::clone(self);
         tokio::spawn(async move {
             let id = wanted.id.clone();
-            // Reading candles and laying out shards take a processor for a while: not one of those that answer.
             let (making, on) = (Arc::clone(&plans), tokio::runtime::Handle::current());
-            let made = tokio::task::spawn_blocking(move || making.here_or_outside(wanted, &on));
-            let state = made.await.unwrap_or_else(|panic| {
-                let message = format!("planning it panicked: {panic}");
-                Planning::Refused(Refused { reason: "PlanningPanicked".into(), message })
-            });
+            let state = aside(move || making.here_or_outside(wanted, &on)).await;
             if let Planning::Failing { error, .. } = &state {
                 tracing::warn!(job = %id, error, "the plan failed and is tried again");
             }
@@ -226,6 +226,30 @@ fn fits_lane(most_micros: u64, shards_micros: u64, finish_micros: u64, trials: u
         && trials <= TRIALS_IN_LANE
 }
 
+/// What `make` makes, on a thread that comes after all others: reading candles and laying out shards take a processor for a
+/// while, and not one of those that answer, renew the lease or look after other jobs.
+async fn aside(make: impl FnOnce() -> Planning + Send + 'static) -> Planning {
+    let (sender, made) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("plan".to_owned()).spawn(move || {
+        // Linux keeps a niceness for each thread, which cannot be taken back: hence a thread for each plan.
+        if let Err(error) = setpriority_process(None, NICE) {
+            tracing::debug!(%error, "plans are made at the priority of everything else");
+        }
+        let _ = sender.send(make());
+    });
+    match thread {
+        Err(error) => failing(format!("no thread to make the plan: {error}")),
+        Ok(thread) => made.await.unwrap_or_else(|_| {
+            let panic = thread.join().err();
+            let said = panic.as_ref().and_then(|panic| {
+                panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied())
+            });
+            let message = format!("planning it panicked: {}", said.unwrap_or("without a word"));
+            Planning::Refused(Refused { reason: "PlanningPanicked".into(), message })
+        }),
+    }
+}
+
 /// Not the job's fault.
 fn failing(error: String) -> Planning {
     Planning::Failing { error, since: Timestamp::now() }
@@ -234,6 +258,43 @@ fn failing(error: String) -> Planning {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_panic_of_a_plan_is_told_and_plans_come_last() {
+        let nice = aside(|| failing(rustix::process::getpriority_process(None).unwrap().to_string())).await;
+        assert!(matches!(nice, Planning::Failing { error, .. } if error == NICE.to_string()));
+        assert_ne!(rustix::process::getpriority_process(None).unwrap(), NICE, "of this thread alone");
+        let panicked = aside(|| panic!("no such {}", "shard")).await;
+        let Planning::Refused(refused) = panicked else { panic!("{panicked:?}") };
+        assert_eq!(refused.reason, "PlanningPanicked");
+        assert_eq!(refused.message, "planning it panicked: no such shard");
+    }
+
+    /// Otherwise each leader that lost its lease in the middle of many plans would go on with all of them.
+    #[tokio::test]
+    async fn nothing_more_is_planned_when_nobody_leads() {
+        let store = Store::open("memory:", &Options::default()).unwrap();
+        let (made, mut heard) = mpsc::unbounded_channel();
+        let config = "
+workers: {namespace: blockgrid, image: blockgrid:1}
+classes: {standard: {cpu: '2', memory: 4Gi, slots: 2, microUsdPerVcpuHour: 36000}}
+datasets: {}
+";
+        let config = Arc::new(Config::of_text(config).unwrap());
+        let plans = Plans::new(store, Options::default(), config, made, Telemetry::default());
+        let wanted = |name: &str| Wanted {
+            id: name.parse().unwrap(),
+            tenant: "team".parse().unwrap(),
+            owner: "ann".to_owned(),
+            manifest: Value::Null,
+            text: None,
+        };
+        plans.start(wanted("first"));
+        assert_eq!(heard.recv().await.unwrap().as_str(), "first");
+        drop(heard);
+        plans.start(wanted("second"));
+        assert!(plans.line().next().is_some_and(|next| next.id.as_str() == "second"), "it still waits");
+    }
 
     #[test]
     fn what_was_computed_before_is_small_only_if_its_finish_is() {

@@ -13,12 +13,13 @@ use blockgrid_grid::telemetry::Telemetry;
 use blockgrid_grid::{JobId, Options, Queue as _, RedisQueue, Store, StoreError};
 use clap::{Args, Parser, Subcommand};
 use kube::Client;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::Config;
-use crate::election::Candidate;
+use crate::election::{Candidate, Election};
 use crate::health::{self, Health};
 use crate::lead::{Means, lead};
 use crate::meters::Meters;
@@ -118,11 +119,22 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
     // Several libraries speak TLS here: one provider for all.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => match cli.command {
-            Command::Run(operator) => runtime.block_on(run(operator)),
-            Command::Plan(args) => runtime.block_on(plan(&args)),
-        },
+    let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let thread = || {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("lease")
+            .enable_all()
+            .build()
+    };
+    let ended = match cli.command {
+        Command::Run(operator) => thread()
+            .and_then(|lease| Ok((runtime()?, lease)))
+            .map(|(runtime, lease)| runtime.block_on(run(operator, lease.handle()))),
+        Command::Plan(args) => runtime().map(|runtime| runtime.block_on(plan(&args))),
+    };
+    match ended {
+        Ok(code) => code,
         Err(error) => {
             tracing::error!(%error, "no threads");
             ExitCode::FAILURE
@@ -159,7 +171,7 @@ async fn plan(args: &PlanArgs) -> ExitCode {
     }
 }
 
-async fn run(cli: Operator) -> ExitCode {
+async fn run(cli: Operator, lease: &Handle) -> ExitCode {
     let bad = |message: String| {
         tracing::error!(message, "bad configuration");
         ExitCode::from(CONFIG)
@@ -176,9 +188,10 @@ async fn run(cli: Operator) -> ExitCode {
         Ok(store) => store,
         Err(error) => return bad(format!("publicS3Endpoint: {error}")),
     };
-    let (client, leases) = match (Client::try_default().await, Client::try_default().await) {
-        (Ok(client), Ok(leases)) => (client, leases),
-        (Err(error), _) | (_, Err(error)) => return bad(format!("no API server: {error}")),
+    let (client, leases) = match (Client::try_default().await, lease.spawn(Client::try_default()).await) {
+        (Ok(client), Ok(Ok(leases))) => (client, leases),
+        (Err(error), _) | (_, Ok(Err(error))) => return bad(format!("no API server: {error}")),
+        (_, Err(error)) => return bad(format!("no thread for the lease: {error}")),
     };
     let Ok(meters) = Meters::new() else { return bad("meters of one name".to_owned()) };
     let (meters, health) = (Arc::new(meters), Arc::new(Health::default()));
@@ -197,7 +210,8 @@ async fn run(cli: Operator) -> ExitCode {
     let platform = cli.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
     let identity = cli.name.clone().unwrap_or_else(|| JobId::random().to_string());
     let candidate = Candidate::new(leases, &platform, config.leader_election.clone(), &identity);
-    let reign = candidate.reign();
+    let election = Election::new(candidate, lease.clone());
+    let reign = election.reign();
     let s3 = cli.store.candles();
     let telemetry = match Telemetry::from_env("blockgrid-operator", &identity) {
         Ok(telemetry) => telemetry,
@@ -217,7 +231,7 @@ async fn run(cli: Operator) -> ExitCode {
         telemetry: telemetry.clone(),
     };
     health.set_ready();
-    let ended = campaign(means, candidate, stopped).await;
+    let ended = campaign(means, &election, stopped).await;
     telemetry.end().await;
     ended
 }
@@ -228,10 +242,10 @@ const AGAIN: Duration = Duration::from_secs(1);
 const MENDED: Duration = Duration::from_secs(10);
 
 /// Leads whenever it may, until it is told to stop.
-async fn campaign(means: Means, mut candidate: Candidate, mut stopped: watch::Receiver<bool>) -> ExitCode {
+async fn campaign(means: Means, election: &Election, mut stopped: watch::Receiver<bool>) -> ExitCode {
     loop {
         tokio::select! {
-            () = candidate.win() => {}
+            () = election.win() => {}
             _ = stopped.wait_for(|&stop| stop) => return ExitCode::SUCCESS,
         }
         tracing::info!(identity = %means.identity, "leads");
@@ -248,18 +262,18 @@ async fn campaign(means: Means, mut candidate: Candidate, mut stopped: watch::Re
                 false
             }
             // Whoever has lost the lease does nothing more: another may be at it already.
-            () = candidate.lead() => false,
+            () = election.lead() => false,
             _ = stopped.wait_for(|&stop| stop) => {
                 let _ = end.send(true);
                 tokio::select! {
                     _ = tokio::time::timeout(DRAIN, &mut leading) => {}
-                    () = candidate.lead() => {}
+                    () = election.lead() => {}
                 }
                 true
             }
         };
         means.meters.leads(false);
-        candidate.resign().await;
+        election.resign().await;
         if told {
             tracing::info!("stopped");
             return ExitCode::SUCCESS;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use blockgrid_controller::config::Config;
-use blockgrid_controller::election::Candidate;
+use blockgrid_controller::election::{Candidate, Election};
 use blockgrid_controller::lead::{Means, lead};
 use blockgrid_controller::meters::Meters;
 use blockgrid_grid::store::{Credentials, keys, sha256};
@@ -90,8 +90,9 @@ impl Grid {
         let queue = queue.clone();
         let config = Arc::new(config());
         let identity = "a".to_owned();
-        let mut candidate =
+        let candidate =
             Candidate::new(server.client(), "platform", config.leader_election.clone(), &identity);
+        let election = Election::new(candidate, tokio::runtime::Handle::current());
         let means = Means {
             client: server.client(),
             config,
@@ -102,19 +103,19 @@ impl Grid {
             meters: Arc::new(Meters::new().unwrap()),
             platform: "platform".to_owned(),
             identity,
-            reign: candidate.reign(),
+            reign: election.reign(),
             telemetry: Telemetry::default(),
         };
         let (stop, stopped) = watch::channel(false);
         // As the program does.
         let leading = tokio::spawn(async move {
             loop {
-                candidate.win().await;
+                election.win().await;
                 tokio::select! {
                     _ = lead(means.clone(), stopped.clone()) => {}
-                    () = candidate.lead() => {}
+                    () = election.lead() => {}
                 }
-                candidate.resign().await;
+                election.resign().await;
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         });
