@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use blockgrid_job::quote::{Terms, dollars, duration, grouped};
+use blockgrid_job::quote::{Terms, counted, dollars, duration};
 use blockgrid_job::{Job, Quote};
 use blockgrid_planner::JobCandles;
 use blockgrid_planner::candles;
@@ -37,18 +37,15 @@ fn terms(job: &Job) -> Terms {
 
 fn text(job: &Job, quote: &Quote, terms: &Terms) -> String {
     let mut out = String::new();
-    let plural = |many: bool| if many { "s" } else { "" };
     let _ = writeln!(
         out,
-        "{}: {} trials ({} parameter sets x {} symbol{}), {} bar evaluations, {} shard{}\n",
+        "{}: {} ({} x {}), {}, {}\n",
         job.spec().name,
-        grouped(quote.trials()),
-        grouped(quote.parameter_sets),
-        quote.symbols,
-        plural(quote.symbols != 1),
-        grouped(quote.evaluations),
-        grouped(quote.shards.into()),
-        plural(quote.shards != 1),
+        counted(quote.trials(), "trial"),
+        counted(quote.parameter_sets, "parameter set"),
+        counted(quote.symbols as u128, "symbol"),
+        counted(quote.evaluations, "bar evaluation"),
+        counted(quote.shards.into(), "shard"),
     );
     let hours = quote.vcpu_seconds().map(|seconds| format!("{:.6}", seconds / 3600.0));
     let money = quote.micro_usd.map(dollars);
@@ -69,10 +66,9 @@ fn text(job: &Job, quote: &Quote, terms: &Terms) -> String {
     out.push_str(&lines(["workers", "done in"].map(str::to_owned), finish));
     let _ = writeln!(
         out,
-        "with {} for workers to start, which small jobs on a grid need not wait for, and the finish step\n\nthis machine, {} thread{}: {}",
+        "with {} for workers to start, which small jobs on a grid need not wait for, and the finish step\n\nthis machine, {}: {}",
         duration(terms.around.start_seconds),
-        terms.threads,
-        plural(terms.threads != 1),
+        counted(terms.threads as u128, "thread"),
         duration(quote.seconds)
     );
     out

@@ -11,7 +11,7 @@ use blockgrid_engine::sweep::{Kernel, SymbolRun};
 use blockgrid_grid::Tenant;
 use blockgrid_job::Quote;
 use blockgrid_job::plan::{CostModel, Limits};
-use blockgrid_job::quote::{duration, grouped};
+use blockgrid_job::quote::{counted, duration, grouped};
 use blockgrid_planner::Order;
 use blockgrid_planner::candles::{self, JobCandles};
 use blockgrid_results::files;
@@ -146,8 +146,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
             }
             let rate = quote.evaluations as f64 / simulated.as_secs_f64().max(1e-9) / 1e6;
             show::print(&format!(
-                "\n{} trials in {}, {} million bar evaluations a second\n{}\nreport: {}\n",
-                grouped(table.len() as u128),
+                "\n{} in {}, {} million bar evaluations a second\n{}\nreport: {}\n",
+                counted(table.len() as u128, "trial"),
                 duration(simulated.as_secs_f64()),
                 grouped(rate.round() as u128),
                 quote.compared(timings.compute.as_secs_f64()),

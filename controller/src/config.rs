@@ -179,6 +179,9 @@ pub struct Jobs {
     /// The longest deadline that a job may ask for.
     #[serde(deserialize_with = "time")]
     pub max_deadline: Duration,
+    /// How long a job may rest that budgets hold money for: suspended by its author, or in a queue of Kueue.
+    #[serde(deserialize_with = "time")]
+    pub max_rest: Duration,
     /// The most workers of a job.
     pub max_workers: u32,
     /// Jobs that are planned at a time.
@@ -213,6 +216,7 @@ impl Default for Jobs {
             ttl: Duration::from_secs(7 * 86_400),
             deadline: Duration::from_secs(86_400),
             max_deadline: Duration::from_secs(7 * 86_400),
+            max_rest: Duration::from_secs(7 * 86_400),
             max_workers: 64,
             planned_at_once: 2,
             planned_here: PlannedHere::default(),
@@ -335,6 +339,10 @@ impl Config {
                 jobs.deadline.as_secs_f64(),
                 jobs.max_deadline.as_secs()
             ));
+        }
+        if jobs.max_rest.as_secs() == 0 {
+            let is = jobs.max_rest.as_secs_f64();
+            return Err(format!("jobs.maxRest is {is} s, but must be a second at least"));
         }
         if self.workers.start_deadline.as_secs() == 0 {
             let is = self.workers.start_deadline.as_secs_f64();

@@ -207,6 +207,9 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
     }
     let is_queued_in_lane = in_lane && status.start_time.is_some();
     if asked.suspend && !is_queued_in_lane {
+        if let Some(decision) = rested_too_long(world, asked, "suspended") {
+            return decision;
+        }
         return rested(world).unwrap_or_else(|| Say::new(world).suspended());
     }
     // What is in the lane is done before anyone could stop it.
@@ -251,6 +254,19 @@ fn seconds_let_run(world: &World, start: Timestamp) -> i64 {
     let rests = time(status.resting_since.as_deref()).map_or(0, |since| seconds_since(world.now, since));
     let rested = i64::try_from(status.rested_seconds.unwrap_or(0)).unwrap_or(i64::MAX);
     seconds_since(world.now, start).saturating_sub(rests).saturating_sub(rested)
+}
+
+/// The end of a job that rests for so long that what budgets hold for it is missed by others.
+fn rested_too_long(world: &World, asked: &Asked, how: &str) -> Option<Decision> {
+    let since = time(world.status.resting_since.as_deref())?;
+    let holds = world.status.reserved_micro_usd.is_some();
+    (holds && seconds_since(world.now, since) >= asked.rest_seconds).then(|| {
+        let message = format!(
+            "money is held for it, and it was {how} for {} s, the longest that this platform lets it be (jobs.maxRest of the chart)",
+            asked.rest_seconds
+        );
+        stop(world, Phase::DeadlineExceeded, "RestedTooLong", &message)
+    })
 }
 
 /// Whether the pod that plans a job has not started in its time.

@@ -86,6 +86,7 @@ pub fn validate(
         cancel: cluster.cancel,
         deadline_seconds: i64::try_from(deadline).unwrap_or(i64::MAX),
         start_seconds: seconds(config.workers.start_deadline),
+        rest_seconds: seconds(config.jobs.max_rest),
         max_workers: cluster.max_workers.unwrap_or(u32::MAX).min(config.jobs.max_workers),
         slots: class.slots,
         // Checked, as the next, when the configuration was read.

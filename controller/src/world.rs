@@ -71,6 +71,8 @@ pub struct Asked {
     pub deadline_seconds: i64,
     /// Seconds that its workers may take to start.
     pub start_seconds: i64,
+    /// Seconds that it may rest in one go while money is held for it.
+    pub rest_seconds: i64,
     /// The most workers.
     pub max_workers: u32,
     /// Units that a worker of its class computes at a time.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::plan::{CostModel, Cut, Limits, SymbolWork, Traces, count, cuts};
 
 pub use price::{Estimate, Price, dollars};
-pub use words::{Compared, duration, grouped};
+pub use words::{Compared, counted, duration, grouped};
 
 /// Numbers of workers that a quote tells the finish for.
 pub const WORKERS: [u32; 4] = [4, 16, 64, 256];
@@ -169,14 +169,13 @@ fn finish(cuts: &[Cut], workers: u32, around: f64) -> Finish {
 
 impl fmt::Display for Quote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.symbols == 1 { "" } else { "s" };
         write!(
             f,
-            "{} trials ({} parameter sets x {} symbol{plural}), {} bar evaluations, about {}",
-            grouped(self.trials()),
-            grouped(self.parameter_sets),
-            self.symbols,
-            grouped(self.evaluations),
+            "{} ({} x {}), {}, about {}",
+            counted(self.trials(), "trial"),
+            counted(self.parameter_sets, "parameter set"),
+            counted(self.symbols as u128, "symbol"),
+            counted(self.evaluations, "bar evaluation"),
             duration(self.seconds)
         )
     }

@@ -172,7 +172,7 @@ priorityClassName: {{ . }}
 {{- end -}}
 {{- end -}}
 {{- with .Values.jobs -}}
-{{- range $field, $time := dict "jobs.ttl" .ttl "jobs.deadline" .deadline "jobs.maxDeadline" .maxDeadline "workers.startDeadline" $.Values.workers.startDeadline -}}
+{{- range $field, $time := dict "jobs.ttl" .ttl "jobs.deadline" .deadline "jobs.maxDeadline" .maxDeadline "jobs.maxRest" .maxRest "workers.startDeadline" $.Values.workers.startDeadline -}}
 {{- if gt (include "blockgrid.millis" $time | int64) 315360000000 -}}
 {{- fail (printf "%s is %s, but must be at most 3650d, such as 7d" $field $time) -}}
 {{- end -}}

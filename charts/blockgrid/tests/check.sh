@@ -69,7 +69,7 @@ for values in refused/*.yaml; do
 done
 
 # What is at its bound is not refused.
-for set in budget.softPercent='{1,2,3,4,5,6,7,8}' budget.monthlyUsd=10000000 jobs.deadline=7d jobs.deadline=168h,jobs.maxDeadline=10080m jobs.ttl=3650d \
+for set in budget.softPercent='{1,2,3,4,5,6,7,8}' budget.monthlyUsd=10000000 jobs.deadline=7d jobs.deadline=168h,jobs.maxDeadline=10080m jobs.ttl=3650d jobs.maxRest=3650d \
     classes.standard.cpu=1m classes.standard.cpu=1024 classes.standard.memory=64Mi classes.standard.memory=67108864 \
     classes.standard.microUsdPerVcpuHour=9007199254740991 jobs.maxWorkers=100000 interactive.maxReplicas=2147483647 \
     leaderElection.renewDeadline=14999ms,leaderElection.retryPeriod=14998ms 'operator.podAnnotations.checksum/other=x'; do

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use blockgrid_job::quote::grouped;
+use blockgrid_job::quote::counted;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::client::Cluster;
@@ -53,7 +53,7 @@ fn last(job: &BacktestJob) -> String {
     }
     line.push_str(&format!(": {}", job.full_message()));
     if status.phase.has_results() {
-        let trials = status.trials.map(|trials| format!("{} trials", grouped(trials.into())));
+        let trials = status.trials.map(|trials| counted(trials.into(), "trial"));
         let best = status.best.as_ref().map(|best| format!("best {best}"));
         let cost = status.cost.as_ref().map(|cost| format!("cost {cost}"));
         let facts: Vec<String> = [trials, best, cost].into_iter().flatten().collect();

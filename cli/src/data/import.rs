@@ -8,6 +8,7 @@ use blockgrid_datasets::import::{
 };
 use blockgrid_datasets::{About, Catalogue, DatasetError, Manifest};
 use blockgrid_engine::Interval;
+use blockgrid_job::quote::counted;
 use blockgrid_results::format::{decimal, instant};
 use clap::{Args, ValueEnum, ValueHint};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -313,6 +314,14 @@ fn series_report(series: &ImportedSeries) -> String {
         instant(series.last),
         done.join(", ")
     );
+    let slots = (series.last - series.first) / series.interval.millis() + 1;
+    let missing = u64::try_from(slots).unwrap_or(0).saturating_sub(series.candles);
+    if missing > 0 {
+        text += &format!(
+            "  {} missing between them: `blockgrid data describe` shows where\n",
+            counted(missing.into(), "candle")
+        );
+    }
     for change in &series.examples {
         text += &format!("  {change}\n");
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use blockgrid_grid::store::keys;
 use blockgrid_grid::telemetry::Telemetry;
 use blockgrid_grid::{JobId, ObjectRef, Plan, Store, Tenant, Unit};
-use blockgrid_job::quote::{Price, duration, grouped};
+use blockgrid_job::quote::{Price, counted, duration, grouped};
 use blockgrid_planner::prepare::INTERACTIVE_MICROS;
 use blockgrid_planner::{CommitError, Prepared, Request, candles, enqueue, prepare};
 use blockgrid_results::files::{RECORD, REPORT, TABLES};
@@ -96,10 +96,9 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<(), Failure> {
         telemetry.planned(&id, started.elapsed(), Ok(&planned));
         telemetry.end().await;
         show::note(&format!(
-            "{name}: {} trials in {} shard{}, {} cached; uid {id}",
-            grouped(planned.trials().into()),
-            grouped(planned.shards.into()),
-            if planned.shards == 1 { "" } else { "s" },
+            "{name}: {} in {}, {} cached; uid {id}",
+            counted(planned.trials().into(), "trial"),
+            counted(planned.shards.into(), "shard"),
             grouped(planned.cached_trials().into()),
         ));
         if !args.wait {
@@ -173,11 +172,14 @@ pub(crate) async fn deliver(
             let record: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join(RECORD))?)?;
             if let Some(failed @ 1..) = record["grid"]["failedTrials"].as_u64() {
                 let first = record["grid"]["failures"][0]["message"].as_str().unwrap_or_default();
-                show::print(&format!("note: {failed} trials failed and have no metrics: {first}\n"));
+                show::print(&format!(
+                    "note: {} failed, without metrics: {first}\n",
+                    counted(failed.into(), "trial")
+                ));
             }
             show::print(&format!(
-                "\n{} trials in {} {what}\nreport: {}\n",
-                grouped(table.len() as u128),
+                "\n{} in {} {what}\nreport: {}\n",
+                counted(table.len() as u128, "trial"),
                 duration(took),
                 out.join(REPORT).display()
             ));

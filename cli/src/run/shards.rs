@@ -9,6 +9,7 @@ use blockgrid_engine::graph::Graph;
 use blockgrid_engine::sweep::SymbolRun;
 use blockgrid_job::Job;
 use blockgrid_job::plan::Slices;
+use blockgrid_job::quote::counted;
 use blockgrid_results::TrialTable;
 use blockgrid_results::checkpoint::{read_shard, write_shard};
 use blockgrid_worker::Ready;
@@ -83,7 +84,7 @@ pub(super) fn run(
     }
     progress.finish_and_clear();
     if found > 0 {
-        show::note(&format!("resumed: {found} trials were finished before"));
+        show::note(&format!("resumed: {} computed before", counted(found as u128, "trial")));
     }
     Ok(Finished { table, compute: compute_time })
 }

@@ -4,7 +4,7 @@ use blockgrid_job::quote::dollars;
 use blockgrid_job::status::Phase;
 
 use super::say::Say;
-use super::{Act, Decision, act, seconds_since, stop, time};
+use super::{Act, Decision, act, rested_too_long, seconds_let_run, seconds_since, stop, time};
 use crate::terms::Rates;
 use crate::world::{Asked, Planned, Pool, Trouble, World};
 
@@ -112,7 +112,9 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
     let Some(pool) = &world.pool else {
         if let Some(trouble) = &world.pool_refused {
             let start = time(world.status.start_time.as_deref()).unwrap_or(world.now);
-            if seconds_since(world.now, start) >= asked.start_seconds {
+            // One that has computed something has its deadline to wait.
+            let is_new = left(world, planned) == planned.shards;
+            if is_new && seconds_let_run(world, start) >= asked.start_seconds {
                 let message = format!("its workers could not be made: {}", trouble.told());
                 return stop(world, Phase::Failed, "WorkersNotStarted", &message);
             }
@@ -137,7 +139,8 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
         return stop(world, Phase::Failed, "WorkersFailed", &message);
     }
     if pool.is_suspended && pool.is_kueues {
-        return Say::new(world).waits();
+        let too_long = rested_too_long(world, asked, "in its queue");
+        return too_long.unwrap_or_else(|| Say::new(world).waits());
     }
     // From when they could: one that rested, or waited in a queue, has its whole time afterwards.
     let is_late = pool.since.is_some_and(|since| seconds_since(world.now, since) >= asked.start_seconds);

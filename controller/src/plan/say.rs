@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use blockgrid_job::quote::{dollars, grouped};
+use blockgrid_job::quote::{counted, dollars};
 use blockgrid_job::status::{Condition, JobStatus, LaneKind, Phase, QuoteStatus, ResultsRef, ShardCounts};
 use jiff::Timestamp;
 
@@ -175,7 +175,19 @@ impl<'a> Say<'a> {
     pub(super) fn suspended(mut self) -> Decision {
         self.holds("Admitted", false, "Suspended", "spec.suspend is true");
         self.rests("Suspended");
-        self.phase(Phase::Suspended, "spec.suspend is true: set it to false to go on", 300 * SECOND)
+        let mut message = "spec.suspend is true: set it to false to go on".to_owned();
+        let mut again = 300;
+        if let (Ok(asked), Some(since)) = (&self.world.asked, time(self.status.resting_since.as_deref()))
+            && self.status.reserved_micro_usd.is_some()
+        {
+            let end = since.as_second().saturating_add(asked.rest_seconds);
+            if let Ok(end) = Timestamp::from_second(end) {
+                let end = written(end);
+                message.push_str(&format!(", before {end}: money is held for it, and it ends then"));
+            }
+            again = end.saturating_sub(self.world.now.as_second()).clamp(1, again);
+        }
+        self.phase(Phase::Suspended, &message, u32::try_from(again).unwrap_or(1) * SECOND)
     }
 
     pub(super) fn held(mut self, held: &Held) -> Decision {
@@ -223,7 +235,7 @@ impl<'a> Say<'a> {
         let message = match lacks {
             Some(trouble) => format!("no worker computes: {}", trouble.told()),
             None if going > 0 => format!("{ready} workers, of whom {going} are about to go"),
-            None => format!("{ready} of {wanted} workers, {} trials", grouped(planned.trials.into())),
+            None => format!("{ready} of {wanted} workers, {}", counted(planned.trials.into(), "trial")),
         };
         self.phase(Phase::Running, &message, 5 * SECOND)
     }

@@ -355,17 +355,17 @@ impl Books {
             users = ranked.into_iter().collect();
         }
         let (gone, whole) = seconds_of_month(now);
-        let burn = (u128::from(spent) * 3600 / u128::from(gone.max(1))).min(u64::MAX.into());
-        let left = u128::from(whole.saturating_sub(gone));
-        let projected = (u128::from(spent) + burn * left / 3600).min(u64::MAX.into());
+        let gone_seconds = u128::from(gone.max(1));
+        let of_seconds =
+            |seconds: u128| u64::try_from(u128::from(spent) * seconds / gone_seconds).unwrap_or(u64::MAX);
         BudgetStatus {
             month: Some(self.month.clone()),
             limit_micro_usd: budget.spec.monthly_micro_usd,
             spent_micro_usd: spent,
             unattributed_micro_usd: self.unattributed_of(budget),
             reserved_micro_usd: reserved,
-            burn_micro_usd_per_hour: u64::try_from(burn).unwrap_or(u64::MAX),
-            projected_micro_usd: u64::try_from(projected).unwrap_or(u64::MAX),
+            burn_micro_usd_per_hour: of_seconds(3600),
+            projected_micro_usd: of_seconds(whole.max(gone).into()).max(spent),
             jobs,
             users,
             ..BudgetStatus::default()
@@ -536,8 +536,15 @@ mod tests {
         books.reserved.insert(id("b"), share("team-b", "bob", 7));
         let now: Timestamp = "2026-01-11T00:00:00Z".parse().unwrap();
         let status = books.status(&books.budgets.values().next().unwrap().clone(), now);
-        // A third of 31 days less a bit: ten of them.
-        assert_eq!(status.projected_micro_usd, 10_000_000 + 41_666 * 21 * 24);
+        // Ten of 31 days.
+        assert_eq!(status.projected_micro_usd, 31_000_000);
+        // Of what is less than a micro-dollar an hour, too.
+        let mut books = super::tests::books(1_000_000_000, None, None);
+        books.settle(&id("c"), share("team-a", "ann", 100));
+        assert_eq!(
+            books.status(&books.budgets.values().next().unwrap().clone(), now).projected_micro_usd,
+            310
+        );
         assert_eq!((status.spent_micro_usd, status.reserved_micro_usd, status.jobs), (10_000_000, 7, 1));
         assert_eq!(status.users["bob"].reserved_micro_usd, 7);
         assert_eq!(month(now), "2026-01");

@@ -15,6 +15,11 @@ pub fn grouped(number: u128) -> String {
     out
 }
 
+/// So many of something: `1 trial`, `2,840 trials`.
+pub fn counted(number: u128, what: &str) -> String {
+    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
 /// Seconds as a person says them.
 pub fn duration(seconds: f64) -> String {
     match seconds {

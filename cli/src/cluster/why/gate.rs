@@ -338,6 +338,9 @@ fn finished(job: &BacktestJob, advice: &Advice<'_>) -> Why {
                 "It was cancelled: {message} A job of another name begins anew: only a job that has results leaves its trials to others."
             )
         }
+        Phase::DeadlineExceeded if reason == "RestedTooLong" => {
+            format!("It rested too long: {message} A job of another name begins anew.")
+        }
         Phase::DeadlineExceeded => format!(
             "It took too long: {message} A job of another name begins anew: with a longer spec.compute.deadline or a higher spec.compute.maxWorkers."
         ),
@@ -628,6 +631,7 @@ mod tests {
             (Phase::Failed, "WorkersFailed", Gate::Finished, false, "It has no results: told so."),
             (Phase::Cancelled, "CancelRequested", Gate::Finished, false, "begins anew"),
             (Phase::DeadlineExceeded, "DeadlineExceeded", Gate::Finished, false, "spec.compute.deadline"),
+            (Phase::DeadlineExceeded, "RestedTooLong", Gate::Finished, false, "It rested too long"),
             (Phase::BudgetExceeded, "MaxCostReached", Gate::Finished, false, "stopped for its cost"),
         ] {
             let job = job(phase, &[condition("Finished", "True", reason, "told so")]);

@@ -19,6 +19,7 @@ fn world(status: JobStatus, planning: Planning) -> World {
             cancel: false,
             deadline_seconds: 3600,
             start_seconds: 600,
+            rest_seconds: 500_000,
             max_workers: 4,
             slots: 1,
             memory: 4 << 30,

@@ -126,6 +126,7 @@ pub(super) fn kind() -> impl Strategy<Value = Kind> {
                 cancel: false,
                 deadline_seconds,
                 start_seconds: 600,
+                rest_seconds: 500_000,
                 max_workers,
                 slots: 2,
                 memory: 4 << 30,

@@ -1,12 +1,13 @@
 //! What ends a job before its time, or does not: memory, deadlines, the most that it may cost.
 
-use blockgrid_job::status::Phase;
+use blockgrid_job::status::{Phase, ShardCounts};
 use jiff::SignedDuration;
 
 use super::held;
 use super::sentences::{asks, begun, big, ends, said, working, world};
 use crate::plan::plan;
 use crate::plan::say::written;
+use crate::world::Trouble;
 
 #[test]
 fn a_job_whose_trials_no_worker_of_its_class_can_hold_is_refused() {
@@ -52,6 +53,57 @@ fn time_in_which_a_job_rests_counts_for_no_deadline() {
         world.now += SignedDuration::from_secs(1);
         assert_eq!(ends(world).0, Phase::DeadlineExceeded, "{rests}");
     }
+}
+
+/// Others could use what is held for a job that does nothing with it; what a budget drains, nobody could.
+#[test]
+fn a_job_that_rests_for_too_long_gives_its_money_back() {
+    for (how, ends_so) in [("suspended", true), ("in its queue", true), ("drained", false)] {
+        let mut world = working(60);
+        match how {
+            "suspended" => world.asked = asks(|asked| asked.suspend = true),
+            "drained" => world.held = Some(held("BudgetSpent", "it is spent".to_owned(), true)),
+            _ => {}
+        }
+        let pool = world.pool.as_mut().unwrap();
+        (pool.is_suspended, pool.is_kueues) = (true, how == "in its queue");
+        world.status = plan(&world).status;
+        let message = world.status.message.clone().unwrap();
+        assert_eq!(
+            message.contains("money is held for it, and it ends then"),
+            how == "suspended",
+            "{message}"
+        );
+        world.now += SignedDuration::from_secs(499_999);
+        world.status = plan(&world).status;
+        assert!(!world.status.phase.is_terminal(), "{how}");
+        world.now += SignedDuration::from_secs(1);
+        if ends_so {
+            let (phase, reason, message) = ends(world);
+            assert_eq!((phase, reason.as_str()), (Phase::DeadlineExceeded, "RestedTooLong"));
+            assert!(message.contains(&format!("it was {how} for 500000 s")), "{message}");
+        } else {
+            assert!(!plan(&world).status.phase.is_terminal());
+        }
+    }
+}
+
+/// The time that its workers may take to start begins when they may.
+#[test]
+fn workers_that_are_refused_after_a_rest_have_their_time() {
+    let trouble = Trouble { reason: "Forbidden".to_owned(), message: "no quota".to_owned() };
+    let mut world = working(700);
+    world.pool = None;
+    world.pool_refused = Some(trouble);
+    world.status.rested_seconds = Some(200);
+    world.done = None;
+    world.status.shards = Some(ShardCounts { total: 300, done: 0 });
+    assert_eq!(said(&world).0, Phase::Running);
+    world.now += SignedDuration::from_secs(100);
+    assert_eq!(ends(world.clone()).1, "WorkersNotStarted");
+    // What was computed is not given up for it.
+    world.status.shards = Some(ShardCounts { total: 300, done: 1 });
+    assert_eq!(said(&world).0, Phase::Running);
 }
 
 #[test]

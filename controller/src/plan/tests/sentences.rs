@@ -22,6 +22,7 @@ fn asked() -> Asked {
         cancel: false,
         deadline_seconds: 7200,
         start_seconds: 600,
+        rest_seconds: 500_000,
         max_workers: 8,
         slots: 2,
         memory: 4 << 30,
