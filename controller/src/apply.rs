@@ -67,6 +67,18 @@ impl From<kube::Error> for ApplyError {
 }
 
 impl ApplyError {
+    /// What does not answer, as a reason for people to see, where the error is that of something else than the API server.
+    pub fn unavailable(&self) -> Option<&'static str> {
+        match self {
+            Self::Store(_) | Self::Enqueue(CommitError::Store(_)) | Self::Observe(ObserveError::Store(_)) => {
+                Some("StoreUnavailable")
+            }
+            Self::Queue(_) | Self::Enqueue(CommitError::Queue(_)) => Some("QueueUnavailable"),
+            Self::Foreign(_) => Some("PoolNotOurs"),
+            _ => None,
+        }
+    }
+
     /// For metrics.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -322,15 +334,18 @@ impl Target<'_> {
 
     async fn create_pool(&self, workers: u32, world: &mut World) -> Result<(), ApplyError> {
         let Some(class) = self.class() else { return Ok(()) };
+        let context = self.context;
         let whose = self.whose(world, 0);
         let class_name = self.class_name();
         let owner = self.owner(&whose, &class_name, world);
         let job = pool::job(&owner, class, &self.context.config, workers)?;
         if let Some(refused) = self.create(&pool::name(self.id.as_str()), &job).await? {
             world.pool_refused = Some(refused);
+            world.pool_refused_since = Some(context.pool_refused(self.id, world.now));
             return Ok(());
         }
         world.pool_refused = None;
+        context.pool_made(self.id);
         world.pool = Some(Pool {
             wanted: workers,
             is_suspended: class.kueue_queue.is_some(),

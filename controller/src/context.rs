@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use blockgrid_grid::{JobId, RedisQueue, Store};
 use blockgrid_job::status::{JobStatus, Phase};
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::events::{Recorder, Reporter};
@@ -64,6 +65,8 @@ pub struct Note {
     /// What was written last, by a digest, over which version of the object.
     written: Option<u64>,
     failures: u32,
+    /// Since when workers of its own are refused.
+    refused: Option<Timestamp>,
     /// Micro-USD: the watch may not know yet what was said a moment ago, and pods that are gone do not tell again.
     spent: (Option<u64>, Option<String>),
     /// Micro-USD that stand in the ledger: nothing else is what it has cost then.
@@ -77,6 +80,9 @@ pub struct Note {
 
 /// Looks that failed in a row, with pauses that double from half a second.
 const LASTING: u32 = 7;
+
+/// The same that are worth a word: some seconds of them.
+const STALLED: u32 = 3;
 
 /// The longest pause after a look that failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -168,6 +174,16 @@ impl Context {
         })
     }
 
+    /// Workers of a job's own are refused: since when.
+    pub fn pool_refused(&self, id: &JobId, now: Timestamp) -> Timestamp {
+        self.with(id, |note| *note.refused.get_or_insert(now))
+    }
+
+    /// They are there.
+    pub fn pool_made(&self, id: &JobId) {
+        self.with(id, |note| note.refused = None);
+    }
+
     /// A look went well.
     pub fn is_well(&self, id: &JobId) {
         self.with(id, |note| note.failures = 0);
@@ -180,6 +196,11 @@ impl Context {
             note.failures
         });
         (Duration::from_millis(250) * 2_u32.saturating_pow(failures.min(16))).min(LONGEST_PAUSE)
+    }
+
+    /// Whether several looks at a job have failed in a row.
+    pub fn is_stalled(&self, id: &JobId) -> bool {
+        self.with(id, |note| note.failures >= STALLED)
     }
 
     /// Whether looks at a job have failed for a minute or so.

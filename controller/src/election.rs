@@ -27,15 +27,28 @@ pub struct Reign(Arc<Mutex<Option<Instant>>>);
 impl Reign {
     /// Whether it lasts.
     pub fn lasts(&self) -> bool {
-        self.until().is_some_and(|until| Instant::now() < until)
+        self.lock().is_some_and(|end| Instant::now() < end)
     }
 
-    fn until(&self) -> Option<Instant> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// One that lasts until then.
+    pub fn until(end: Instant) -> Self {
+        let reign = Self::default();
+        reign.begin(end);
+        reign
     }
 
-    fn set(&self, until: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    /// It lasts until then.
+    pub fn begin(&self, end: Instant) {
+        *self.lock() = Some(end);
+    }
+
+    /// It is over.
+    pub fn end(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -149,7 +162,7 @@ impl Candidate {
 
     /// Gives the lease up.
     async fn resign(&mut self) {
-        self.reign.set(None);
+        self.reign.end();
         let ours = |lease: &Lease| {
             lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()) == Some(&self.identity)
         };
@@ -173,7 +186,7 @@ impl Candidate {
         let answer = self.ask_now().await;
         if matches!(answer, Ok(Asked::Leads)) {
             self.renewed = asked;
-            self.reign.set(Some(asked + self.settings.lease_duration));
+            self.reign.begin(asked + self.settings.lease_duration);
         }
         answer
     }

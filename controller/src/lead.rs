@@ -81,7 +81,7 @@ impl LeadError {
 ///
 /// # Errors
 /// [`LeadError`]: the lease should be given up, and asked for again.
-pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), LeadError> {
+pub async fn lead(means: Means, stop: watch::Receiver<bool>) -> Result<(), LeadError> {
     let Means { client, config, store, public, s3, queue, meters, platform, identity, reign, telemetry } =
         means;
     match crds::look(&client).await {
@@ -130,7 +130,7 @@ pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), L
     });
     let context = Arc::new(Context {
         client: client.clone(),
-        plans: Plans::new(store.clone(), s3, Arc::clone(&config), wake.clone(), telemetry),
+        plans: Plans::new(store.clone(), s3, Arc::clone(&config), wake.clone(), reign.clone(), telemetry),
         treasury,
         pools,
         pods,
@@ -169,14 +169,26 @@ pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), L
     });
     let _ = context.pools.wait_until_ready().await;
     let _ = context.pods.wait_until_ready().await;
-    let reconciles = reconciles(&context, woken, stop.clone());
+    let mut stopping = stop.clone();
+    let reconciles = async {
+        let begins = tokio::select! {
+            () = context.treasury.begun() => true,
+            _ = stopping.wait_for(|&stop| stop) => false,
+        };
+        if begins {
+            reconciles(&context, woken, stop.clone()).await;
+        }
+    };
     tokio::pin!(reconciles);
     let clerk = clerk.run();
     tokio::pin!(clerk);
-    let mut is_stopping = false;
+    let (mut told, mut is_stopping) = (stop.clone(), false);
     loop {
         tokio::select! {
-            () = &mut reconciles => return if is_stopping { Ok(()) } else { Err(LeadError::Ended("the reconciles")) },
+            () = &mut reconciles => {
+                is_stopping |= *told.borrow();
+                return if is_stopping { Ok(()) } else { Err(LeadError::Ended("the reconciles")) };
+            }
             ended = &mut clerk => {
                 ended?;
                 return Err(LeadError::Ended("the treasury"));
@@ -185,7 +197,7 @@ pub async fn lead(means: Means, mut stop: watch::Receiver<bool>) -> Result<(), L
                 let name = ended.and_then(Result::ok).unwrap_or("a task");
                 return Err(LeadError::Ended(name));
             }
-            _ = stop.changed(), if !is_stopping => is_stopping = true,
+            _ = told.changed(), if !is_stopping => is_stopping = true,
         }
     }
 }

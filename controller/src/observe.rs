@@ -142,6 +142,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         rates,
         planning,
         pool_refused: None,
+        pool_refused_since: None,
         end,
         done,
         planners_are_busy: planners::are_busy(context, &namespace, now),

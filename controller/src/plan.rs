@@ -206,10 +206,10 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
         return decision;
     }
     let is_queued_in_lane = in_lane && status.start_time.is_some();
+    if let Some(decision) = idle_for_too_long(world, asked) {
+        return decision;
+    }
     if asked.suspend && !is_queued_in_lane {
-        if let Some(decision) = rested_too_long(world, asked, "suspended") {
-            return decision;
-        }
         return rested(world).unwrap_or_else(|| Say::new(world).suspended());
     }
     // What is in the lane is done before anyone could stop it.
@@ -256,17 +256,32 @@ fn seconds_let_run(world: &World, start: Timestamp) -> i64 {
     seconds_since(world.now, start).saturating_sub(rests).saturating_sub(rested)
 }
 
-/// The end of a job that rests for so long that what budgets hold for it is missed by others.
-fn rested_too_long(world: &World, asked: &Asked, how: &str) -> Option<Decision> {
-    let since = time(world.status.resting_since.as_deref())?;
-    let holds = world.status.reserved_micro_usd.is_some();
-    (holds && seconds_since(world.now, since) >= asked.rest_seconds).then(|| {
+/// The end of a job for which money is held that does nothing with it for so long that others miss it.
+fn idle_for_too_long(world: &World, asked: &Asked) -> Option<Decision> {
+    let since = time(world.status.idle_since.as_deref()).filter(|_| is_idle(world))?;
+    (seconds_since(world.now, since) >= asked.rest_seconds).then(|| {
+        let is_kueues = world.pool.as_ref().is_some_and(|pool| pool.is_kueues);
+        let how = match (asked.suspend, is_kueues) {
+            (true, _) => "it is suspended",
+            (false, true) => "its workers wait in their queue",
+            (false, false) => "no worker of it is ready",
+        };
         let message = format!(
-            "money is held for it, and it was {how} for {} s, the longest that this platform lets it be (jobs.maxRest of the chart)",
+            "money is held for it, and nothing was computed with it for {} s, the longest that this platform waits (jobs.maxRest of the chart): {how}",
             asked.rest_seconds
         );
         stop(world, Phase::DeadlineExceeded, "RestedTooLong", &message)
     })
+}
+
+/// Whether money is held for a job and no worker of its own is ready, though its budget would let it work. What is in the
+/// lane is never idle.
+fn is_idle(world: &World) -> bool {
+    let is_small = matches!(&world.planning, Planning::Done(planned) if planned.is_small && planned.is_ours);
+    world.status.reserved_micro_usd.is_some()
+        && !(is_small && world.pool.is_none() && world.status.start_time.is_some())
+        && world.pool.as_ref().is_none_or(|pool| pool.ready == 0)
+        && world.held.as_ref().is_none_or(|held| !held.drain)
 }
 
 /// Whether the pod that plans a job has not started in its time.
@@ -318,6 +333,7 @@ fn afterwards(world: &World) -> Decision {
     let again = Duration::from_secs(u64::try_from(left).unwrap_or(1).clamp(1, 3600));
     let mut status = world.status.clone();
     status.observed_generation = Some(world.generation);
+    status.conditions.retain(|condition| condition.kind != say::STALLED);
     // With what was counted last: its requests.
     status.cost = status.spent_micro_usd.map(dollars);
     if world.wants_links.is_none() {

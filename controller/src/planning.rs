@@ -19,6 +19,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::Config;
+use crate::election::Reign;
 use crate::world::{Planned, Planning, Refused};
 
 use line::Line;
@@ -58,20 +59,22 @@ pub struct Plans {
     known: Mutex<HashMap<JobId, Planning>>,
     line: Mutex<Line<Wanted>>,
     made: mpsc::UnboundedSender<JobId>,
+    reign: Reign,
     telemetry: Telemetry,
 }
 
 impl Plans {
-    /// `made` hears of each plan that is done, or cannot be.
+    /// `made` hears of each plan that is done, or cannot be. None is begun when `reign` is over.
     pub fn new(
         store: Store,
         s3: Options,
         config: Arc<Config>,
         made: mpsc::UnboundedSender<JobId>,
+        reign: Reign,
         telemetry: Telemetry,
     ) -> Arc<Self> {
         let line = Mutex::new(Line::new(config.jobs.planned_at_once));
-        Arc::new(Self { store, s3, config, known: Mutex::default(), line, made, telemetry })
+        Arc::new(Self { store, s3, config, known: Mutex::default(), line, made, reign, telemetry })
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Planning>> {
@@ -146,10 +149,10 @@ impl Plans {
         self.go_on();
     }
 
-    /// Begins with those whose turn it is, as many as there are places for, while somebody is to hear of it: what a leader
-    /// was about to plan is planned by the next one.
+    /// Begins with those whose turn it is, as many as there are places for, while this replica leads: what it was about to
+    /// plan is planned by the next one.
     fn go_on(self: &Arc<Self>) {
-        while !self.made.is_closed() {
+        while self.reign.lasts() && !self.made.is_closed() {
             let Some(wanted) = self.line().next() else { return };
             self.begin(wanted);
         }
@@ -257,13 +260,17 @@ fn failing(error: String) -> Planning {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     #[tokio::test]
     async fn a_panic_of_a_plan_is_told_and_plans_come_last() {
+        let own = || rustix::process::getpriority_process(None).unwrap();
+        let before = own();
         let nice = aside(|| failing(rustix::process::getpriority_process(None).unwrap().to_string())).await;
         assert!(matches!(nice, Planning::Failing { error, .. } if error == NICE.to_string()));
-        assert_ne!(rustix::process::getpriority_process(None).unwrap(), NICE, "of this thread alone");
+        assert_eq!(own(), before, "of that thread alone");
         let panicked = aside(|| panic!("no such {}", "shard")).await;
         let Planning::Refused(refused) = panicked else { panic!("{panicked:?}") };
         assert_eq!(refused.reason, "PlanningPanicked");
@@ -281,7 +288,19 @@ classes: {standard: {cpu: '2', memory: 4Gi, slots: 2, microUsdPerVcpuHour: 36000
 datasets: {}
 ";
         let config = Arc::new(Config::of_text(config).unwrap());
-        let plans = Plans::new(store, Options::default(), config, made, Telemetry::default());
+        let reign = Reign::until(Instant::now() + Duration::from_secs(3600));
+        let plans = |reign: &Reign| {
+            let (store, made) = (store.clone(), made.clone());
+            Plans::new(
+                store,
+                Options::default(),
+                Arc::clone(&config),
+                made,
+                reign.clone(),
+                Telemetry::default(),
+            )
+        };
+        let (first, second) = (plans(&reign), plans(&reign));
         let wanted = |name: &str| Wanted {
             id: name.parse().unwrap(),
             tenant: "team".parse().unwrap(),
@@ -289,11 +308,16 @@ datasets: {}
             manifest: Value::Null,
             text: None,
         };
-        plans.start(wanted("first"));
-        assert_eq!(heard.recv().await.unwrap().as_str(), "first");
+        first.start(wanted("planned"));
+        assert_eq!(heard.recv().await.unwrap().as_str(), "planned");
+        let waits = |plans: &Plans| plans.line().next().is_some_and(|next| next.id.as_str() == "waits");
+        reign.end();
+        first.start(wanted("waits"));
+        assert!(waits(&first), "another may lead");
+        reign.begin(Instant::now() + Duration::from_secs(3600));
         drop(heard);
-        plans.start(wanted("second"));
-        assert!(plans.line().next().is_some_and(|next| next.id.as_str() == "second"), "it still waits");
+        second.start(wanted("waits"));
+        assert!(waits(&second), "nobody is to hear of it");
     }
 
     #[test]

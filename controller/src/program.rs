@@ -31,6 +31,9 @@ const CONFIG: u8 = 78;
 /// How long what is being done may take after SIGTERM or the loss of the lease.
 const DRAIN: Duration = Duration::from_secs(20);
 
+/// How long giving the lease up may take: with it a replica that is told to stop ends within the grace of a pod, 30 s.
+const RESIGN: Duration = Duration::from_secs(5);
+
 /// How long reading candles may try before the plan is put off.
 const CANDLES_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -249,31 +252,36 @@ async fn campaign(means: Means, election: &Election, mut stopped: watch::Receive
             _ = stopped.wait_for(|&stop| stop) => return ExitCode::SUCCESS,
         }
         tracing::info!(identity = %means.identity, "leads");
-        let (end, ended) = watch::channel(false);
-        let leading = lead(means.clone(), ended);
-        tokio::pin!(leading);
         let mut pause = AGAIN;
-        let told = tokio::select! {
-            result = &mut leading => {
-                if let Err(error) = result {
-                    tracing::error!(%error, "cannot lead; asks for the lease again");
-                    pause = if error.is_lasting() { MENDED } else { AGAIN };
+        // All that leading does is dropped with this block, before the lease is given up.
+        let told = {
+            let (end, ended) = watch::channel(false);
+            let leading = lead(means.clone(), ended);
+            tokio::pin!(leading);
+            tokio::select! {
+                result = &mut leading => {
+                    if let Err(error) = result {
+                        tracing::error!(%error, "cannot lead; asks for the lease again");
+                        pause = if error.is_lasting() { MENDED } else { AGAIN };
+                    }
+                    false
                 }
-                false
-            }
-            // Whoever has lost the lease does nothing more: another may be at it already.
-            () = election.lead() => false,
-            _ = stopped.wait_for(|&stop| stop) => {
-                let _ = end.send(true);
-                tokio::select! {
-                    _ = tokio::time::timeout(DRAIN, &mut leading) => {}
-                    () = election.lead() => {}
+                // Whoever has lost the lease does nothing more: another may be at it already.
+                () = election.lead() => false,
+                _ = stopped.wait_for(|&stop| stop) => {
+                    let _ = end.send(true);
+                    tokio::select! {
+                        _ = tokio::time::timeout(DRAIN, &mut leading) => {}
+                        () = election.lead() => {}
+                    }
+                    true
                 }
-                true
             }
         };
         means.meters.leads(false);
-        election.resign().await;
+        if tokio::time::timeout(RESIGN, election.resign()).await.is_err() {
+            tracing::warn!("the API server does not answer: the lease runs out");
+        }
         if told {
             tracing::info!("stopped");
             return ExitCode::SUCCESS;

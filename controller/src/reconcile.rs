@@ -14,7 +14,7 @@ use crate::apply::{ApplyError, Target};
 use crate::context::Context;
 use crate::observe::{self, observe};
 use crate::plan::plan;
-use crate::plan::say::cut;
+use crate::plan::say::{cut, stalled};
 use crate::resources::{BacktestJob, is_gone, is_there, patching};
 
 /// Rounds of deciding and doing in one look: the longest way has nine.
@@ -42,8 +42,26 @@ const NOTE: usize = 1000;
 pub async fn reconcile(job: Arc<BacktestJob>, context: Arc<Context>) -> Result<Action, ApplyError> {
     let started = Instant::now();
     let result = look(&job, &context).await;
+    if let Err(error) = &result
+        && let Some(reason) = error.unavailable()
+    {
+        stall(&job, &context, reason, error).await;
+    }
     context.meters.reconciled(started.elapsed().as_secs_f64());
     result
+}
+
+/// Has a job whose looks fail say why, if it does not yet.
+async fn stall(job: &BacktestJob, context: &Context, reason: &str, error: &ApplyError) {
+    let (Ok(id), Some(before)) = (observe::id(job), &job.status) else { return };
+    if !context.is_stalled(&id) {
+        return;
+    }
+    let target = Target { job, id: &id, context };
+    let status = stalled(before, Timestamp::now(), reason, &error.to_string());
+    if let Err(error) = write(&target, &status).await {
+        tracing::debug!(job = %id, %error, "it could not be told why looks at it fail");
+    }
 }
 
 async fn look(job: &BacktestJob, context: &Context) -> Result<Action, ApplyError> {
@@ -102,12 +120,13 @@ async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duratio
     let news = before.phase != status.phase
         || target.job.status.is_none()
         || before.conditions.iter().map(said).ne(status.conditions.iter().map(said))
-        || before.links != status.links
         || before.observed_generation != status.observed_generation
         // What its pods cost to the last.
-        || status.phase.is_terminal();
+        || status.phase.is_terminal() && before.links == status.links;
     if !news && let Some(since) = target.context.told_since(target.id) {
         let pause = match status.lane {
+            // Whoever asks for links again and again is answered once in a second.
+            _ if before.links != status.links => TELL_SMALL,
             Some(LaneKind::Interactive) => TELL_SMALL,
             _ if is_a_step(&before, status) => TELL,
             _ => TELL_ALL,

@@ -26,7 +26,7 @@ use kube::api::ListParams;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector;
 use kube::{Api, Client, ResourceExt};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::Config;
 use crate::election::Reign;
@@ -134,6 +134,7 @@ struct Found {
 pub struct Treasury {
     requests: mpsc::Sender<Request>,
     found: Arc<Mutex<Found>>,
+    begun: watch::Receiver<bool>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -141,6 +142,16 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Treasury {
+    /// Waits until the sums are made: before, nobody knows whose money is spent, and what a budget has drained would wake.
+    pub async fn begun(&self) {
+        let mut begun = self.begun.clone();
+        let has = begun.wait_for(|&begun| begun).await.is_ok();
+        if !has {
+            // The task has ended without.
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Why a job waits, or should stop, if it does.
     pub fn held(&self, id: &JobId, namespace: &str) -> Option<Held> {
         let found = lock(&self.found);
@@ -206,6 +217,7 @@ pub struct Clerk {
     means: Means,
     requests: mpsc::Receiver<Request>,
     found: Arc<Mutex<Found>>,
+    begun: watch::Sender<bool>,
     books: Books,
     /// What stands behind what the books say was spent; none before the beginning.
     ledger: Option<Ledger>,
@@ -248,10 +260,12 @@ pub struct Means {
 pub fn open(means: Means) -> (Treasury, Clerk) {
     let (sender, requests) = mpsc::channel(WAITING);
     let found = Arc::new(Mutex::new(Found::default()));
+    let (begins, begun) = watch::channel(false);
     let clerk = Clerk {
         means,
         requests,
         found: Arc::clone(&found),
+        begun: begins,
         books: Books::default(),
         ledger: None,
         platform: None,
@@ -259,7 +273,7 @@ pub fn open(means: Means) -> (Treasury, Clerk) {
         told: BTreeMap::new(),
         warned: BTreeMap::new(),
     };
-    (Treasury { requests: sender, found }, clerk)
+    (Treasury { requests: sender, found, begun }, clerk)
 }
 
 impl Clerk {
@@ -277,6 +291,8 @@ impl Clerk {
 
     async fn serve_all(&mut self) -> Result<(), TreasuryError> {
         self.begin().await?;
+        self.drain();
+        self.begun.send_replace(true);
         // Only now: whoever has the lease and not the books serves nobody.
         self.means.meters.leads(true);
         let mut look = tokio::time::interval(LOOK);

@@ -102,6 +102,7 @@ pub async fn keep(
     let standard = config.classes.get("standard").map(|class| class.micro_usd_per_vcpu_hour);
     let price = config.interactive.micro_usd_per_vcpu_hour.or(standard).unwrap_or(0);
     let mut too_many = 0;
+    treasury.begun().await;
     loop {
         // A lane that nobody opened yet has nothing waiting.
         let micros = queue.depth(&stream).await.map_or(0, |depth| depth.queued_micros);

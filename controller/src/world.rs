@@ -48,6 +48,8 @@ pub struct World {
     pub pool: Option<Pool>,
     /// Why its workers could not be made, a moment ago.
     pub pool_refused: Option<Trouble>,
+    /// Since when they are refused, as far as this replica knows.
+    pub pool_refused_since: Option<Timestamp>,
     /// Why no budget lets it run.
     pub held: Option<Held>,
     /// Links to results that somebody wants: the text of the request.

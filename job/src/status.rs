@@ -175,6 +175,9 @@ pub struct JobStatus {
     /// Since when it rests, though it was let run: suspended, drained by its budget, or in a queue of the cluster's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resting_since: Option<String>,
+    /// Since when money is held for it while no worker is ready; what its budget drains does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_since: Option<String>,
     /// Seconds that it rested before, which count for no deadline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rested_seconds: Option<u64>,

@@ -4,7 +4,7 @@ use blockgrid_job::quote::dollars;
 use blockgrid_job::status::Phase;
 
 use super::say::Say;
-use super::{Act, Decision, act, rested_too_long, seconds_let_run, seconds_since, stop, time};
+use super::{Act, Decision, act, seconds_since, stop};
 use crate::terms::Rates;
 use crate::world::{Asked, Planned, Pool, Trouble, World};
 
@@ -111,10 +111,10 @@ pub(super) fn least(rates: &Rates) -> u64 {
 pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decision {
     let Some(pool) = &world.pool else {
         if let Some(trouble) = &world.pool_refused {
-            let start = time(world.status.start_time.as_deref()).unwrap_or(world.now);
             // One that has computed something has its deadline to wait.
             let is_new = left(world, planned) == planned.shards;
-            if is_new && seconds_let_run(world, start) >= asked.start_seconds {
+            let since = world.pool_refused_since.unwrap_or(world.now);
+            if is_new && seconds_since(world.now, since) >= asked.start_seconds {
                 let message = format!("its workers could not be made: {}", trouble.told());
                 return stop(world, Phase::Failed, "WorkersNotStarted", &message);
             }
@@ -139,8 +139,7 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
         return stop(world, Phase::Failed, "WorkersFailed", &message);
     }
     if pool.is_suspended && pool.is_kueues {
-        let too_long = rested_too_long(world, asked, "in its queue");
-        return too_long.unwrap_or_else(|| Say::new(world).waits());
+        return Say::new(world).waits();
     }
     // From when they could: one that rested, or waited in a queue, has its whole time afterwards.
     let is_late = pool.since.is_some_and(|since| seconds_since(world.now, since) >= asked.start_seconds);

@@ -7,7 +7,7 @@ use blockgrid_job::quote::{counted, dollars};
 use blockgrid_job::status::{Condition, JobStatus, LaneKind, Phase, QuoteStatus, ResultsRef, ShardCounts};
 use jiff::Timestamp;
 
-use super::{Decision, SECOND, quote, seconds_since, time};
+use super::{Decision, SECOND, is_idle, quote, seconds_since, time};
 use crate::world::{End, Held, Planned, Planning, Pool, Trouble, World};
 
 /// Bytes of the longest message, as JSON writes it: of what a job came to, which three conditions say, and of the others.
@@ -32,8 +32,28 @@ impl<'a> Say<'a> {
         let mut say = Self { world, status: world.status.clone() };
         say.status.observed_generation = Some(world.generation);
         say.status.user = Some(world.user.clone());
+        say.status.conditions.retain(|condition| condition.kind != STALLED);
         say.numbers();
+        say.idles();
         say
+    }
+
+    /// Since when money is held for nothing.
+    fn idles(&mut self) {
+        if is_idle(self.world) {
+            self.status.idle_since.get_or_insert_with(|| written(self.world.now));
+        } else {
+            self.status.idle_since = None;
+        }
+    }
+
+    /// When it ends if nothing is computed until then, and in how many seconds.
+    fn end_of_idling(&self) -> Option<(String, i64)> {
+        let (Ok(asked), since) = (&self.world.asked, time(self.status.idle_since.as_deref())?) else {
+            return None;
+        };
+        let end = Timestamp::from_second(since.as_second().saturating_add(asked.rest_seconds)).ok()?;
+        Some((written(end), seconds_since(end, self.world.now)))
     }
 
     /// What a plan and workers tell, whatever the phase.
@@ -118,6 +138,9 @@ impl<'a> Say<'a> {
 
     fn phase(mut self, phase: Phase, message: &str, again: Duration) -> Decision {
         self.status.phase = phase;
+        if phase.is_terminal() {
+            self.status.idle_since = None;
+        }
         self.status.message = Some(first_line(message));
         if !phase.is_terminal() {
             self.holds("Finished", false, phase.id(), message);
@@ -175,19 +198,14 @@ impl<'a> Say<'a> {
     pub(super) fn suspended(mut self) -> Decision {
         self.holds("Admitted", false, "Suspended", "spec.suspend is true");
         self.rests("Suspended");
-        let mut message = "spec.suspend is true: set it to false to go on".to_owned();
-        let mut again = 300;
-        if let (Ok(asked), Some(since)) = (&self.world.asked, time(self.status.resting_since.as_deref()))
-            && self.status.reserved_micro_usd.is_some()
-        {
-            let end = since.as_second().saturating_add(asked.rest_seconds);
-            if let Ok(end) = Timestamp::from_second(end) {
-                let end = written(end);
-                message.push_str(&format!(", before {end}: money is held for it, and it ends then"));
+        let go_on = "spec.suspend is true: set it to false to go on";
+        match self.end_of_idling() {
+            None => self.phase(Phase::Suspended, go_on, 300 * SECOND),
+            Some((end, left)) => {
+                let message = format!("{go_on}, before {end}: money is held for it, and it ends then");
+                self.phase(Phase::Suspended, &message, soon(left, 300))
             }
-            again = end.saturating_sub(self.world.now.as_second()).clamp(1, again);
         }
-        self.phase(Phase::Suspended, &message, u32::try_from(again).unwrap_or(1) * SECOND)
     }
 
     pub(super) fn held(mut self, held: &Held) -> Decision {
@@ -248,7 +266,14 @@ impl<'a> Say<'a> {
         self.rests_from_now();
         let message = "its workers wait in their queue until the cluster has room";
         self.holds("WorkersReady", false, "WaitingInQueue", message);
-        self.phase(Phase::Queued, message, 60 * SECOND)
+        match self.end_of_idling() {
+            None => self.phase(Phase::Queued, message, 60 * SECOND),
+            Some((end, left)) => {
+                let message =
+                    format!("{message}; money is held for it, and it ends at {end} if it waits until then");
+                self.phase(Phase::Queued, &message, soon(left, 60))
+            }
+        }
     }
 
     /// Its workers could not be made.
@@ -345,6 +370,32 @@ pub(super) fn costs(world: &World, pool: &Pool) -> JobStatus {
         }
     }
     say.status
+}
+
+/// In so many seconds, or sooner.
+fn soon(seconds: i64, longest: u32) -> Duration {
+    u32::try_from(seconds.max(1)).unwrap_or(longest).min(longest) * SECOND
+}
+
+/// The condition that looks at a job fail, and why.
+pub(crate) const STALLED: &str = "Stalled";
+
+/// What a job says of itself while it cannot be looked at: what it said before, and why.
+pub(crate) fn stalled(before: &JobStatus, now: Timestamp, reason: &str, error: &str) -> JobStatus {
+    let mut status = before.clone();
+    let message = cut(&format!("the operator cannot go on with it, and tries again: {error}"), LONGEST_OTHER);
+    let since = before.condition(STALLED).map(|known| known.last_transition_time.clone());
+    status.conditions.retain(|condition| condition.kind != STALLED);
+    status.message = Some(first_line(&message));
+    status.conditions.push(Condition {
+        kind: STALLED.to_owned(),
+        status: "True".to_owned(),
+        reason: word(reason),
+        message,
+        last_transition_time: since.unwrap_or_else(|| written(now)),
+        observed_generation: before.observed_generation,
+    });
+    status
 }
 
 /// A text of at most so many bytes as JSON writes it.

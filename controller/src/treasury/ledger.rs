@@ -33,9 +33,10 @@ pub(super) struct Entry {
     pub(super) namespace: String,
     pub(super) name: String,
     pub(super) user: String,
+    #[serde(deserialize_with = "money")]
     pub(super) micro_usd: u64,
     /// How much of it is time of the interactive lane's workers, whose pods it shared with others.
-    #[serde(default, skip_serializing_if = "is_nothing")]
+    #[serde(default, deserialize_with = "money", skip_serializing_if = "is_nothing")]
     pub(super) lane_micro_usd: u64,
 }
 
@@ -50,6 +51,7 @@ fn is_nothing(micro_usd: &u64) -> bool {
 struct Sum {
     namespace: String,
     user: String,
+    #[serde(deserialize_with = "money")]
     micro_usd: u64,
 }
 
@@ -59,6 +61,7 @@ struct Sum {
 struct Fold {
     sums: Vec<Sum>,
     /// Micro-USD of the lane's workers.
+    #[serde(deserialize_with = "money")]
     lane_micro_usd: u64,
     /// By job: those that this fold took.
     entries: BTreeMap<JobId, Entry>,
@@ -81,6 +84,19 @@ pub(super) struct Ledger {
     last: u64,
     spent: Spent,
     lane_micro_usd: u64,
+}
+
+/// Micro-USD that no job and no month of one user comes to: a billion dollars. Sums of such have room in a status.
+const MOST: u64 = 1_000_000_000_000_000;
+
+/// Money as it stands in the ledger.
+fn money<'de, D: serde::Deserializer<'de>>(value: D) -> Result<u64, D::Error> {
+    match u64::deserialize(value)? {
+        micro_usd if micro_usd > MOST => Err(serde::de::Error::custom(format!(
+            "{micro_usd} micro-dollars are no sum that could have been spent"
+        ))),
+        micro_usd => Ok(micro_usd),
+    }
 }
 
 impl Ledger {

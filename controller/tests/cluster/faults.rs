@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use blockgrid_grid::store::keys;
 use blockgrid_job::budget::BudgetStatus;
-use blockgrid_job::status::Phase;
+use blockgrid_job::status::{JobStatus, Phase};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
@@ -130,11 +130,15 @@ fn jobs_wait_for_redis_and_go_on() {
     worker.kill();
     grid.redis.kill();
     grid.apply("amid", &fresh());
-    std::thread::sleep(Duration::from_secs(3));
-    assert!(!grid.status("amid").phase.is_terminal());
+    let stalled = |status: &JobStatus| status.condition("Stalled").map(|stalled| stalled.reason.clone());
+    let status = grid.await_job("amid", "it says why it stands", |status| stalled(status).is_some());
+    assert!(!status.phase.is_terminal() && stalled(&status).as_deref() == Some("QueueUnavailable"));
+    let message = status.message.unwrap();
+    assert!(message.starts_with("the operator cannot go on with it, and tries again: "), "{message}");
     grid.redis.revive();
     let _worker = grid.worker("w0");
-    grid.await_end("amid", Phase::Succeeded);
+    let status = grid.await_end("amid", Phase::Succeeded);
+    assert_eq!(stalled(&status), None);
     assert_eq!(grid.ledger().len(), 2);
 }
 

@@ -123,7 +123,7 @@ fn a_budget_that_cannot_be_read_holds_everything_and_says_so() {
 fn a_budget_that_drains_suspends_what_runs() {
     let Some(mut grid) = dear() else { return };
     grid.small = 0.0;
-    let _operator = grid.operator("a");
+    let operator = grid.operator("a");
     grid.budget(&grid.platform, &json!({ "monthlyUsd": 1000, "hardAction": "Drain" }));
     let large =
         sized(json!({ "fast": { "from": 5, "to": 50, "step": 5 }, "slow": [60, 100], "stop": [0.02] }));
@@ -147,9 +147,47 @@ fn a_budget_that_drains_suspends_what_runs() {
     assert_eq!(admitted.reason, "BudgetSpent");
     assert!(admitted.message.contains("is spent: $20.00 of $15.00 this month; its hardAction is Drain"));
     assert_eq!(grid.pool(&id).unwrap().spec.unwrap().suspend, Some(true));
+    // Nor does a new leader wake it that knows of no money yet.
+    let (before, resting) = (grid.pool(&id).unwrap().metadata.generation, status.resting_since);
+    operator.kill();
+    let operator = grid.operator("b");
+    until("it leads", || operator.metrics().contains("blockgrid_operator_leader 1"));
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(grid.pool(&id).unwrap().metadata.generation, before, "nobody changed its spec");
+    assert_eq!(grid.status("runs").resting_since, resting);
+    // Nor one that cannot know.
+    let month = Timestamp::now().strftime("%Y-%m").to_string();
+    let key = blockgrid_grid::store::keys::ledger(&month, &"somebody".parse().unwrap());
+    let sum = r#"{"namespace":"a","name":"b","user":"c","microUsd":18446744073709551615}"#;
+    grid.wait(grid.store.put(&key, sum.into())).unwrap();
+    operator.kill();
+    let operator = grid.operator("c");
+    operator.await_log("are no sum that could have been spent");
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(grid.pool(&id).unwrap().metadata.generation, before);
+    grid.wait(grid.store.delete(&key)).unwrap();
     grid.budget(&grid.platform, &json!({ "monthlyUsd": 1000, "hardAction": "Drain" }));
     grid.await_phase("runs", Phase::Running);
     assert_eq!(grid.pool(&id).unwrap().spec.unwrap().suspend, Some(false));
+}
+
+/// Money of a budget is for those who use it.
+#[test]
+fn a_job_that_rests_for_long_gives_back_what_is_held_for_it() {
+    let Some(mut grid) = dear() else { return };
+    (grid.small, grid.rest) = (0.0, "6s");
+    let _operator = grid.operator("a");
+    grid.budget(&grid.platform, &json!({ "monthlyUsd": 100_000 }));
+    let id = grid.apply("rests", &crate::pools::two_workers());
+    grid.await_pool(&id);
+    grid.await_phase("rests", Phase::Running);
+    grid.patch("rests", json!({ "suspend": true }));
+    let status = grid.await_phase("rests", Phase::Suspended);
+    let message = status.message.unwrap();
+    assert!(message.contains("money is held for it, and it ends then"), "{message}");
+    let status = grid.await_end("rests", Phase::DeadlineExceeded);
+    assert_eq!(status.condition("Finished").unwrap().reason, "RestedTooLong");
+    grid.await_budget(&grid.platform, "nothing is held", |status| status.reserved_micro_usd == 0);
 }
 
 /// A vCPU-second is a dollar: a worker costs two in a second, and 220 until it has stopped.

@@ -78,6 +78,7 @@ pub(crate) struct Grid {
     pub(crate) classes: String,
     /// How long workers may take to start.
     pub(crate) start_deadline: &'static str,
+    pub(crate) rest: &'static str,
     /// How often it is looked for what is left of jobs that are gone.
     pub(crate) audit: &'static str,
     _shared: Option<RwLockReadGuard<'static, ()>>,
@@ -126,6 +127,7 @@ impl Grid {
             lease: (3, 2),
             classes: String::new(),
             start_deadline: "60s",
+            rest: "7d",
             audit: "10m",
             _shared: shared,
             _alone: alone,
@@ -164,6 +166,7 @@ impl Grid {
             lease: (lease, renew),
             classes,
             start_deadline,
+            rest,
             audit,
             ..
         } = self;
@@ -173,7 +176,7 @@ interactive: {{enabled: true, deployment: warm, maxVcpuSeconds: {small}, slots: 
 classes: {{standard: {{cpu: '2', memory: 4Gi, slots: 2, microUsdPerVcpuHour: {price}}}{classes}}}
 datasets: {{sample: {{location: sample}}, other: {{location: sample, namespaces: [nobody]}}}}
 namespaces: [{tenant}]
-jobs: {{ttl: 1h, deadline: 1h, maxWorkers: 4, plannedAtOnce: 2, auditInterval: {audit}}}
+jobs: {{ttl: 1h, deadline: 1h, maxWorkers: 4, plannedAtOnce: 2, maxRest: {rest}, auditInterval: {audit}}}
 leaderElection: {{leaseDuration: {lease}s, renewDeadline: {renew}s, retryPeriod: 500ms}}
 {more}
 "

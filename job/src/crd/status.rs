@@ -76,6 +76,12 @@ pub(super) fn status() -> Schema {
             "restingSince",
             Schema::time("Since when it rests, though it was let run: suspended, drained or in a queue."),
         )
+        .field(
+            "idleSince",
+            Schema::time(
+                "Since when money is held for it while no worker is ready; what its budget drains does not count. After jobs.maxRest of the platform it ends.",
+            ),
+        )
         .field("restedSeconds", count("Seconds that it rested before, which count for no deadline."))
         .field("completionTime", Schema::time("When it ended."))
         .field("engine", Schema::text(128, "The engine that its plan is for."))

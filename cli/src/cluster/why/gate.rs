@@ -114,6 +114,14 @@ pub(super) fn why(job: &BacktestJob, seen: &Seen, advice: &Advice<'_>) -> Why {
         );
         return Why { gate: Gate::Operator, is_blocked: true, reason: "NotSeen".to_owned(), text };
     }
+    if let Some(stalled) = status.condition("Stalled").filter(|condition| condition.status == "True") {
+        let text = format!(
+            "{} Whoever runs the grid looks at what it names, and at the operator's log (`kubectl get pods -n {}`); nothing of the job is lost.",
+            sentence(&capital(&stalled.message)),
+            advice.grid
+        );
+        return Why { gate: Gate::Operator, is_blocked: true, reason: stalled.reason.clone(), text };
+    }
     if !job.is_current() {
         let text = format!(
             "The operator has not taken note of the last change of its spec yet. If that lasts for more than some seconds, it does not run: ask whoever runs the grid (`kubectl get pods -n {}`).",
@@ -174,6 +182,10 @@ fn suspended(job: &BacktestJob, advice: &Advice<'_>) -> Why {
     }
     if let Some(held) = job.status.reserved_micro_usd {
         text.push_str(&format!(" Budgets hold {} for it meanwhile.", usd(held)));
+    }
+    // Until when it may.
+    if let Some((_, end)) = job.message().split_once(", before ") {
+        text.push_str(&format!(" It has to go on before {}", sentence(end)));
     }
     Why { gate: Gate::Suspension, is_blocked: true, reason: "Suspended".to_owned(), text }
 }
@@ -240,8 +252,13 @@ fn kueue(job: &BacktestJob, pool: Option<&Pool>, advice: &Advice<'_>) -> Why {
         None => (String::new(), "a queue".to_owned(), advice.workers),
     };
     let text = format!(
-        "Its budget is held; its workers{workers} wait in {queue} of Kueue until there is room: `kubectl get workloads -n {namespace}` says for what.{}",
-        quoted(job)
+        "Its budget is held; its workers{workers} wait in {queue} of Kueue until there is room: `kubectl get workloads -n {namespace}` says for what.{}{}",
+        quoted(job),
+        // Until when it may.
+        match job.message().split_once("; money is held for it, and ") {
+            Some((_, end)) => format!(" {}", sentence(&capital(end))),
+            None => String::new(),
+        }
     );
     Why { gate: Gate::Kueue, is_blocked: true, reason: "QuotaReserved".to_owned(), text }
 }
@@ -418,6 +435,11 @@ fn asks_for(job: &BacktestJob) -> Option<u64> {
 }
 
 /// A message as a sentence.
+fn capital(message: &str) -> String {
+    let mut letters = message.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 fn sentence(message: &str) -> String {
     let message = message.trim();
     if message.is_empty() || message.ends_with(['.', '!', '?', '…']) {

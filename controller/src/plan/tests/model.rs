@@ -110,6 +110,7 @@ impl Model {
             done: counts.then_some(self.done),
             pool: self.pool.clone(),
             pool_refused: None,
+            pool_refused_since: None,
             planners_are_busy: false,
             used_micro_usd: 0,
             used_requests_micro_usd: 3,

@@ -68,6 +68,7 @@ pub(super) fn world(planned: Planned) -> World {
         done: None,
         pool: None,
         pool_refused: None,
+        pool_refused_since: None,
         planners_are_busy: false,
         used_micro_usd: 0,
         used_requests_micro_usd: 0,
@@ -328,6 +329,7 @@ fn a_job_whose_workers_may_not_be_made_says_who_must_do_what() {
     let mut world = begun(big(), 599);
     let message = "jobs.batch is forbidden: User \"system:serviceaccount:a:b\" cannot create".to_owned();
     world.pool_refused = Some(Trouble { reason: "PoolForbidden".to_owned(), message: message.clone() });
+    world.pool_refused_since = Some(ago(&world, 599));
     assert_eq!(lacks(&world, "WorkersReady"), ("PoolForbidden".to_owned(), message));
     assert_eq!(said(&world).0, Phase::Running);
     world.now += SignedDuration::from_secs(1);
