@@ -386,7 +386,10 @@ pub(crate) fn stalled(before: &JobStatus, now: Timestamp, reason: &str, error: &
     let message = cut(&format!("the operator cannot go on with it, and tries again: {error}"), LONGEST_OTHER);
     let since = before.condition(STALLED).map(|known| known.last_transition_time.clone());
     status.conditions.retain(|condition| condition.kind != STALLED);
-    status.message = Some(first_line(&message));
+    // Of one that has ended nobody says its message anew.
+    if !before.phase.is_terminal() {
+        status.message = Some(first_line(&message));
+    }
     status.conditions.push(Condition {
         kind: STALLED.to_owned(),
         status: "True".to_owned(),

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::held;
 use crate::costs::Costs;
-use crate::plan::say::{ending, written};
+use crate::plan::say::{ending, stalled, written};
 use crate::plan::{Act, plan};
 use crate::terms::Rates;
 use crate::world::{Asked, End, Planned, Planning, Pool, Refused, Trouble, World};
@@ -477,4 +477,22 @@ fn a_deleted_job_is_cancelled_cleaned_settled_and_let_go() {
     assert_eq!(plan(&world).acts, [Act::DropFinalizer]);
     world.has_finalizer = false;
     assert_eq!(plan(&world).acts, []);
+}
+
+#[test]
+fn what_stands_in_the_way_is_told_until_it_does_no_more() {
+    let mut world = working(60);
+    let before = plan(&world).status;
+    world.status = stalled(&before, world.now, "QueueUnavailable", "no answer");
+    let told = world.status.condition("Stalled").unwrap();
+    assert_eq!((told.status.as_str(), told.reason.as_str()), ("True", "QueueUnavailable"));
+    let message = "the operator cannot go on with it, and tries again: no answer";
+    assert_eq!((told.message.as_str(), world.status.message.as_deref()), (message, Some(message)));
+    let since = told.last_transition_time.clone();
+    let later = stalled(&world.status, world.now + SignedDuration::from_secs(9), "QueueUnavailable", "none");
+    assert_eq!(later.condition("Stalled").unwrap().last_transition_time, since);
+    assert_eq!(plan(&world).status, before, "nothing of it stays");
+    // What an ended job came to stays its message.
+    let ended = JobStatus { phase: Phase::Succeeded, ..before.clone() };
+    assert_eq!(stalled(&ended, world.now, "StoreUnavailable", "no answer").message, before.message);
 }
