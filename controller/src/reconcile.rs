@@ -120,13 +120,11 @@ async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duratio
     let news = before.phase != status.phase
         || target.job.status.is_none()
         || before.conditions.iter().map(said).ne(status.conditions.iter().map(said))
-        || before.observed_generation != status.observed_generation
-        // What its pods cost to the last.
-        || status.phase.is_terminal() && before.links == status.links;
+        || before.observed_generation != status.observed_generation;
     if !news && let Some(since) = target.context.told_since(target.id) {
         let pause = match status.lane {
-            // Whoever asks for links again and again is answered once in a second.
-            _ if before.links != status.links => TELL_SMALL,
+            // What its pods cost to the last; and whoever asks for links again and again is answered once in a second.
+            _ if status.phase.is_terminal() => TELL_SMALL,
             Some(LaneKind::Interactive) => TELL_SMALL,
             _ if is_a_step(&before, status) => TELL,
             _ => TELL_ALL,

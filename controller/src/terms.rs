@@ -15,6 +15,8 @@ pub struct Rates {
     pub costs: Costs,
     /// Thousandths of a vCPU that a worker of it has.
     pub millicpus: u64,
+    /// Seconds until workers that have cost enough are found out and have stopped. The platform's at this moment, and no term.
+    pub stopping_seconds: u64,
 }
 
 /// The terms of a job that is let in now.
@@ -32,7 +34,11 @@ pub fn of(rates: &Rates, deadline_seconds: i64) -> Terms {
 /// what is offered. `offered` is `None` where its spec is no good (any more).
 pub fn rates(status: &JobStatus, quoted: Option<&Price>, offered: Option<&Rates>) -> Rates {
     // Of one of which nobody knows what it asks for nothing has run.
-    let mut rates = offered.cloned().unwrap_or_else(|| Rates { millicpus: 1000, ..Rates::default() });
+    let mut rates = offered.cloned().unwrap_or_else(|| Rates {
+        millicpus: 1000,
+        stopping_seconds: 110,
+        ..Rates::default()
+    });
     if let Some(terms) = &status.terms {
         rates.price.micro_usd_a_vcpu_hour = terms.micro_usd_per_vcpu_hour;
         rates.costs.micro_usd_a_1000_reads = terms.micro_usd_per_1000_reads;

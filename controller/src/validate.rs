@@ -13,6 +13,9 @@ use crate::world::{Asked, Refused};
 /// The reason of jobs whose spec is no good.
 pub const INVALID: &str = "InvalidSpec";
 
+/// Seconds until it is found out that workers have cost enough, which is looked for every ten, and told to them.
+const FOUND_OUT_SECONDS: u64 = 20;
+
 /// Judges a manifest. `was_let_in` says that it was good once: limits of the platform that were lowered since are not held
 /// against it, nor is it given more than they allow now, but for what stands in its `terms`.
 ///
@@ -95,6 +98,7 @@ pub fn validate(
             price: class.price(&cluster.class),
             costs: config.costs,
             millicpus: (class.vcpus().unwrap_or(1.0) * 1e3).round() as u64,
+            stopping_seconds: config.workers.grace.as_secs().saturating_add(FOUND_OUT_SECONDS),
         },
         max_cost: cluster.max_cost_micro_usd,
     })

@@ -74,7 +74,11 @@ pub(super) fn prepare(args: &SubmitArgs) -> Result<Prepared, Failure> {
         // What the cluster's data set of this name has, the operator checks. Here it gives a quote where it can.
         DataSource::Dataset(name) => match candles::read(&loaded.job, &loaded.folder) {
             Ok(data) => {
-                show::note(&format!("{}: {}", loaded.job.spec().name, quote::of(&loaded.job, &data)));
+                show::note(&format!(
+                    "{}: {}",
+                    args.name.as_ref().unwrap_or(&loaded.job.spec().name),
+                    quote::of(&loaded.job, &data)
+                ));
             }
             Err(Refusal::Input { errors, .. })
                 if candles::open_dataset(name, &loaded.folder, "spec.data.dataset").is_ok() =>

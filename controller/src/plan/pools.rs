@@ -8,10 +8,6 @@ use super::{Act, Decision, act, seconds_since, stop};
 use crate::terms::Rates;
 use crate::world::{Asked, Planned, Pool, Trouble, World};
 
-/// Seconds until a watchdog that has seen enough has stopped the workers: it looks every ten seconds, and they have their
-/// grace.
-const STOPPING_SECONDS: u64 = 110;
-
 /// Shards that a slot should have of a job, so that starting it was worth while and the last ones end together.
 const SHARDS_A_SLOT: u64 = 2;
 
@@ -98,7 +94,7 @@ fn until_stopped(rates: &Rates, pool: &Pool) -> u64 {
 
 /// What one of them costs until then.
 fn a_worker_stops(rates: &Rates) -> u64 {
-    rates.price.micro_usd((rates.millicpus * 1000 * STOPPING_SECONDS).into())
+    rates.price.micro_usd((rates.millicpus * 1000 * rates.stopping_seconds).into())
 }
 
 /// What is held at least before a job gets workers of its own: a pool of which not one worker had as much time to work as

@@ -408,8 +408,13 @@ fn fits(
     } else {
         format!(", {} kept for a job that has waited longer", dollars(kept))
     };
+    let until = if more > limit {
+        "that is more than the whole limit, so it waits until that is raised"
+    } else {
+        "it waits for jobs to end, for a higher limit, or for the next month"
+    };
     let message = format!(
-        "budget {name}{whose} has {} left of {} this month ({} spent, {} held for other jobs{first}), and the job may cost {}: it waits for jobs to end, for a higher limit, or for the next month",
+        "budget {name}{whose} has {} left of {} this month ({} spent, {} held for other jobs{first}), and the job may cost {}: {until}",
         dollars(limit.saturating_sub(spent).saturating_sub(reserved)),
         dollars(limit),
         dollars(spent),

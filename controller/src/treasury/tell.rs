@@ -232,8 +232,8 @@ fn conditions(object: &BacktestBudget, status: &BudgetStatus, soft: &[u8], now: 
     let limit = u128::from(status.limit_micro_usd);
     let passed = soft.iter().map(|&percent| {
         let is = used * 100 >= limit * u128::from(percent) && limit > 0;
-        let (reason, word) = if is { ("Passed", "are") } else { ("Within", "are not") };
-        let message = format!("{percent} % of the limit {word} spent or held");
+        let (reason, word) = if is { ("Passed", "at least") } else { ("Within", "less than") };
+        let message = format!("{word} {percent} % of the limit is spent or held");
         condition(&format!("Soft{percent}"), is, reason, message)
     });
     std::iter::once(valid).chain(passed).collect()

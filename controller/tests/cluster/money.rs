@@ -50,7 +50,7 @@ fn jobs_wait_for_money_and_go_on_when_it_is_there() {
             (status.reserved_micro_usd, status.jobs) == (reserved, 1)
         });
     }
-    let warning = ("SoftLimitPassed".to_owned(), "50 % of the limit are spent or held".to_owned());
+    let warning = ("SoftLimitPassed".to_owned(), "at least 50 % of the limit is spent or held".to_owned());
     until("a warning", || grid.budget_events(&grid.tenant).contains(&warning));
     assert_eq!(grid.budget_events(&grid.platform), [], "it has a tenth");
     grid.apply("second", &fresh());

@@ -171,7 +171,7 @@ impl Grid {
             ..
         } = self;
         let text = format!(
-            "workers: {{namespace: {platform}, image: 'grid:1', grace: 5s, startDeadline: {start_deadline}, args: [--idle, 1500ms]}}
+            "workers: {{namespace: {platform}, image: 'grid:1', grace: 90s, startDeadline: {start_deadline}, args: [--idle, 1500ms]}}
 interactive: {{enabled: true, deployment: warm, maxVcpuSeconds: {small}, slots: 2}}
 classes: {{standard: {{cpu: '2', memory: 4Gi, slots: 2, microUsdPerVcpuHour: {price}}}{classes}}}
 datasets: {{sample: {{location: sample}}, other: {{location: sample, namespaces: [nobody]}}}}

@@ -24,7 +24,7 @@ const FIXED: &str = "self.data == oldSelf.data && self.strategy == oldSelf.strat
     && has(self.sweep) == has(oldSelf.sweep) && (!has(self.sweep) || self.sweep == oldSelf.sweep) \
     && has(self.output) == has(oldSelf.output) && (!has(self.output) || self.output == oldSelf.output) \
     && (has(self.compute) && has(self.compute.class) ? self.compute.class : 'standard') == (has(oldSelf.compute) && has(oldSelf.compute.class) ? oldSelf.compute.class : 'standard')";
-const FIXED_SAYS: &str = "a job keeps what it computes: only suspend, cancel, ttl and compute.maxWorkers, compute.maxCostUsd and compute.deadline can be changed. Create a job of another name for the rest; trials that are alike are not computed again";
+const FIXED_SAYS: &str = "a job keeps what it computes: only suspend, cancel, ttl and compute.maxWorkers, compute.maxCostUsd and compute.deadline can be changed. Create a job of another name for the rest; trials that a job of this namespace has results of are not computed again";
 
 /// Two moments that can be compared, in order. Dates and offsets are left to the decoder.
 const IN_ORDER: &str = "![self.?from.orValue(''), self.?to.orValue('')].all(t, t.matches('^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?Z$')) || timestamp(self.from) < timestamp(self.to)";

@@ -62,7 +62,7 @@ pub(super) fn status() -> Schema {
             Schema::text(64, "Whom it counts for in budgets: its user where the platform believes its label, else its namespace."),
         )
         .field("terms", terms)
-        .field("spentMicroUsd", money("What it has cost, in micro-USD."))
+        .field("spentMicroUsd", money("What it has cost, in micro-USD; before settledTime without its requests to the store, which cost has when it has ended."))
         .field("spentTime", Schema::time("When that was counted: workers that run cost more since."))
         .field(
             "settledTime",

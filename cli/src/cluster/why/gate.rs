@@ -193,7 +193,7 @@ fn suspended(job: &BacktestJob, advice: &Advice<'_>) -> Why {
 fn held(job: &BacktestJob, condition: Option<&Condition>, seen: &Seen, advice: &Advice<'_>) -> Why {
     let (reason, message) =
         condition.map_or((job.reason(), job.message()), |held| (held.reason.as_str(), held.message.as_str()));
-    let mut text = format!("No budget lets it run: {}", sentence(message));
+    let mut text = format!("No budget lets it run. When it asked last: {}", sentence(message));
     let cancel = format!("`{} cancel {}{}` gives it up.", advice.program, job.name, advice.flags);
     match reason {
         // It ran, and what is held for it still is.
@@ -203,24 +203,45 @@ fn held(job: &BacktestJob, condition: Option<&Condition>, seen: &Seen, advice: &
         "BudgetUnreadable" => {
             text.push_str(" It starts by itself when somebody has mended it (`kubectl edit btb`).");
         }
+        // As the operator says it of what no end of others' jobs can help.
+        _ if message.contains("more than the whole limit") => text.push_str(&format!(
+            "{} It starts only when somebody raises the limit (`kubectl edit btb`). {} {cancel}",
+            asked(job, seen),
+            less(job)
+        )),
         _ => text.push_str(&format!(
-            "{} It starts by itself when other jobs{} end, with the new month (UTC), or when somebody raises the limit (`kubectl edit btb`). {less} {cancel}",
+            "{} It starts by itself when other jobs{} end, with the new month (UTC), or when somebody raises the limit (`kubectl edit btb`). {} {cancel}",
             asked(job, seen),
             if reason == "WaitingForUserBudget" { " of its user" } else { "" },
-            less = match job.status.lane {
-                // Nothing stops it once it runs: one that may cost less than it asks for is refused.
-                Some(LaneKind::Interactive) => "A job with fewer trials asks for less.",
-                _ => "A lower spec.compute.maxCostUsd asks for less, and a job with fewer trials does.",
-            }
+            less(job)
         )),
     }
     Why { gate: Gate::Budget, is_blocked: true, reason: reason.to_owned(), text }
 }
 
+/// How a job asks for less.
+fn less(job: &BacktestJob) -> String {
+    let low = job.status.quote.map_or(0, |quote| quote.low_micro_usd);
+    match job.status.lane {
+        // Nothing stops it once it runs: one that may cost less than it asks for is refused.
+        Some(LaneKind::Interactive) => "A job with fewer trials asks for less.".to_owned(),
+        _ => format!(
+            "A lower spec.compute.maxCostUsd asks for less (below {}, the low end of its quote, the job is refused and ends), and a job with fewer trials does.",
+            usd(low)
+        ),
+    }
+}
+
 /// What a job asks budgets for, and those that have too little left.
 fn asked(job: &BacktestJob, seen: &Seen) -> String {
     let Some(asks) = asks_for(job) else { return String::new() };
-    let mut text = format!(" It asks for {}, which is held for it while it runs.", usd(asks));
+    // Workers of its own are held what one of them takes to work and to stop, and then its message has said so.
+    let is_said =
+        job.status.condition("Admitted").is_some_and(|held| held.message.contains("the job may cost "));
+    let mut text = match is_said {
+        true => String::new(),
+        false => format!(" It asks for {}, which is held for it while it runs.", usd(asks)),
+    };
     let user = user(job);
     let is_short = |left: i64| left < i64::try_from(asks).unwrap_or(i64::MAX);
     for budget in &seen.budgets {
@@ -265,7 +286,12 @@ fn kueue(job: &BacktestJob, pool: Option<&Pool>, advice: &Advice<'_>) -> Why {
 
 fn workers(job: &BacktestJob, condition: &Condition, advice: &Advice<'_>) -> Why {
     let reason = condition.reason.as_str();
+    let has_begun = job.status.shards.is_some_and(|shards| shards.done > 0);
     let remedy = match reason {
+        "Starting" if has_begun => format!(
+            "Some were: new ones start, or those that run cannot reach the queue or the store. `{} logs {}{}` has what they say.",
+            advice.program, job.name, advice.flags
+        ),
         "Starting" => "Nodes may have to be made first, which takes minutes.".to_owned(),
         "NoWorkers" => format!(
             "Small jobs share them, and it starts when one is ready: whoever runs the grid looks at the Deployment (`kubectl get deploy,pods -n {}`).",
@@ -569,7 +595,7 @@ mod tests {
     #[test]
     fn workers_that_do_not_start_are_told_with_a_remedy() {
         for (reason, is_blocked, part) in [
-            ("Starting", false, "takes minutes"),
+            ("Starting", false, "cannot reach the queue or the store"),
             ("NoWorkers", true, "get deploy,pods -n work"),
             ("ErrImagePull", true, "pull secret"),
             ("Unschedulable", true, "No node has room"),

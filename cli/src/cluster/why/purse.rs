@@ -210,8 +210,8 @@ mod tests {
         let conditions = vec![
             condition("Valid", "True", "Valid", "the limits hold"),
             condition("Ready", "False", "LedgerUnreadable", "ledger/1 is damaged:\nremove it"),
-            condition("Soft50", "False", "Within", "50 % of the limit are not spent or held"),
-            condition("Soft80", "True", "Passed", "80 % of the limit are spent or held"),
+            condition("Soft50", "False", "Within", "less than 50 % of the limit is spent or held"),
+            condition("Soft80", "True", "Passed", "at least 80 % of the limit is spent or held"),
         ];
         let status = BudgetStatus { conditions, ..BudgetStatus::default() };
         let budget = Budget {

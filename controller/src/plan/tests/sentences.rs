@@ -13,7 +13,7 @@ use crate::world::{Asked, End, Planned, Planning, Pool, Refused, Trouble, World}
 
 pub(super) fn offered() -> Rates {
     let price = Price { name: "standard".to_owned(), micro_usd_a_vcpu_hour: 36_000 };
-    Rates { price, costs: Costs::default(), millicpus: 2000 }
+    Rates { price, costs: Costs::default(), millicpus: 2000, stopping_seconds: 110 }
 }
 
 fn asked() -> Asked {
