@@ -119,21 +119,15 @@ impl<'a> Say<'a> {
             if matches!(kind, "Finished" | "Succeeded" | "Failed") { LONGEST } else { LONGEST_OTHER };
         let message = cut(message, longest);
         let now = written(self.world.now);
-        let conditions = &mut self.status.conditions;
-        let place = conditions.iter().position(|condition| condition.kind == kind);
-        let since = place.map(|at| &conditions[at]).filter(|known| known.status == said);
         let condition = Condition {
             kind: kind.to_owned(),
             status: said.to_owned(),
             reason: word(reason),
             message,
-            last_transition_time: since.map_or(now, |known| known.last_transition_time.clone()),
+            last_transition_time: now,
             observed_generation: Some(self.world.generation),
         };
-        match place {
-            Some(at) => conditions[at] = condition,
-            None => conditions.push(condition),
-        }
+        put(&mut self.status.conditions, condition);
     }
 
     fn phase(mut self, phase: Phase, message: &str, again: Duration) -> Decision {
@@ -384,21 +378,33 @@ pub(crate) const STALLED: &str = "Stalled";
 pub(crate) fn stalled(before: &JobStatus, now: Timestamp, reason: &str, error: &str) -> JobStatus {
     let mut status = before.clone();
     let message = cut(&format!("the operator cannot go on with it, and tries again: {error}"), LONGEST_OTHER);
-    let since = before.condition(STALLED).map(|known| known.last_transition_time.clone());
-    status.conditions.retain(|condition| condition.kind != STALLED);
     // Of one that has ended nobody says its message anew.
     if !before.phase.is_terminal() {
         status.message = Some(first_line(&message));
     }
-    status.conditions.push(Condition {
+    let condition = Condition {
         kind: STALLED.to_owned(),
         status: "True".to_owned(),
         reason: word(reason),
         message,
-        last_transition_time: since.unwrap_or_else(|| written(now)),
+        last_transition_time: written(now),
         observed_generation: before.observed_generation,
-    });
+    };
+    put(&mut status.conditions, condition);
     status
+}
+
+/// Puts a condition in the place of the one of its kind, which keeps its time where it says the same.
+fn put(conditions: &mut Vec<Condition>, mut condition: Condition) {
+    match conditions.iter_mut().find(|known| known.kind == condition.kind) {
+        Some(known) => {
+            if known.status == condition.status {
+                condition.last_transition_time.clone_from(&known.last_transition_time);
+            }
+            *known = condition;
+        }
+        None => conditions.push(condition),
+    }
 }
 
 /// A text of at most so many bytes as JSON writes it.

@@ -365,7 +365,7 @@ impl Books {
             unattributed_micro_usd: self.unattributed_of(budget),
             reserved_micro_usd: reserved,
             burn_micro_usd_per_hour: of_seconds(3600),
-            projected_micro_usd: of_seconds(whole.max(gone).into()).max(spent),
+            projected_micro_usd: of_seconds(whole.max(gone).into()),
             jobs,
             users,
             ..BudgetStatus::default()

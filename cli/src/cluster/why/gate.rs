@@ -460,12 +460,13 @@ fn asks_for(job: &BacktestJob) -> Option<u64> {
     Some(most.map_or(high, |most| most.min(high)))
 }
 
-/// A message as a sentence.
+/// A message as the beginning of a sentence.
 fn capital(message: &str) -> String {
     let mut letters = message.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
+/// A message as a sentence.
 fn sentence(message: &str) -> String {
     let message = message.trim();
     if message.is_empty() || message.ends_with(['.', '!', '?', '…']) {
@@ -616,6 +617,20 @@ mod tests {
             let told = judged(&job, &Seen { pool: Some(pool), ..Seen::default() });
             holds(&told, Gate::Kueue, true, "QuotaReserved", &["queue research", "get workloads -n grid"]);
         }
+        // Of a job that has computed nothing none was ready before.
+        let mut new = job(Phase::Running, &[condition("WorkersReady", "False", "Starting", "so it says")]);
+        new.status.shards = None;
+        holds(&judged(&new, &Seen::default()), Gate::Workers, false, "Starting", &["takes minutes"]);
+    }
+
+    #[test]
+    fn a_job_that_the_operator_cannot_go_on_with_says_why() {
+        let said = "the operator cannot go on with it, and tries again: no answer";
+        let job = job(Phase::Planning, &[condition("Stalled", "True", "QueueUnavailable", said)]);
+        let told = judged(&job, &Seen::default());
+        let parts =
+            ["The operator cannot go on with it, and tries again: no answer.", "nothing of the job is lost"];
+        holds(&told, Gate::Operator, true, "QueueUnavailable", &parts);
     }
 
     /// As the operator says it of a pool that Kueue has not let in.
