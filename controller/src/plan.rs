@@ -175,14 +175,14 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
     let status = &world.status;
     let quote = quote(&world.rates, planned);
     let in_lane = planned.is_small && planned.is_ours;
-    if let Some(most) = asked.max_cost.filter(|_| status.start_time.is_none())
-        // Nothing stops what small workers have begun, so all of it must fit; a pool is stopped in time.
-        && most < if in_lane { quote.high } else { quote.low }
-    {
+    // Nothing stops what small workers have begun, so all of it must fit; a pool is stopped in time.
+    let least = if in_lane { quote.high } else { pools::least_to_end(&world.rates, quote.low) };
+    if let Some(most) = asked.max_cost.filter(|&most| status.start_time.is_none() && most < least) {
         let message = format!(
-            "it would cost {} to {} with its requests to the store, but compute.maxCostUsd is {}: raise it, or try fewer trials",
+            "it would cost {} to {} with its requests to the store, and takes a compute.maxCostUsd of at least {}, but that is {}: raise it, or try fewer trials",
             dollars(quote.low),
             dollars(quote.high),
+            dollars(least),
             dollars(most)
         );
         return stop(world, Phase::Failed, "QuoteAboveMaxCost", &message);

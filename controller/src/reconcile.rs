@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use blockgrid_job::status::{JobStatus, LaneKind, MAX_STATUS_BYTES, Phase};
+use blockgrid_job::status::{Condition, JobStatus, LaneKind, MAX_STATUS_BYTES, Phase};
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
@@ -14,7 +14,7 @@ use crate::apply::{ApplyError, Target};
 use crate::context::Context;
 use crate::observe::{self, observe};
 use crate::plan::plan;
-use crate::plan::say::{cut, stalled};
+use crate::plan::say::{STARTING, cut, stalled};
 use crate::resources::{BacktestJob, is_gone, is_there, patching};
 
 /// Rounds of deciding and doing in one look: the longest way has nine.
@@ -153,7 +153,19 @@ async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duratio
     if is_new && (before.phase != status.phase || target.job.status.is_none()) {
         event(target, status).await;
     }
+    if is_new && let Some(ails) = newly_ails(&before, status) {
+        let note = cut(&ails.message, NOTE);
+        publish(target, EventType::Warning, ails.reason.clone(), note, status.phase).await;
+    }
     Ok(None)
+}
+
+/// What has begun to keep a job's workers from computing, if anything has.
+fn newly_ails<'a>(before: &JobStatus, after: &'a JobStatus) -> Option<&'a Condition> {
+    let computes = matches!(after.phase, Phase::Planning | Phase::Running | Phase::Finishing);
+    let ails = after.condition("WorkersReady").filter(|ready| computes && ready.status == "False")?;
+    let is_new = before.condition("WorkersReady").is_none_or(|known| known.reason != ails.reason);
+    (is_new && ails.reason != STARTING).then_some(ails)
 }
 
 /// Whether numbers have moved as far as somebody who looks would notice.
@@ -170,7 +182,7 @@ fn is_a_step(before: &JobStatus, after: &JobStatus) -> bool {
             > spent(before).saturating_mul(GROWN)
 }
 
-fn said(condition: &blockgrid_job::status::Condition) -> (&str, &str, &str) {
+fn said(condition: &Condition) -> (&str, &str, &str) {
     (&condition.kind, &condition.status, &condition.reason)
 }
 
@@ -230,13 +242,13 @@ async fn event(target: &Target<'_>, status: &JobStatus) {
     let reason = finished.map_or_else(|| status.phase.id().to_owned(), |condition| condition.reason.clone());
     let note = finished.map_or_else(String::new, |condition| condition.message.clone());
     let is_bad = status.phase.is_terminal() && !status.phase.has_results();
-    let event = Event {
-        type_: if is_bad { EventType::Warning } else { EventType::Normal },
-        reason: if reason.is_empty() { status.phase.id().to_owned() } else { reason },
-        note: Some(cut(&note, NOTE)),
-        action: status.phase.id().to_owned(),
-        secondary: None,
-    };
+    let type_ = if is_bad { EventType::Warning } else { EventType::Normal };
+    let reason = if reason.is_empty() { status.phase.id().to_owned() } else { reason };
+    publish(target, type_, reason, cut(&note, NOTE), status.phase).await;
+}
+
+async fn publish(target: &Target<'_>, type_: EventType, reason: String, note: String, phase: Phase) {
+    let event = Event { type_, reason, note: Some(note), action: phase.id().to_owned(), secondary: None };
     if let Err(error) = target.context.recorder.publish(&event, &target.job.object_ref(&())).await {
         tracing::warn!(job = %target.id, %error, "the event could not be told");
     }
@@ -281,6 +293,36 @@ mod tests {
             }
         }
         assert!(told <= 75, "{told}");
+    }
+
+    #[test]
+    fn what_begins_to_keep_workers_from_computing_is_an_event() {
+        let ready = |phase, status: &str, reason: &str| JobStatus {
+            phase,
+            conditions: vec![Condition {
+                kind: "WorkersReady".to_owned(),
+                status: status.to_owned(),
+                reason: reason.to_owned(),
+                ..Condition::default()
+            }],
+            ..JobStatus::default()
+        };
+        let (computes, killed) =
+            (ready(Phase::Running, "True", "Ready"), ready(Phase::Running, "False", "OOMKilled"));
+        let ails =
+            |before: &JobStatus, after: &JobStatus| newly_ails(before, after).map(|ails| ails.reason.clone());
+        assert_eq!(ails(&computes, &killed).as_deref(), Some("OOMKilled"));
+        assert_eq!(ails(&JobStatus::default(), &killed).as_deref(), Some("OOMKilled"));
+        assert_eq!(ails(&killed, &killed), None, "once");
+        assert_eq!(ails(&killed, &computes), None);
+        for fine in [
+            ready(Phase::Running, "False", STARTING),
+            ready(Phase::Suspended, "False", "Suspended"),
+            ready(Phase::Queued, "False", "WaitingInQueue"),
+            ready(Phase::Succeeded, "False", "Finished"),
+        ] {
+            assert_eq!(ails(&computes, &fine), None, "{fine:?}");
+        }
     }
 
     #[test]

@@ -16,6 +16,14 @@ pub const LINKS_ANNOTATION: &str = "grid.blockbuilders.app/links";
 /// Annotation with the manifest as its author wrote it, comments and all, for the report.
 pub const TEXT_ANNOTATION: &str = "grid.blockbuilders.app/manifest";
 
+/// Reason of `Admitted=False`: the job may cost more than the whole limit of a budget, so that no end of others' jobs helps.
+pub const ABOVE_BUDGET: &str = "AboveBudget";
+/// The same of a user's limit in it.
+pub const ABOVE_USER_BUDGET: &str = "AboveUserBudget";
+
+/// Reason of a job that failed because its data set, which is registered, cannot be opened.
+pub const DATASET_UNAVAILABLE: &str = "DatasetUnavailable";
+
 /// The longest text of the author's that goes into [`TEXT_ANNOTATION`], in bytes: all annotations of an object together
 /// may have four times that.
 pub const MAX_TEXT_BYTES: usize = 64 << 10;

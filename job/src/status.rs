@@ -178,6 +178,9 @@ pub struct JobStatus {
     /// Since when money is held for it while no worker is ready; what its budget drains does not count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_since: Option<String>,
+    /// When it ends if no worker of it is ready until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_deadline: Option<String>,
     /// Seconds that it rested before, which count for no deadline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rested_seconds: Option<u64>,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use blockgrid_engine::Candles;
 use blockgrid_engine::interval::short_instant;
 use blockgrid_engine::sim::Outcome;
+use blockgrid_job::quote::counted;
 use blockgrid_results::equity::EquityFile;
 use blockgrid_results::files::{REPORT, TABLES};
 use blockgrid_results::report::{CandlesUsed, ReportData, html};
@@ -225,17 +226,32 @@ pub fn warnings(ready: &Ready, table: &TrialTable) -> Vec<String> {
     warnings.extend(inputs.notices.iter().cloned());
     let never = table.first_bar.iter().filter(|first| first.is_none()).count();
     if never > 0 {
-        warnings.push(format!("{never} trials were never warm on this data: their metrics are null"));
+        warnings.push(format!(
+            "{} never warm on this data: null metrics",
+            subject(never, "trial", ["was", "were"])
+        ));
     }
     let rejected: u64 = table.rejected_orders.iter().map(|&count| u64::from(count)).sum();
     if rejected > 0 {
-        warnings.push(format!("{rejected} orders were rejected over all trials (column rejected_orders)"));
+        warnings.push(format!(
+            "{} rejected over all trials (column rejected_orders)",
+            subject(rejected, "order", ["was", "were"])
+        ));
     }
     let ruined = table.deficit.iter().filter(|&&deficit| deficit > 0.0).count();
     if ruined > 0 {
-        warnings.push(format!("{ruined} trials lost more than their cash in a gap (column deficit)"));
+        warnings.push(format!(
+            "{} more than the cash in a gap (column deficit)",
+            subject(ruined, "trial", ["lost", "lost"])
+        ));
     }
     warnings
+}
+
+/// So many of something do what one of them does, or several.
+fn subject(number: impl TryInto<u128>, what: &str, [one, several]: [&str; 2]) -> String {
+    let number = number.try_into().unwrap_or(u128::MAX);
+    format!("{} {}", counted(number, what), if number == 1 { one } else { several })
 }
 
 /// Trials that could not start with the data, because history was too short to warm them up.
@@ -246,6 +262,9 @@ fn late_starts(ready: &Ready, table: &TrialTable) -> Option<String> {
     };
     let late = (0..table.len()).filter(|&row| starts_late(row)).count();
     (late > 0).then(|| {
-        format!("{late} trials start later than the data, because their indicators needed warm-up (column first_bar)")
+        format!(
+            "{} later than the data, because indicators needed warm-up (column first_bar)",
+            subject(late, "trial", ["starts", "start"])
+        )
     })
 }

@@ -72,6 +72,12 @@ impl BacktestJob {
         self.status.condition("Finished").map_or("", |condition| condition.reason.as_str())
     }
 
+    /// How it ended: its phase, and the reason where that says more.
+    pub(super) fn ended_as(&self) -> String {
+        let (phase, reason) = (self.status.phase, self.reason());
+        if reason == phase.id() { phase.id().to_owned() } else { format!("{phase} ({reason})") }
+    }
+
     /// The same for people.
     pub(super) fn message(&self) -> &str {
         self.status.message.as_deref().unwrap_or_default()

@@ -59,9 +59,9 @@ pub(super) async fn results(cluster: &Cluster, args: &ResultsArgs) -> Result<(),
     }
     if !phase.has_results() {
         return Err(Failure::No(format!(
-            "{} has no results: {phase} ({}): {}",
+            "{} has no results: {}: {}",
             args.name,
-            job.reason(),
+            job.ended_as(),
             job.full_message()
         )));
     }

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::show;
 
 /// How long the operator may take before somebody wants to hear of it.
-const QUIET: Duration = Duration::from_secs(10);
+pub(super) const QUIET: Duration = Duration::from_secs(10);
 
 pub(super) async fn suspend(cluster: &Cluster, args: &ChangeArgs) -> Result<(), Failure> {
     let name = &args.name;

@@ -47,11 +47,7 @@ fn advice(cluster: &Cluster, name: &str) -> String {
 /// How a job ended, in a line: the reason, and the message in full.
 fn last(job: &BacktestJob) -> String {
     let status = &job.status;
-    let mut line = format!("{}: {}", job.name, status.phase);
-    if job.reason() != status.phase.id() {
-        line.push_str(&format!(" ({})", job.reason()));
-    }
-    line.push_str(&format!(": {}", job.full_message()));
+    let mut line = format!("{}: {}: {}", job.name, job.ended_as(), job.full_message());
     if status.phase.has_results() {
         let trials = status.trials.map(|trials| counted(trials.into(), "trial"));
         let best = status.best.as_ref().map(|best| format!("best {best}"));

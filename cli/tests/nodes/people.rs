@@ -59,7 +59,7 @@ pub(crate) fn money(cluster: &Cluster) {
     cluster.apply(TEAM, &big("poor", 5.0));
     cluster.until("it waits for money", Duration::from_secs(60), || cluster.phase("poor") == "Queued");
     let said = cluster.condition("poor", "Admitted");
-    assert_eq!((said.0.as_str(), said.1.as_str()), ("False", "WaitingForBudget"), "{said:?}");
+    assert_eq!((said.0.as_str(), said.1.as_str()), ("False", "AboveBudget"), "{said:?}");
     assert!(said.2.contains("budget team-a/small has $0"), "{}", said.2);
     let why = cluster.blockgrid(&["cluster", "-n", TEAM, "why", "poor"]);
     assert!(why.contains("team-a/small"), "{why}");
@@ -75,7 +75,7 @@ pub(crate) fn money(cluster: &Cluster) {
         cluster.phase("greedy") == "Queued"
     });
     let said = cluster.condition("greedy", "Admitted");
-    assert_eq!((said.0.as_str(), said.1.as_str()), ("False", "WaitingForUserBudget"), "{said:?}");
+    assert_eq!((said.0.as_str(), said.1.as_str()), ("False", "AboveUserBudget"), "{said:?}");
     assert!(said.2.contains("budget team-a/small for user team-a has $0"), "{}", said.2);
     let why = cluster.blockgrid(&["cluster", "-n", TEAM, "why", "greedy"]);
     assert!(

@@ -103,6 +103,13 @@ pub(super) fn least(rates: &Rates) -> u64 {
     a_worker_stops(rates).saturating_mul(2).saturating_add(rates.costs.requests_of_a_job(0))
 }
 
+/// The lowest `compute.maxCostUsd` with which a job that costs `low` comes to its end by one worker, and is not stopped just
+/// before: see [`within_what_is_held`].
+pub(super) fn least_to_end(rates: &Rates, low: u64) -> u64 {
+    let stopping = a_worker_stops(rates).saturating_add(rates.costs.requests_of_a_job(0));
+    low.saturating_add(stopping.min(low)).saturating_add(1)
+}
+
 /// A job with workers of its own that may run.
 pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decision {
     let Some(pool) = &world.pool else {

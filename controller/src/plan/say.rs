@@ -45,15 +45,17 @@ impl<'a> Say<'a> {
         } else {
             self.status.idle_since = None;
         }
+        let (asked, since) = (self.world.asked.as_ref().ok(), time(self.status.idle_since.as_deref()));
+        let end = asked.zip(since).and_then(|(asked, since)| {
+            Timestamp::from_second(since.as_second().saturating_add(asked.rest_seconds)).ok()
+        });
+        self.status.idle_deadline = end.map(written);
     }
 
     /// When it ends if nothing is computed until then, and in how many seconds.
-    fn end_of_idling(&self) -> Option<(String, i64)> {
-        let (Ok(asked), since) = (&self.world.asked, time(self.status.idle_since.as_deref())?) else {
-            return None;
-        };
-        let end = Timestamp::from_second(since.as_second().saturating_add(asked.rest_seconds)).ok()?;
-        Some((written(end), seconds_since(end, self.world.now)))
+    fn end_of_idling(&self) -> Option<(&str, i64)> {
+        let written = self.status.idle_deadline.as_deref();
+        Some((written?, seconds_since(time(written)?, self.world.now)))
     }
 
     /// What a plan and workers tell, whatever the phase.
@@ -133,7 +135,7 @@ impl<'a> Say<'a> {
     fn phase(mut self, phase: Phase, message: &str, again: Duration) -> Decision {
         self.status.phase = phase;
         if phase.is_terminal() {
-            self.status.idle_since = None;
+            (self.status.idle_since, self.status.idle_deadline) = (None, None);
         }
         self.status.message = Some(first_line(message));
         if !phase.is_terminal() {
@@ -232,7 +234,7 @@ impl<'a> Say<'a> {
         let (ready, wanted) = (pool.ready, pool.wanted);
         match (&pool.trouble, ready) {
             (Some(trouble), 0) => self.holds("WorkersReady", false, &trouble.reason, &trouble.message),
-            (None, 0) => self.holds("WorkersReady", false, "Starting", "no worker is ready yet"),
+            (None, 0) => self.holds("WorkersReady", false, STARTING, "no worker is ready yet"),
             _ => self.holds("WorkersReady", true, "Ready", "workers compute"),
         }
         let lacks = pool.trouble.as_ref().filter(|_| ready == 0);
@@ -370,6 +372,9 @@ pub(super) fn costs(world: &World, pool: &Pool) -> JobStatus {
 fn soon(seconds: i64, longest: u32) -> Duration {
     u32::try_from(seconds.max(1)).unwrap_or(longest).min(longest) * SECOND
 }
+
+/// The reason of workers that are on their way.
+pub(crate) const STARTING: &str = "Starting";
 
 /// The condition that looks at a job fail, and why.
 pub(crate) const STALLED: &str = "Stalled";

@@ -5,6 +5,7 @@ use std::time::Instant;
 use blockgrid_grid::telemetry::Telemetry;
 use blockgrid_grid::{JobId, Plan, Store, Tenant};
 use blockgrid_job::FieldError;
+use blockgrid_job::names::DATASET_UNAVAILABLE;
 use blockgrid_job::quote::Price;
 use blockgrid_planner::candles::{Dataset, missing_in, read_registered, rows};
 use blockgrid_planner::{CommitError, Refusal, Request, prepare};
@@ -69,6 +70,17 @@ impl Order {
     }
 }
 
+impl Order {
+    /// What is told to a tenant, whose business it is not where the platform has its data.
+    fn hide(&self, told: &str) -> String {
+        // A data set that is shipped is called by its place.
+        if self.location == self.dataset {
+            return told.to_owned();
+        }
+        told.replace(&self.location, &format!("data set {}", self.dataset))
+    }
+}
+
 /// What came of it.
 #[derive(Debug)]
 pub enum Made {
@@ -128,16 +140,15 @@ async fn made(store: &Store, id: &JobId, order: Order, dataset: Result<Dataset, 
         return refused(&[FieldError::new("spec.sweep.objective", error.to_string())]);
     }
     let dataset = match dataset {
-        // Its name is right: what is registered under it is the platform's to mend.
-        Err(Refusal::Input { errors, .. }) => {
-            return Made::Refused(Refused { reason: "DatasetUnavailable".into(), ..invalid(&errors) });
-        }
+        Err(Refusal::Input { errors, .. }) => return Made::Refused(unavailable(&order, &errors)),
         dataset => dataset,
     };
     let data = match dataset.and_then(|dataset| read_registered(&job, &order.dataset, dataset)) {
         Ok(data) => data,
         Err(Refusal::Input { errors, .. }) => return refused(&errors),
-        Err(Refusal::Data(error)) => return Made::Failing(format!("failed to read candles: {error}")),
+        Err(Refusal::Data(error)) => {
+            return Made::Failing(format!("failed to read candles: {}", order.hide(&error.to_string())));
+        }
     };
     let text = order.text.unwrap_or_else(|| shown(&job.spec().manifest()));
     let request = Request {
@@ -156,7 +167,41 @@ async fn made(store: &Store, id: &JobId, order: Order, dataset: Result<Dataset, 
     }
 }
 
+/// A name that is right: what is registered under it is the platform's to mend.
+fn unavailable(order: &Order, errors: &[FieldError]) -> Refused {
+    let said: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
+    let said = order.hide(&said.join("; "));
+    let message = format!(
+        "spec.data.dataset: `{}` is registered, but cannot be opened ({said}): whoever runs the grid mends it (`datasets` of the chart), and then the job can be submitted under another name",
+        order.dataset
+    );
+    Refused { reason: DATASET_UNAVAILABLE.into(), message }
+}
+
 /// A resolved manifest as text, for the report of a job whose author's text is not known.
 fn shown(manifest: &Value) -> String {
     serde_json::to_string_pretty(manifest).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_data_set_that_cannot_be_opened_is_told_without_its_place() {
+        let order = Order {
+            tenant: "team-a".parse().unwrap(),
+            owner: "ann".to_owned(),
+            manifest: Value::Null,
+            text: None,
+            dataset: "hourly".to_owned(),
+            location: "s3://private/candles".to_owned(),
+            interactive_micros: 0,
+            price: Price::default(),
+        };
+        let errors = [FieldError::new("spec.data.dataset", "s3://private/candles has no manifest.json")];
+        let Refused { reason, message } = unavailable(&order, &errors);
+        assert_eq!(reason, "DatasetUnavailable");
+        assert!(message.starts_with("spec.data.dataset: `hourly` is registered, but cannot be opened (data set hourly has no manifest.json): whoever runs the grid mends it"), "{message}");
+    }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use blockgrid_grid::JobId;
 use blockgrid_job::budget::{BudgetSpec, BudgetStatus, HardAction, MAX_USERS, UserSpend};
-use blockgrid_job::quote::dollars;
+use blockgrid_job::names::{ABOVE_BUDGET, ABOVE_USER_BUDGET};
+use blockgrid_job::quote::{dollars, dollars_left};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -392,6 +393,10 @@ impl<'a> Sums<'a> {
     }
 }
 
+/// What helps who waits for money.
+const WAITS: &str = "it waits for jobs to end, for a higher limit, or for the next month";
+const ABOVE: &str = "that is more than the whole limit, so it waits until that is raised";
+
 fn fits(
     name: &str,
     whose: &str,
@@ -408,20 +413,20 @@ fn fits(
     } else {
         format!(", {} kept for a job that has waited longer", dollars(kept))
     };
-    let until = if more > limit {
-        "that is more than the whole limit, so it waits until that is raised"
-    } else {
-        "it waits for jobs to end, for a higher limit, or for the next month"
+    let (reason, until) = match (more > limit, whose.is_empty()) {
+        (true, true) => (ABOVE_BUDGET, ABOVE),
+        (true, false) => (ABOVE_USER_BUDGET, ABOVE),
+        (false, true) => ("WaitingForBudget", WAITS),
+        (false, false) => ("WaitingForUserBudget", WAITS),
     };
     let message = format!(
         "budget {name}{whose} has {} left of {} this month ({} spent, {} held for other jobs{first}), and the job may cost {}: {until}",
-        dollars(limit.saturating_sub(spent).saturating_sub(reserved)),
+        dollars_left(limit.saturating_sub(spent).saturating_sub(reserved)),
         dollars(limit),
         dollars(spent),
         dollars(reserved),
         dollars(more)
     );
-    let reason = if whose.is_empty() { "WaitingForBudget" } else { "WaitingForUserBudget" };
     Err(Held { reason: reason.to_owned(), message, asked_micro_usd: 0, drain: false })
 }
 
@@ -484,6 +489,9 @@ mod tests {
         );
         let both = books.may(&id("b"), &share("team-a", "bob", 900)).unwrap_err();
         assert!(both.message.starts_with("budget team-a/budget has"), "{both:?}");
+        assert_eq!(both.reason, "AboveBudget", "no end of others' jobs helps");
+        let user = books.may(&id("b"), &share("team-b", "bob", 201)).unwrap_err();
+        assert_eq!(user.reason, "AboveUserBudget", "{user:?}");
         let user = books.may(&id("b"), &share("team-b", "ann", 1)).unwrap_err();
         assert!(user.reason == "WaitingForUserBudget" && user.message.contains("for user ann"), "{user:?}");
         books.settle(&id("a"), share("team-a", "ann", 150));

@@ -36,7 +36,7 @@ pub(super) fn status() -> Schema {
     .field("microUsdPer1000Reads", money("Of a thousand requests to the store that read, in micro-USD."))
     .field("microUsdPer1000Writes", money("Of a thousand that write or list, in micro-USD."))
     .field("millicpus", count("Thousandths of a vCPU that a worker of its class has."))
-    .field("deadlineSeconds", count("Seconds that it may take; more only within the platform's limit."));
+    .field("deadlineSeconds", count("Seconds that it was let in with. A deadline that is changed later counts, a longer one up to the platform's limit."));
     Schema::object("What the grid says about the job. Times are UTC, money is whole micro-USD.")
         .field("observedGeneration", observed_generation())
         .field("phase", Schema::choice(&phases, "Where the job is on its way."))
@@ -79,8 +79,12 @@ pub(super) fn status() -> Schema {
         .field(
             "idleSince",
             Schema::time(
-                "Since when money is held for it while no worker is ready; what its budget drains does not count. After jobs.maxRest of the platform it ends.",
+                "Since when money is held for it while no worker is ready; what its budget drains does not count.",
             ),
+        )
+        .field(
+            "idleDeadline",
+            Schema::time("When it ends if no worker of it is ready until then: jobs.maxRest of the platform after idleSince."),
         )
         .field("restedSeconds", count("Seconds that it rested before, which count for no deadline."))
         .field("completionTime", Schema::time("When it ended."))

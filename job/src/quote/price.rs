@@ -59,13 +59,21 @@ impl Price {
 
 /// Micro-USD as a person reads them, rounded up: in cents from a dollar on, with more places below.
 pub fn dollars(micro_usd: u64) -> String {
+    written(micro_usd, u64::div_ceil)
+}
+
+/// The same of what somebody may still spend: rounded down, so that it is there.
+pub fn dollars_left(micro_usd: u64) -> String {
+    written(micro_usd, |micro_usd, unit| micro_usd / unit)
+}
+
+fn written(micro_usd: u64, units: impl Fn(u64, u64) -> u64) -> String {
     let places = match micro_usd {
         1_000_000.. => 2,
         10_000.. => 4,
         _ => 6,
     };
-    let unit = 10_u64.pow(6 - places);
-    let units = micro_usd.div_ceil(unit);
+    let units = units(micro_usd, 10_u64.pow(6 - places));
     let a_dollar = 10_u64.pow(places);
     let width = places as usize;
     format!("${}.{:0width$}", grouped((units / a_dollar).into()), units % a_dollar)
@@ -101,6 +109,8 @@ mod tests {
         for (micro_usd, text) in said {
             assert_eq!(dollars(micro_usd), text);
         }
+        let left = [7_999_999_999, 10_099, 31, 0].map(dollars_left);
+        assert_eq!(left, ["$7,999.99", "$0.0100", "$0.000031", "$0.000000"]);
         assert_eq!(dollars(u64::MAX), "$18,446,744,073,709.56");
     }
 

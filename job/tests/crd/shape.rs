@@ -121,6 +121,7 @@ fn a_full_status_is_what_the_schema_has() {
         user: some("ann"),
         resting_since: time(),
         idle_since: time(),
+        idle_deadline: time(),
         rested_seconds: Some(60),
         spent_micro_usd: Some(3),
         spent_time: Some("2026-01-01T00:00:00Z".to_owned()),

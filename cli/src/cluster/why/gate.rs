@@ -1,7 +1,8 @@
 //! Which gate: decided from what a status says, in the order in which a job meets them.
 
 use blockgrid_job::manifest;
-use blockgrid_job::quote::dollars;
+use blockgrid_job::names::{ABOVE_BUDGET, ABOVE_USER_BUDGET, DATASET_UNAVAILABLE};
+use blockgrid_job::quote::{dollars, dollars_left};
 use blockgrid_job::spec::{API_VERSION, KIND};
 use blockgrid_job::status::{Condition, LaneKind, Phase};
 use serde_json::json;
@@ -97,9 +98,13 @@ pub(super) fn usd(micro_usd: u64) -> String {
     if micro_usd == 0 { "$0.00".to_owned() } else { dollars(micro_usd) }
 }
 
-/// The same of what may be below nothing.
+/// The same of what is left, which may be below nothing.
 pub(super) fn signed_usd(micro_usd: i64) -> String {
-    format!("{}{}", if micro_usd < 0 { "-" } else { "" }, usd(micro_usd.unsigned_abs()))
+    match u64::try_from(micro_usd) {
+        Ok(left) if left > 0 => dollars_left(left),
+        Ok(_) => usd(0),
+        Err(_) => format!("-{}", usd(micro_usd.unsigned_abs())),
+    }
 }
 
 pub(super) fn why(job: &BacktestJob, seen: &Seen, advice: &Advice<'_>) -> Why {
@@ -183,9 +188,8 @@ fn suspended(job: &BacktestJob, advice: &Advice<'_>) -> Why {
     if let Some(held) = job.status.reserved_micro_usd {
         text.push_str(&format!(" Budgets hold {} for it meanwhile.", usd(held)));
     }
-    // Until when it may.
-    if let Some((_, end)) = job.message().split_once(", before ") {
-        text.push_str(&format!(" It has to go on before {}", sentence(end)));
+    if let Some(end) = &job.status.idle_deadline {
+        text.push_str(&format!(" It has to go on before {end}: it ends then."));
     }
     Why { gate: Gate::Suspension, is_blocked: true, reason: "Suspended".to_owned(), text }
 }
@@ -203,8 +207,8 @@ fn held(job: &BacktestJob, condition: Option<&Condition>, seen: &Seen, advice: &
         "BudgetUnreadable" => {
             text.push_str(" It starts by itself when somebody has mended it (`kubectl edit btb`).");
         }
-        // As the operator says it of what no end of others' jobs can help.
-        _ if message.contains("more than the whole limit") => text.push_str(&format!(
+        // No end of others' jobs can help.
+        ABOVE_BUDGET | ABOVE_USER_BUDGET => text.push_str(&format!(
             "{} It starts only when somebody raises the limit (`kubectl edit btb`). {} {cancel}",
             asked(job, seen),
             less(job)
@@ -226,7 +230,7 @@ fn less(job: &BacktestJob) -> String {
         // Nothing stops it once it runs: one that may cost less than it asks for is refused.
         Some(LaneKind::Interactive) => "A job with fewer trials asks for less.".to_owned(),
         _ => format!(
-            "A lower spec.compute.maxCostUsd asks for less (below {}, the low end of its quote, the job is refused and ends), and a job with fewer trials does.",
+            "A lower spec.compute.maxCostUsd asks for less (below {}, the low end of its quote, and what one worker takes to stop, the job is refused and ends), and a job with fewer trials does.",
             usd(low)
         ),
     }
@@ -275,9 +279,8 @@ fn kueue(job: &BacktestJob, pool: Option<&Pool>, advice: &Advice<'_>) -> Why {
     let text = format!(
         "Its budget is held; its workers{workers} wait in {queue} of Kueue until there is room: `kubectl get workloads -n {namespace}` says for what.{}{}",
         quoted(job),
-        // Until when it may.
-        match job.message().split_once("; money is held for it, and ") {
-            Some((_, end)) => format!(" {}", sentence(&capital(end))),
+        match &job.status.idle_deadline {
+            Some(end) => format!(" It ends at {end} if it waits until then."),
             None => String::new(),
         }
     );
@@ -375,6 +378,10 @@ fn finished(job: &BacktestJob, advice: &Advice<'_>) -> Why {
         }
         Phase::Failed if reason == "QuoteAboveMaxCost" => format!(
             "It was not started: {message} Submit it under another name with a higher spec.compute.maxCostUsd or fewer trials."
+        ),
+        Phase::Failed if reason == DATASET_UNAVAILABLE => format!(
+            "Its candles could not be read: {message} That is not the manifest's fault: whoever runs the grid (namespace {}) mends what is registered under that name. Then submit it under another name, or delete this job first.",
+            advice.grid
         ),
         Phase::Cancelled => {
             format!(
@@ -667,6 +674,40 @@ mod tests {
     }
 
     #[test]
+    fn who_rests_is_told_until_when_it_may() {
+        let rests = |phase, conditions: &[Condition]| {
+            let mut job = job(phase, conditions);
+            job.status.idle_deadline = Some("2026-01-08T00:00:00Z".to_owned());
+            judged(&job, &Seen::default())
+        };
+        let told = rests(Phase::Suspended, &[]);
+        holds(
+            &told,
+            Gate::Suspension,
+            true,
+            "Suspended",
+            &["go on before 2026-01-08T00:00:00Z: it ends then."],
+        );
+        let waits = [condition("WorkersReady", "False", "WaitingInQueue", "its workers wait")];
+        let told = rests(Phase::Queued, &waits);
+        let parts = ["It ends at 2026-01-08T00:00:00Z if it waits until then."];
+        holds(&told, Gate::Kueue, true, "QuotaReserved", &parts);
+    }
+
+    #[test]
+    fn what_no_end_of_other_jobs_helps_is_told_so() {
+        for (reason, part) in [
+            ("AboveBudget", "It starts only when somebody raises the limit"),
+            ("WaitingForBudget", "It starts by itself when other jobs end"),
+            ("WaitingForUserBudget", "when other jobs of its user end"),
+        ] {
+            let held = [condition("Admitted", "False", reason, "budget a/b has $1.00 left")];
+            let told = judged(&job(Phase::Queued, &held), &Seen::default());
+            holds(&told, Gate::Budget, true, reason, &[part, "$1.00, the low end of its quote, and what"]);
+        }
+    }
+
+    #[test]
     fn a_job_that_runs_is_told_with_its_quote_and_its_cost() {
         let mut running = job(Phase::Running, &[condition("WorkersReady", "True", "Ready", "")]);
         running.status.workers = Some(2);
@@ -691,6 +732,7 @@ mod tests {
             (Phase::PartiallySucceeded, "TrialsFailed", Gate::Finished, false, "job.json names"),
             (Phase::Failed, "InvalidSpec", Gate::Spec, true, "Mend the manifest"),
             (Phase::Failed, "QuoteAboveMaxCost", Gate::Finished, false, "a higher spec.compute.maxCostUsd"),
+            (Phase::Failed, "DatasetUnavailable", Gate::Finished, false, "mends what is registered"),
             (Phase::Failed, "WorkersFailed", Gate::Finished, false, "It has no results: told so."),
             (Phase::Cancelled, "CancelRequested", Gate::Finished, false, "begins anew"),
             (Phase::DeadlineExceeded, "DeadlineExceeded", Gate::Finished, false, "spec.compute.deadline"),

@@ -1,7 +1,7 @@
 //! What ends a job before its time, or does not: memory, deadlines, the most that it may cost.
 
 use blockgrid_job::status::{Phase, ShardCounts};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::held;
 use super::sentences::{asks, begun, big, ends, said, working, world};
@@ -113,11 +113,15 @@ fn idling_begins_where_nothing_is_drained_and_ends_with_a_worker() {
         (world.pool.as_mut().unwrap().is_suspended, world.asked) = (true, suspends(true));
         world.status = plan(&world).status;
         assert_eq!(world.status.idle_since, since);
+        let end = since.as_deref().and_then(|since| since.parse::<Timestamp>().ok());
+        let end = end.map(|since| written(since + SignedDuration::from_secs(500_000)));
+        assert_eq!(world.status.idle_deadline, end, "whatever is said meanwhile");
     }
     let mut works = world.clone();
     works.asked = suspends(false);
     (works.pool.as_mut().unwrap().is_suspended, works.pool.as_mut().unwrap().ready) = (false, 1);
-    assert_eq!(plan(&works).status.idle_since, None);
+    let status = plan(&works).status;
+    assert_eq!((status.idle_since, status.idle_deadline), (None, None));
     world.now += SignedDuration::from_secs(200_000);
     assert_eq!(ends(world).1, "RestedTooLong");
     // One that was never queued, because something broke before it was.

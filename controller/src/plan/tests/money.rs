@@ -199,3 +199,29 @@ fn requests_count_against_what_is_held() {
     let ahead = 39_950 + S3.requests_of_shards(10) + S3.requests_of_a_job(0);
     assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: ahead, wish: 2 * ahead }]);
 }
+
+#[test]
+fn a_job_that_costs_more_than_it_may_is_refused_with_the_numbers() {
+    let mut small = world(small());
+    let mut world = world(big());
+    world.asked = asks(|asked| asked.max_cost = Some(9_999));
+    let (phase, reason, message) = ends(world.clone());
+    assert_eq!((phase, reason.as_str()), (Phase::Failed, "QuoteAboveMaxCost"));
+    assert!(
+        message.starts_with(
+            "it would cost $0.0100 to $0.0400 with its requests to the store, and takes a compute.maxCostUsd of at least $0.0123, but that is $0.00"
+        ),
+        "{message}"
+    );
+    // What one worker takes to stop is kept for it from the start: with less it would be stopped just before its end.
+    let stops = 2_200 + world.rates.costs.requests_of_a_job(0);
+    world.asked = asks(|asked| asked.max_cost = Some(10_000 + stops));
+    assert_eq!(ends(world.clone()).1, "QuoteAboveMaxCost");
+    world.asked = asks(|asked| asked.max_cost = Some(10_000 + stops + 1));
+    assert!(matches!(plan(&world).acts[..], [Act::Reserve { .. }]));
+    // Nothing stops what the lane has begun.
+    small.asked = asks(|asked| asked.max_cost = Some(39_999));
+    assert_eq!(ends(small.clone()).1, "QuoteAboveMaxCost");
+    small.asked = asks(|asked| asked.max_cost = Some(40_000));
+    assert_eq!(plan(&small).acts, [Act::Reserve { micro_usd: 40_000, wish: 40_000 }]);
+}

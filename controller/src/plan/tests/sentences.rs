@@ -189,26 +189,6 @@ fn money_is_held_before_anything_is_queued() {
 }
 
 #[test]
-fn a_job_that_costs_more_than_it_may_is_refused_with_the_numbers() {
-    let mut world = world(big());
-    world.asked = asks(|asked| asked.max_cost = Some(9_999));
-    let (phase, reason, message) = ends(world);
-    assert_eq!((phase, reason.as_str()), (Phase::Failed, "QuoteAboveMaxCost"));
-    assert!(
-        message.starts_with(
-            "it would cost $0.0100 to $0.0400 with its requests to the store, but compute.maxCostUsd is $0.00"
-        ),
-        "{message}"
-    );
-    // Nothing stops what the lane has begun.
-    let mut small = super::sentences::world(small());
-    small.asked = asks(|asked| asked.max_cost = Some(39_999));
-    assert_eq!(ends(small.clone()).1, "QuoteAboveMaxCost");
-    small.asked = asks(|asked| asked.max_cost = Some(40_000));
-    assert_eq!(plan(&small).acts, [Act::Reserve { micro_usd: 40_000, wish: 40_000 }]);
-}
-
-#[test]
 fn a_job_that_reaches_its_most_is_stopped_before_it_passes() {
     let mut world = working(600);
     // Eight workers of two vCPUs cost $0.0176 in the 110 seconds of stopping.
