@@ -8,6 +8,7 @@ use blockgrid_datasets::{CandlesWriter, DatasetError};
 use blockgrid_engine::Interval;
 use blockgrid_job::quote::grouped;
 use clap::{Args, ValueHint};
+use signal_hook::consts::SIGINT;
 
 use super::check::time;
 use super::progress;
@@ -132,8 +133,7 @@ fn unreadable(args: &ExportArgs, error: DatasetError) -> Failure {
 /// Set by Ctrl-C, so that the file that is being written goes with the program.
 fn stop_flag() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
-    let heard = Arc::clone(&stop);
     // Without a handler Ctrl-C just ends the program, and leaves a `.partial` file.
-    let _ = ctrlc::set_handler(move || heard.store(true, Ordering::Relaxed));
+    let _ = signal_hook::flag::register(SIGINT, Arc::clone(&stop));
     stop
 }

@@ -15,6 +15,8 @@ use blockgrid_results::checkpoint::{read_shard, write_shard};
 use blockgrid_worker::Ready;
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
+use signal_hook::consts::SIGINT;
+use signal_hook::iterator::Signals;
 
 use crate::failure::Failure;
 use crate::show;
@@ -140,13 +142,17 @@ fn interrupted(folder: &Path, trials: usize) -> Failure {
 fn stop_flag() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let heard = Arc::clone(&stop);
-    // A handler can be set once a process; without one Ctrl-C just ends it, and finished shards are kept all the same.
-    let _ = ctrlc::set_handler(move || {
-        if heard.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        show::note("stopping after this shard; Ctrl-C again ends at once");
-    });
+    // Where no handler can be set, Ctrl-C just ends the program, and finished shards are kept all the same.
+    if let Ok(mut signals) = Signals::new([SIGINT]) {
+        std::thread::spawn(move || {
+            for _ in signals.forever() {
+                if heard.swap(true, Ordering::Relaxed) {
+                    std::process::exit(130);
+                }
+                show::note("stopping after this shard; Ctrl-C again ends at once");
+            }
+        });
+    }
     stop
 }
 
