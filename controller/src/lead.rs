@@ -77,6 +77,9 @@ impl LeadError {
     }
 }
 
+/// Jobs that are read at a time: each may have half a megabyte of text that is not kept.
+const JOBS_A_PAGE: u32 = 100;
+
 /// Leads until `stop` says so; then what is being done is done to its end.
 ///
 /// # Errors
@@ -221,7 +224,7 @@ async fn reconciles(
             receiver.recv().await.map(|object| (object, receiver))
         });
         let (reader, writer) = reflector::store();
-        let jobs = watching(api, watcher::Config::default())
+        let jobs = watching(api, watcher::Config::default().page_size(JOBS_A_PAGE))
             .default_backoff()
             .modify(BacktestJob::lighten)
             .reflect(writer)

@@ -6,6 +6,9 @@ use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+/// What is told of a budget.
+const BUDGET_KINDS: [&str; 4] = ["limit", "spent", "unattributed", "reserved"];
+
 /// Counters and gauges, all named `blockgrid_operator_...`.
 pub struct Meters {
     registry: Registry,
@@ -94,20 +97,37 @@ impl Meters {
 
     /// What a budget holds.
     pub fn budget(&self, name: &str, status: &BudgetStatus) {
-        for (kind, micro_usd) in [
-            ("limit", status.limit_micro_usd),
-            ("spent", status.spent_micro_usd),
-            ("unattributed", status.unattributed_micro_usd),
-            ("reserved", status.reserved_micro_usd),
-        ] {
+        let told = [
+            status.limit_micro_usd,
+            status.spent_micro_usd,
+            status.unattributed_micro_usd,
+            status.reserved_micro_usd,
+        ];
+        for (kind, micro_usd) in BUDGET_KINDS.into_iter().zip(told) {
             let gauge = self.budgets.with_label_values(&[name, kind]);
             gauge.set(i64::try_from(micro_usd).unwrap_or(i64::MAX));
         }
     }
 
-    /// Whether this replica leads.
+    /// A budget that is no more.
+    pub fn forget_budget(&self, name: &str) {
+        for kind in BUDGET_KINDS {
+            // One that was never told is not there.
+            let _ = self.budgets.remove_label_values(&[name, kind]);
+        }
+    }
+
+    /// Whether this replica leads. Who leads no more knows nothing: what it told last would stand beside what the next one
+    /// tells, and alerts take the higher of both.
     pub fn leads(&self, leads: bool) {
         self.leader.set(leads.into());
+        if !leads {
+            self.jobs.reset();
+            self.budgets.reset();
+            self.queued.reset();
+            self.replicas.set(0);
+            self.outdated.set(0);
+        }
     }
 
     /// How the interactive lane is.
@@ -152,5 +172,37 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} in {text}");
         }
+    }
+
+    /// Two replicas are scraped, and an alert takes the higher of what they tell.
+    #[test]
+    fn who_leads_no_more_tells_nothing_of_jobs_and_budgets() {
+        let meters = Meters::new().unwrap();
+        let lead = || {
+            meters.leads(true);
+            meters.outdated();
+            meters.phases(|_| 1);
+            meters.lane(3, 5_000_000);
+            for name in ["grid/a", "team/b"] {
+                meters.budget(name, &BudgetStatus::default());
+            }
+        };
+        lead();
+        meters.forget_budget("team/b");
+        meters.forget_budget("team/never");
+        let text = meters.text();
+        assert!(text.contains("budget=\"grid/a\"") && !text.contains("team/"), "{text}");
+        meters.leads(false);
+        let text = meters.text();
+        for left in
+            ["blockgrid_operator_jobs{", "blockgrid_operator_budget_micro_usd{", "queue_vcpu_seconds{"]
+        {
+            assert!(!text.contains(left), "{left} in {text}");
+        }
+        for none in ["blockgrid_operator_interactive_replicas 0", "outdated_crds 0", "operator_leader 0"] {
+            assert!(text.contains(none), "{none} in {text}");
+        }
+        lead();
+        assert!(meters.text().contains("outdated_crds 1"), "counted anew");
     }
 }

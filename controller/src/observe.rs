@@ -361,7 +361,7 @@ fn count_indexes(list: &str) -> u64 {
 /// policy sees to.
 pub fn user(job: &BacktestJob, config: &Config) -> String {
     let believed = !config.believed_users.is_empty();
-    let label = job.label(crate::resources::USER_LABEL).filter(|_| believed);
+    let label = job.label(crate::resources::USER_LABEL).filter(|label| believed && !label.is_empty());
     label.map_or_else(|| job.namespace().unwrap_or_default(), str::to_owned)
 }
 

@@ -175,8 +175,7 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
     let status = &world.status;
     let quote = quote(&world.rates, planned);
     let in_lane = planned.is_small && planned.is_ours;
-    // Nothing stops what small workers have begun, so all of it must fit; a pool is stopped in time.
-    let least = if in_lane { quote.high } else { pools::least_to_end(&world.rates, quote.low) };
+    let least = least_to_end(&world.rates, quote, planned);
     if let Some(most) = asked.max_cost.filter(|&most| status.start_time.is_none() && most < least) {
         let message = format!(
             "it would cost {} to {} with its requests to the store, and takes a compute.maxCostUsd of at least {}, but that is {}: raise it, or try fewer trials",
@@ -212,14 +211,15 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
     if asked.suspend && !is_queued_in_lane {
         return rested(world).unwrap_or_else(|| Say::new(world).suspended());
     }
-    // What is in the lane is done before anyone could stop it.
-    let waits = |held: &&Held| held.drain || status.reserved_micro_usd.is_none();
+    let least = if in_lane { 0 } else { pools::least(&world.rates) };
+    let micro_usd = quote.high.max(least).min(asked.max_cost.unwrap_or(u64::MAX));
+    // What is in the lane is done before anyone could stop it. Whoever asks for less than what was refused asks anew.
+    let waits =
+        |held: &&Held| held.drain || status.reserved_micro_usd.is_none() && held.asked_micro_usd <= micro_usd;
     if let Some(held) = world.held.as_ref().filter(waits).filter(|_| !is_queued_in_lane) {
         return rested(world).unwrap_or_else(|| Say::new(world).held(held));
     }
     if status.reserved_micro_usd.is_none() {
-        let least = if in_lane { 0 } else { pools::least(&world.rates) };
-        let micro_usd = quote.high.max(least).min(asked.max_cost.unwrap_or(u64::MAX));
         return act(world, [Act::Reserve { micro_usd, wish: micro_usd }]);
     }
     if in_lane {
@@ -248,6 +248,12 @@ fn quote(rates: &Rates, planned: &Planned) -> Estimate<u64> {
     }
 }
 
+/// The lowest `compute.maxCostUsd` with which a job is let in. Nothing stops what small workers have begun, so all of it must
+/// fit; a pool is stopped in time.
+fn least_to_end(rates: &Rates, quote: Estimate<u64>, planned: &Planned) -> u64 {
+    if planned.is_small && planned.is_ours { quote.high } else { pools::least_to_end(rates, quote.low) }
+}
+
 /// Seconds since a job was first let run in which it was not made to rest.
 fn seconds_let_run(world: &World, start: Timestamp) -> i64 {
     let status = &world.status;
@@ -259,6 +265,12 @@ fn seconds_let_run(world: &World, start: Timestamp) -> i64 {
 /// The end of a job for which money is held that does nothing with it for so long that others miss it.
 fn idle_for_too_long(world: &World, asked: &Asked) -> Option<Decision> {
     let since = time(world.status.idle_since.as_deref()).filter(|_| is_idle(world))?;
+    // One that is let go on in time has as long for its workers to start as every other.
+    let starts =
+        world.pool.as_ref().filter(|pool| !asked.suspend && !pool.is_suspended).and_then(|pool| pool.since);
+    if starts.is_some_and(|since| seconds_since(world.now, since) < asked.start_seconds) {
+        return None;
+    }
     (seconds_since(world.now, since) >= asked.rest_seconds).then(|| {
         let is_kueues = world.pool.as_ref().is_some_and(|pool| pool.is_kueues);
         let how = match (asked.suspend, is_kueues) {

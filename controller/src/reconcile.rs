@@ -14,7 +14,7 @@ use crate::apply::{ApplyError, Target};
 use crate::context::Context;
 use crate::observe::{self, observe};
 use crate::plan::plan;
-use crate::plan::say::{STARTING, cut, stalled};
+use crate::plan::say::{STALLED, STARTING, cut, stalled};
 use crate::resources::{BacktestJob, is_gone, is_there, patching};
 
 /// Rounds of deciding and doing in one look: the longest way has nine.
@@ -160,12 +160,16 @@ async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duratio
     Ok(None)
 }
 
-/// What has begun to keep a job's workers from computing, if anything has.
+/// What has begun to keep a job from being looked at, or its workers from computing, if anything has.
 fn newly_ails<'a>(before: &JobStatus, after: &'a JobStatus) -> Option<&'a Condition> {
+    let newly = |kind: &str, status: &str| {
+        let is_new =
+            |ails: &Condition| before.condition(kind).is_none_or(|known| known.reason != ails.reason);
+        after.condition(kind).filter(|ails| ails.status == status && is_new(ails))
+    };
     let computes = matches!(after.phase, Phase::Planning | Phase::Running | Phase::Finishing);
-    let ails = after.condition("WorkersReady").filter(|ready| computes && ready.status == "False")?;
-    let is_new = before.condition("WorkersReady").is_none_or(|known| known.reason != ails.reason);
-    (is_new && ails.reason != STARTING).then_some(ails)
+    let lacks = || newly("WorkersReady", "False").filter(|ready| computes && ready.reason != STARTING);
+    newly(STALLED, "True").or_else(lacks)
 }
 
 /// Whether numbers have moved as far as somebody who looks would notice.
@@ -314,6 +318,9 @@ mod tests {
         assert_eq!(ails(&computes, &killed).as_deref(), Some("OOMKilled"));
         assert_eq!(ails(&JobStatus::default(), &killed).as_deref(), Some("OOMKilled"));
         assert_eq!(ails(&killed, &killed), None, "once");
+        let stands = stalled(&computes, Timestamp::UNIX_EPOCH, "StoreUnavailable", "no answer");
+        assert_eq!(ails(&computes, &stands).as_deref(), Some("StoreUnavailable"));
+        assert_eq!(ails(&stands, &stands), None);
         assert_eq!(ails(&killed, &computes), None);
         for fine in [
             ready(Phase::Running, "False", STARTING),

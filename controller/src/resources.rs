@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use blockgrid_grid::JobId;
 use blockgrid_job::JobStatus;
 use blockgrid_job::budget::BudgetStatus;
+use blockgrid_job::names::MAX_TEXT_BYTES;
 pub use blockgrid_job::names::{
     LINKS_ANNOTATION, NAME_LABEL, NAMESPACE_LABEL, TEXT_ANNOTATION, UID_LABEL, USER_LABEL,
 };
@@ -67,15 +68,39 @@ fn spec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
         .unwrap_or_else(|error| Value::String(format!("a spec that cannot be read ({error})"))))
 }
 
-/// The same of metadata, without who wrote which field: that nests as deep as the spec, and its times are the tenant's to
-/// write. Where the rest cannot be read as a whole, those of its fields are left out that cannot.
+/// Fields of metadata that the operator asks for. Who wrote which field nests as deep as the spec, with times that are the
+/// tenant's to write; owners, and labels and annotations of others, would be kept for nobody, as long as the job is there.
+const KEPT: [&str; 8] = [
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "finalizers",
+];
+
+/// The same of metadata: its [`KEPT`] fields, and our labels and annotations. Where the rest cannot be read as a whole, those of its fields are left out that cannot.
 fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let raw = Box::<RawValue>::deserialize(deserializer)?;
     let fields: BTreeMap<String, Box<RawValue>> =
         serde_json::from_str(raw.get()).map_err(serde::de::Error::custom)?;
-    let others = fields.into_iter().filter(|(name, _)| name != "managedFields");
+    let ours = |raw: &RawValue| -> Option<Value> {
+        let mut words: BTreeMap<String, Value> = serde_json::from_str(raw.get()).ok()?;
+        words.retain(|name, value| {
+            let is_long = value.as_str().is_some_and(|text| text.len() > MAX_TEXT_BYTES);
+            [LINKS_ANNOTATION, TEXT_ANNOTATION, USER_LABEL].contains(&name.as_str()) && !is_long
+        });
+        Some(words.into_iter().collect())
+    };
+    let read = |name: &str, raw: &RawValue| match name {
+        "annotations" | "labels" => ours(raw),
+        name if KEPT.contains(&name) => serde_json::from_str(raw.get()).ok(),
+        _ => None,
+    };
     let mut known: Map<String, Value> =
-        others.filter_map(|(name, raw)| Some((name, serde_json::from_str(raw.get()).ok()?))).collect();
+        fields.into_iter().filter_map(|(name, raw)| Some((name.clone(), read(&name, &raw)?))).collect();
     let read = |fields: &Map<String, Value>| serde_json::from_value::<ObjectMeta>(fields.clone().into());
     if let Ok(metadata) = read(&known) {
         return Ok(metadata);
@@ -123,16 +148,14 @@ impl BacktestJob {
         })
     }
 
-    /// Forgets what nobody asks for any more, so that a cluster may have many: what kubectl applied, and, once the plan is
-    /// committed, all of the spec but what is said to the cluster.
+    /// Forgets what nobody asks for any more, so that a cluster may have many: once the plan is committed, all of the spec
+    /// but what is said to the cluster, and its author's text.
     pub fn lighten(&mut self) {
-        let annotations = self.metadata.annotations.get_or_insert_default();
-        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
         let is_planned = |status: &JobStatus| status.planned_time.is_some() || status.phase.is_terminal();
         if !self.status.as_ref().is_some_and(is_planned) {
             return;
         }
-        annotations.remove(TEXT_ANNOTATION);
+        self.metadata.annotations.get_or_insert_default().remove(TEXT_ANNOTATION);
         let Value::Object(spec) = &mut self.spec else { return };
         spec.retain(|field, _| matches!(field.as_str(), "compute" | "suspend" | "cancel" | "ttl" | "data"));
         if let Some(Value::Object(data)) = spec.get_mut("data") {
@@ -265,9 +288,11 @@ mod tests {
         let text = format!(
             r#"{{"apiVersion": "v1", "metadata": {{"resourceVersion": "7"}}, "items": [{{"metadata": {{
                 "name": "a", "namespace": "b", "uid": "c", "deletionTimestamp": "9999-12-31T23:59:59Z",
-                "creationTimestamp": "2026-01-05T00:00:00Z", "labels": {{"x": "y"}}, "finalizers": ["f"],
+                "creationTimestamp": "2026-01-05T00:00:00Z", "labels": {{"x": "y", "grid.blockbuilders.app/user": "ann"}}, "finalizers": ["f"],
+                "annotations": {{"x": "{}"}}, "ownerReferences": [{{"name": "o"}}],
                 "managedFields": [{{"manager": "m", "time": "9999-12-31T23:59:59Z", "fieldsV1": {fields}}}]
-            }}, "spec": {{}}}}]}}"#
+            }}, "spec": {{}}}}]}}"#,
+            "long ".repeat(50_000)
         );
         let job = serde_json::from_str::<kube::core::ObjectList<BacktestJob>>(&text).unwrap().items.remove(0);
         let meta = &job.metadata;
@@ -275,7 +300,12 @@ mod tests {
             (meta.name.as_deref(), meta.namespace.as_deref(), meta.uid.as_deref()),
             (Some("a"), Some("b"), Some("c"))
         );
-        assert!(meta.creation_timestamp.is_some() && job.label("x") == Some("y"));
+        assert!(meta.creation_timestamp.is_some() && job.label(USER_LABEL) == Some("ann"));
+        assert_eq!(
+            (job.label("x"), job.annotation("x"), &meta.owner_references),
+            (None, None, &None),
+            "of others"
+        );
         assert_eq!((&meta.managed_fields, meta.finalizers.as_deref()), (&None, Some(&["f".to_owned()][..])));
         let budget =
             serde_json::from_str::<kube::core::ObjectList<BacktestBudget>>(&text).unwrap().items.remove(0);

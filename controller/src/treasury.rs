@@ -226,6 +226,8 @@ pub struct Clerk {
     /// Budgets as they were written last.
     latest: BTreeMap<Key, BacktestBudget>,
     told: BTreeMap<Key, Timestamp>,
+    /// Whether they changed otherwise than the watches will tell.
+    has_news: bool,
     /// Which soft limits of which budgets were warned of, and when.
     warned: BTreeMap<(Key, String), Instant>,
 }
@@ -271,6 +273,7 @@ pub fn open(means: Means) -> (Treasury, Clerk) {
         platform: None,
         latest: BTreeMap::new(),
         told: BTreeMap::new(),
+        has_news: false,
         warned: BTreeMap::new(),
     };
     (Treasury { requests: sender, found, begun }, clerk)
@@ -375,12 +378,18 @@ impl Clerk {
             });
             Budget { scope: (namespace != self.means.platform).then_some(namespace), spec }
         };
-        self.books.budgets = self.latest.iter().map(|(key, budget)| (key.clone(), of(budget))).collect();
+        let before = std::mem::replace(
+            &mut self.books.budgets,
+            self.latest.iter().map(|(key, budget)| (key.clone(), of(budget))).collect(),
+        );
+        for (namespace, name) in before.keys().filter(|key| !self.latest.contains_key(*key)) {
+            self.means.meters.forget_budget(&format!("{namespace}/{name}"));
+        }
     }
 
     /// Looks for limits that changed, budgets that came or went, and a new month.
     async fn look(&mut self, now: Timestamp) -> Result<(), TreasuryError> {
-        let mut changed = false;
+        let mut changed = std::mem::take(&mut self.has_news);
         let watched: Vec<_> = self.means.watched.iter().flat_map(reflector::Store::state).collect();
         let mut there = BTreeSet::new();
         for budget in watched {

@@ -21,9 +21,6 @@ pub const ABOVE_BUDGET: &str = "AboveBudget";
 /// The same of a user's limit in it.
 pub const ABOVE_USER_BUDGET: &str = "AboveUserBudget";
 
-/// Reason of a job that failed because its data set, which is registered, cannot be opened.
-pub const DATASET_UNAVAILABLE: &str = "DatasetUnavailable";
-
 /// The longest text of the author's that goes into [`TEXT_ANNOTATION`], in bytes: all annotations of an object together
 /// may have four times that.
 pub const MAX_TEXT_BYTES: usize = 64 << 10;

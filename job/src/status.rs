@@ -224,8 +224,10 @@ pub struct QuoteStatus {
     pub low_micro_usd: u64,
     /// What it costs.
     pub mid_micro_usd: u64,
-    /// What it costs at most, which budgets reserve.
+    /// What it costs at most.
     pub high_micro_usd: u64,
+    /// The lowest `compute.maxCostUsd` with which it is let in.
+    pub least_micro_usd: u64,
 }
 
 /// What a job was let in by: it is charged by this to its end, whatever prices and limits have become since.

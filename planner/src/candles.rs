@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use blockgrid_datasets::Dataset;
-use blockgrid_datasets::catalogue::SAMPLE;
+pub use blockgrid_datasets::catalogue::SAMPLE;
 use blockgrid_datasets::quality::Report;
 use blockgrid_datasets::{Catalogue, FileEntry, digest, read_file, sample};
 use blockgrid_engine::expr::nearest;
@@ -120,12 +120,16 @@ pub fn rows(spec: &DataSpec, dataset: &Dataset) -> u64 {
 /// # Errors
 /// [`Refusal`].
 pub fn open_registered(location: &str, options: &Options) -> Result<Dataset, Refusal> {
+    let data = |error| Refusal::data(DATASET, error);
+    if location == SAMPLE {
+        return sample().map_err(data);
+    }
     if !location.starts_with("s3://") {
-        return open_dataset(location, Path::new("/"), DATASET);
+        return Dataset::open(location).map_err(data);
     }
     let (objects, prefix) = s3_objects(location, options)
         .map_err(|error| Refusal::input("cannot use the data", DATASET, error.to_string()))?;
-    Dataset::from_store(objects, prefix, location).map_err(|error| Refusal::data(DATASET, error))
+    Dataset::from_store(objects, prefix, location).map_err(data)
 }
 
 /// Opens a data set by name or location: the sample, a registered one, a folder (a relative one starts from `folder`)

@@ -1,5 +1,6 @@
 //! `kubectl backtest why`: which gate a job stands at, with its numbers and what can be done.
 
+mod ends;
 mod gate;
 mod purse;
 

@@ -4,7 +4,7 @@ use blockgrid_job::quote::dollars;
 use blockgrid_job::status::Phase;
 
 use super::say::Say;
-use super::{Act, Decision, act, seconds_since, stop};
+use super::{Act, Decision, act, quote, seconds_since, stop};
 use crate::terms::Rates;
 use crate::world::{Asked, Planned, Pool, Trouble, World};
 
@@ -15,18 +15,8 @@ const SHARDS_A_SLOT: u64 = 2;
 pub(super) fn within_what_is_held(world: &World, asked: &Asked, pool: &Pool) -> Option<Decision> {
     let spent = spent(world, pool);
     let stopping = until_stopped(&world.rates, pool);
-    if let Some(most) = asked.max_cost
-        // What is reached only by stopping was never reached by running.
-        && spent + stopping >= most
-        && spent * 2 >= most
-    {
-        let message = format!(
-            "it has cost about {}, and its workers may cost {} until they stop; compute.maxCostUsd is {}",
-            dollars(spent),
-            dollars(stopping),
-            dollars(most)
-        );
-        return Some(stop(world, Phase::BudgetExceeded, "MaxCostReached", &message));
+    if let Some(decision) = asked.max_cost.and_then(|most| within_its_most(world, pool, spent, most)) {
+        return Some(decision);
     }
     // What is held is the limit: before workers could pass it, more is held, or they stop.
     let held = world.status.reserved_micro_usd?;
@@ -53,17 +43,55 @@ pub(super) fn within_what_is_held(world: &World, asked: &Asked, pool: &Pool) -> 
     (paid < pool.wanted).then(|| act(world, [Act::ScalePool { workers: paid }]))
 }
 
+/// What keeps a job within `compute.maxCostUsd`: as many workers go on as it pays for to their end, and when that is none it
+/// ends.
+fn within_its_most(world: &World, pool: &Pool, spent: u64, most: u64) -> Option<Decision> {
+    let (stopping, each) = (until_stopped(&world.rates, pool), a_worker_stops(&world.rates));
+    if spent + stopping < most {
+        return None;
+    }
+    let left = most.saturating_sub(world.rates.costs.requests_of_a_job(0));
+    let ahead = spent.saturating_add(going(&world.rates, pool));
+    let paid = affordable(left, ahead, each);
+    // The last one is paid for; only for the moment until the others have gone it may not be. And what is reached only by
+    // stopping was never reached by running.
+    let is_last = affordable(left, spent, each) > 0 && ahead < left || spent * 2 < most;
+    let few = paid.max(is_last.into());
+    if few == 0 {
+        let message = format!(
+            "it has cost about {}, and its workers may cost {} until they stop; compute.maxCostUsd is {}",
+            dollars(spent),
+            dollars(stopping),
+            dollars(most)
+        );
+        return Some(stop(world, Phase::BudgetExceeded, "MaxCostReached", &message));
+    }
+    // One that rests costs nothing more, and is not woken by this.
+    (few < pool.wanted && !pool.is_suspended && !pool.is_deleted)
+        .then(|| act(world, [Act::ScalePool { workers: few }]))
+}
+
+/// With how many workers a job comes to the low end of its quote before they have to stop for `compute.maxCostUsd`, each
+/// with as much time to work as it takes to stop.
+fn paid_by_its_most(world: &World, asked: &Asked, planned: &Planned, spent: u64) -> u32 {
+    let (most, each) = (asked.max_cost.unwrap_or(u64::MAX), a_worker_stops(&world.rates));
+    let left = most.saturating_sub(world.rates.costs.requests_of_a_job(0));
+    let low = quote(&world.rates, planned).low;
+    affordable(most, spent, 2 * each).min(affordable(left, low.max(spent), each))
+}
+
 /// More workers where there are fewer than its shards are worth: money was short, or `maxWorkers` is higher now. What they
 /// cost is held first, for as long as they take to stop and once that to work.
-fn grown(world: &World, asked: &Asked, pool: &Pool, left: u64) -> Option<Decision> {
-    let wanted = workers(left, asked);
+fn grown(world: &World, asked: &Asked, planned: &Planned, pool: &Pool) -> Option<Decision> {
+    let wanted = workers(left(world, planned), asked);
     // A job that changes leaves its Kueue queue and waits again; who was refused more is told when there is more.
     if wanted <= pool.wanted || pool.is_kueues || world.held.is_some() {
         return None;
     }
     let (spent, each) = (spent(world, pool), 2 * a_worker_stops(&world.rates));
     let cost = |workers: u32| spent.saturating_add(each.saturating_mul(workers.into()));
-    let wanted = wanted.min(affordable(asked.max_cost.unwrap_or(u64::MAX), spent, each));
+    let ahead = spent.saturating_add(going(&world.rates, pool));
+    let wanted = wanted.min(paid_by_its_most(world, asked, planned, ahead));
     let held = world.status.reserved_micro_usd?;
     let paid = wanted.min(affordable(held, spent, each));
     if paid > pool.wanted {
@@ -90,6 +118,12 @@ fn spent(world: &World, pool: &Pool) -> u64 {
 fn until_stopped(rates: &Rates, pool: &Pool) -> u64 {
     let workers = u64::try_from(pool.active).unwrap_or(0).saturating_mul(a_worker_stops(rates));
     workers.saturating_add(rates.costs.requests_of_a_job(0))
+}
+
+/// What those of them cost that are on their way out, until they are gone.
+fn going(rates: &Rates, pool: &Pool) -> u64 {
+    let going = u32::try_from(pool.active).unwrap_or(0).saturating_sub(pool.wanted);
+    a_worker_stops(rates).saturating_mul(going.into())
 }
 
 /// What one of them costs until then.
@@ -123,8 +157,7 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
             }
             return Say::new(world).refused(trouble);
         }
-        // As many as it may pay for, with as much time to work as they take to stop.
-        let paid = affordable(asked.max_cost.unwrap_or(u64::MAX), 0, 2 * a_worker_stops(&world.rates));
+        let paid = paid_by_its_most(world, asked, planned, 0);
         let workers = workers(left(world, planned), asked).min(paid.max(1));
         return act(world, [Act::Enqueue { in_lane: false }, Act::CreatePool { workers }]);
     };
@@ -157,7 +190,7 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
     if pool.is_suspended || enough < pool.wanted {
         return act(world, [Act::ScalePool { workers: enough }]);
     }
-    if let Some(decision) = grown(world, asked, pool, left) {
+    if let Some(decision) = grown(world, asked, planned, pool) {
         return decision;
     }
     Say::new(world).running(planned)

@@ -7,7 +7,7 @@ use blockgrid_job::quote::{counted, dollars};
 use blockgrid_job::status::{Condition, JobStatus, LaneKind, Phase, QuoteStatus, ResultsRef, ShardCounts};
 use jiff::Timestamp;
 
-use super::{Decision, SECOND, is_idle, quote, seconds_since, time};
+use super::{Decision, SECOND, is_idle, least_to_end, quote, seconds_since, time};
 use crate::world::{End, Held, Planned, Planning, Pool, Trouble, World};
 
 /// Bytes of the longest message, as JSON writes it: of what a job came to, which three conditions say, and of the others.
@@ -93,6 +93,7 @@ impl<'a> Say<'a> {
             low_micro_usd: quote.low,
             mid_micro_usd: quote.mid,
             high_micro_usd: quote.high,
+            least_micro_usd: least_to_end(&world.rates, quote, planned),
         });
         if let Some(pool) = &world.pool {
             self.spent(world.rates.price.micro_usd(pool.micros.into()));
@@ -319,7 +320,8 @@ impl<'a> Say<'a> {
         self.holds("Finished", true, reason, message);
         let has = phase.has_results();
         // One that says why there were none goes on saying so.
-        if self.status.condition("WorkersReady").is_some_and(|ready| ready.status == "True") {
+        let is_over = |ready: &Condition| ready.status == "True" || ready.reason == STARTING;
+        if self.status.condition("WorkersReady").is_some_and(is_over) {
             self.holds("WorkersReady", false, "Finished", "the job has ended, and its workers go");
         }
         self.holds("Succeeded", has, reason, message);

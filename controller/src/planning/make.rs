@@ -5,7 +5,6 @@ use std::time::Instant;
 use blockgrid_grid::telemetry::Telemetry;
 use blockgrid_grid::{JobId, Plan, Store, Tenant};
 use blockgrid_job::FieldError;
-use blockgrid_job::names::DATASET_UNAVAILABLE;
 use blockgrid_job::quote::Price;
 use blockgrid_planner::candles::{Dataset, missing_in, read_registered, rows};
 use blockgrid_planner::{CommitError, Refusal, Request, prepare};
@@ -70,6 +69,16 @@ impl Order {
     }
 }
 
+/// What tells of a store why it gave no candles, as object stores and file systems word it.
+const CAUSES: [(&[&str], &str); 3] = [
+    (&["NoSuch", "NotFound", "Not Found", "404", "No such file"], "something of it is not there"),
+    (
+        &["AccessDenied", "Forbidden", "403", "Unauthorized", "401", "InvalidAccessKey", "Permission denied"],
+        "the platform has no right to read it",
+    ),
+    (&["timed out", "timeout", "connect", "dns", "sending request", "503"], "its store does not answer"),
+];
+
 impl Order {
     /// What is told to a tenant, whose business it is not where the platform has its data.
     fn hide(&self, told: &str) -> String {
@@ -77,7 +86,29 @@ impl Order {
         if self.location == self.dataset {
             return told.to_owned();
         }
-        told.replace(&self.location, &format!("data set {}", self.dataset))
+        let told = told.replace(&self.location, &format!("data set {}", self.dataset));
+        let words = told.split(' ').map(|word| if word.contains("://") { "..." } else { word });
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    /// What is told of a data set that is registered, and is none.
+    fn cannot_be_opened(&self, errors: &[FieldError]) -> String {
+        let said: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
+        format!(
+            "data set {} is registered, but cannot be opened ({}): whoever runs the grid mends it (`datasets` of the chart, or what is there)",
+            self.dataset,
+            self.hide(&said.join("; "))
+        )
+    }
+
+    /// What is told of an error of the store, whose words have addresses, buckets and prefixes in them; the log has them all.
+    fn cannot_be_read(&self, error: &str) -> String {
+        let is = |causes: &&(&[&str], &str)| causes.0.iter().any(|word| error.contains(word));
+        let why = CAUSES.iter().find(is).map_or("its store gave an error", |(_, why)| why);
+        format!(
+            "the candles of data set {} cannot be read: {why}; whoever runs the grid finds more in the operator's log",
+            self.dataset
+        )
     }
 }
 
@@ -140,14 +171,24 @@ async fn made(store: &Store, id: &JobId, order: Order, dataset: Result<Dataset, 
         return refused(&[FieldError::new("spec.sweep.objective", error.to_string())]);
     }
     let dataset = match dataset {
-        Err(Refusal::Input { errors, .. }) => return Made::Refused(unavailable(&order, &errors)),
+        // Its name is right: what is registered under it is the platform's to mend, and may be on its way.
+        Err(Refusal::Input { errors, .. }) => {
+            tracing::warn!(job = %id, dataset = order.dataset, location = order.location, ?errors, "a registered data set cannot be opened");
+            return Made::Failing(order.cannot_be_opened(&errors));
+        }
         dataset => dataset,
     };
     let data = match dataset.and_then(|dataset| read_registered(&job, &order.dataset, dataset)) {
         Ok(data) => data,
-        Err(Refusal::Input { errors, .. }) => return refused(&errors),
+        Err(Refusal::Input { mut errors, .. }) => {
+            for error in &mut errors {
+                error.message = order.hide(&error.message);
+            }
+            return refused(&errors);
+        }
         Err(Refusal::Data(error)) => {
-            return Made::Failing(format!("failed to read candles: {}", order.hide(&error.to_string())));
+            tracing::warn!(job = %id, dataset = order.dataset, location = order.location, %error, "candles cannot be read");
+            return Made::Failing(order.cannot_be_read(&error.to_string()));
         }
     };
     let text = order.text.unwrap_or_else(|| shown(&job.spec().manifest()));
@@ -167,17 +208,6 @@ async fn made(store: &Store, id: &JobId, order: Order, dataset: Result<Dataset, 
     }
 }
 
-/// A name that is right: what is registered under it is the platform's to mend.
-fn unavailable(order: &Order, errors: &[FieldError]) -> Refused {
-    let said: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
-    let said = order.hide(&said.join("; "));
-    let message = format!(
-        "spec.data.dataset: `{}` is registered, but cannot be opened ({said}): whoever runs the grid mends it (`datasets` of the chart), and then the job can be submitted under another name",
-        order.dataset
-    );
-    Refused { reason: DATASET_UNAVAILABLE.into(), message }
-}
-
 /// A resolved manifest as text, for the report of a job whose author's text is not known.
 fn shown(manifest: &Value) -> String {
     serde_json::to_string_pretty(manifest).unwrap_or_default()
@@ -187,9 +217,8 @@ fn shown(manifest: &Value) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_data_set_that_cannot_be_opened_is_told_without_its_place() {
-        let order = Order {
+    fn order() -> Order {
+        Order {
             tenant: "team-a".parse().unwrap(),
             owner: "ann".to_owned(),
             manifest: Value::Null,
@@ -198,10 +227,42 @@ mod tests {
             location: "s3://private/candles".to_owned(),
             interactive_micros: 0,
             price: Price::default(),
-        };
-        let errors = [FieldError::new("spec.data.dataset", "s3://private/candles has no manifest.json")];
-        let Refused { reason, message } = unavailable(&order, &errors);
-        assert_eq!(reason, "DatasetUnavailable");
-        assert!(message.starts_with("spec.data.dataset: `hourly` is registered, but cannot be opened (data set hourly has no manifest.json): whoever runs the grid mends it"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_data_set_that_cannot_be_opened_is_told_without_its_place() {
+        let order = order();
+        let errors = [FieldError::new(
+            "spec.data.dataset",
+            "s3://private/candles has no manifest.json at http://store/private",
+        )];
+        let told = order.cannot_be_opened(&errors);
+        let says = "data set hourly is registered, but cannot be opened (data set hourly has no manifest.json at ...): whoever runs the grid mends it";
+        assert!(told.starts_with(says), "{told}");
+    }
+
+    #[test]
+    fn what_a_store_says_is_told_by_its_kind() {
+        let mut order = order();
+        for (error, why) in [
+            (
+                "Generic S3 error: GET http://10.0.0.9/private/candles/x: 404 NoSuchBucket",
+                "something of it is not there",
+            ),
+            ("Client error with status 403 Forbidden: <Code>AccessDenied</Code>", "no right to read it"),
+            (
+                "error sending request for url (http://10.0.0.9/private/candles/x)",
+                "its store does not answer",
+            ),
+            ("private/candles/x is in flames", "its store gave an error"),
+        ] {
+            let told = order.cannot_be_read(error);
+            assert!(told.contains("data set hourly") && told.contains(why), "{told}");
+            assert!(!told.contains("private") && !told.contains("10.0.0.9"), "{told}");
+        }
+        // What is shipped has no place.
+        order.location = order.dataset.clone();
+        assert_eq!(order.hide("hourly is broken"), "hourly is broken");
     }
 }

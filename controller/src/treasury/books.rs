@@ -98,13 +98,22 @@ impl Books {
     /// Whether a job may have what it asks for. One that holds something already is asked for no more.
     ///
     /// # Errors
-    /// Which budget does not let it, with the numbers.
+    /// Which budget does not let it, with the numbers: the namespace's first, but before it one whose whole limit is less than
+    /// that, because no end of others' jobs helps then.
     pub fn may(&self, job: &JobId, share: &Share) -> Result<(), Held> {
         let held = self.reserved.get(job).map(|held| held.micro_usd);
         if held.is_some_and(|held| held >= share.micro_usd) {
             return Ok(());
         }
         let more = share.micro_usd - held.unwrap_or(0);
+        let mut refused: Option<Held> = None;
+        let mut note = |fits: Result<(), Held>| {
+            let Err(held) = fits else { return };
+            let is_above = |held: &Held| [ABOVE_BUDGET, ABOVE_USER_BUDGET].contains(&held.reason.as_str());
+            if refused.as_ref().is_none_or(|known| is_above(&held) && !is_above(known)) {
+                refused = Some(held);
+            }
+        };
         for key in self.of_namespace(&share.namespace) {
             let budget = &self.budgets[key];
             let name = format!("{}/{}", key.0, key.1);
@@ -116,13 +125,14 @@ impl Books {
                 return Err(Held { reason, message, asked_micro_usd: 0, drain: false });
             }
             let sums = self.sums(budget);
-            fits(&name, "", budget.spec.monthly_micro_usd, sums, more, self.kept_from(job, key, more, 0))?;
+            let kept = self.kept_from(job, key, more, 0);
+            note(fits(&name, "", budget.spec.monthly_micro_usd, sums, more, kept));
             if let Some(limit) = budget.spec.per_user_micro_usd {
                 let sums = self.sums_of(budget, &share.user);
-                fits(&name, &format!(" for user {}", share.user), limit, sums, more, 0)?;
+                note(fits(&name, &format!(" for user {}", share.user), limit, sums, more, 0));
             }
         }
-        Ok(())
+        refused.map_or(Ok(()), Err)
     }
 
     /// What a job that asks for so much must leave of a budget to one that has waited long. Those that run are not ended for
@@ -421,13 +431,18 @@ fn fits(
     };
     let message = format!(
         "budget {name}{whose} has {} left of {} this month ({} spent, {} held for other jobs{first}), and the job may cost {}: {until}",
-        dollars_left(limit.saturating_sub(spent).saturating_sub(reserved)),
+        left(limit, spent.saturating_add(reserved)),
         dollars(limit),
         dollars(spent),
         dollars(reserved),
         dollars(more)
     );
     Err(Held { reason: reason.to_owned(), message, asked_micro_usd: 0, drain: false })
+}
+
+/// What is left of a limit, as people read it: less than nothing where it was lowered since.
+fn left(limit: u64, used: u64) -> String {
+    if used > limit { format!("-{}", dollars(used - limit)) } else { dollars_left(limit - used) }
 }
 
 /// The month of an instant, in UTC.
@@ -490,6 +505,13 @@ mod tests {
         let both = books.may(&id("b"), &share("team-a", "bob", 900)).unwrap_err();
         assert!(both.message.starts_with("budget team-a/budget has"), "{both:?}");
         assert_eq!(both.reason, "AboveBudget", "no end of others' jobs helps");
+        let mut other = books.clone();
+        let own = ("team-a".to_owned(), "budget".to_owned());
+        other.budgets.get_mut(&own).unwrap().spec.monthly_micro_usd = 5000;
+        other.settle(&id("z"), share("team-a", "bob", 4500));
+        let grids = other.may(&id("b"), &share("team-a", "bob", 1001)).unwrap_err();
+        assert_eq!(grids.reason, "AboveBudget", "though the namespace's waits too: {grids:?}");
+        assert!(grids.message.starts_with("budget blockgrid/budget has"), "{grids:?}");
         let user = books.may(&id("b"), &share("team-b", "bob", 201)).unwrap_err();
         assert_eq!(user.reason, "AboveUserBudget", "{user:?}");
         let user = books.may(&id("b"), &share("team-b", "ann", 1)).unwrap_err();

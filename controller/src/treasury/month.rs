@@ -26,7 +26,8 @@ impl Clerk {
     pub(super) async fn open_month(&mut self, month: String) -> Result<(), TreasuryError> {
         let (store, now) = (&self.means.store, Instant::now());
         let ledger = Ledger::read(store.clone(), month.clone(), now).await?;
-        let platform = Platform::read(store.clone(), &month, &self.means.name, now).await?;
+        let platform =
+            Platform::read(store.clone(), self.means.config.costs, &month, &self.means.name, now).await?;
         self.books.spent.clone_from(ledger.spent());
         self.books.month = month;
         // Last month's is not this one's; it is counted a few seconds later.
@@ -41,10 +42,10 @@ impl Clerk {
         if !self.means.reign.lasts() {
             return;
         }
-        let Means { config, rates, .. } = &self.means;
+        let Means { rates, .. } = &self.means;
         let instant = Instant::now();
         platform.count(instant, LONGEST, rates());
-        self.books.unattributed = platform.micro_usd(&config.costs, ledger.lane_micro_usd(), now);
+        self.books.unattributed = platform.micro_usd(ledger.lane_micro_usd(), now);
         let whole = self.books.budgets.iter().filter(|(_, budget)| budget.scope.is_none());
         for (key, budget) in whole {
             self.means.meters.budget(&format!("{}/{}", key.0, key.1), &self.books.status(budget, now));

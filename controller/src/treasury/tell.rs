@@ -79,22 +79,18 @@ impl Clerk {
         now: Timestamp,
         is_new: bool,
     ) -> Result<(), TreasuryError> {
-        let (Some(budget), Some(known)) = (self.books.budgets.get(key), self.latest.get(key).cloned()) else {
-            return Ok(());
-        };
+        let Some(mut object) = self.latest.get(key).cloned() else { return Ok(()) };
         let api: Api<BacktestBudget> = Api::namespaced(self.means.client.clone(), &key.0);
-        let status = self.books.status(budget, now);
-        self.means.meters.budget(&format!("{}/{}", key.0, key.1), &status);
-        let soft = budget.spec.soft_percent.clone();
-        let mut object = known;
         let mut conflict = None;
         for attempt in 0..CONFLICTS {
             if !self.means.reign.lasts() {
                 return Err(TreasuryError::Gone);
             }
-            let mut next = status.clone();
+            let Some(budget) = self.books.budgets.get(key) else { return Ok(()) };
+            let mut next = self.books.status(budget, now);
+            self.means.meters.budget(&format!("{}/{}", key.0, key.1), &next);
             next.observed_generation = object.metadata.generation;
-            next.conditions = conditions(&object, &next, &soft, now);
+            next.conditions = conditions(&object, &next, &budget.spec.soft_percent, now);
             let written = object.status.clone();
             let passed = newly_passed(written.as_ref(), &next);
             object.status = Some(next);
@@ -114,6 +110,12 @@ impl Clerk {
                     if !is_new && money(&there.status) != money(&written) {
                         return Err(TreasuryError::Fenced(format!("{}/{}", key.0, key.1)));
                     }
+                    // Its limits, mostly: the watch would tell nothing new of them afterwards.
+                    if there.metadata.generation != object.metadata.generation {
+                        self.latest.insert(key.clone(), there.clone());
+                        self.know();
+                        self.has_news = true;
+                    }
                     object = there;
                     // Somebody writes beside it again and again, which is no reason to lead no more.
                     tokio::time::sleep((5 * MILLISECOND * attempt).min(100 * MILLISECOND)).await;
@@ -122,6 +124,7 @@ impl Clerk {
                 Err(kube::Error::Api(error)) if error.code == 404 && api.get_opt(&key.1).await?.is_none() => {
                     self.latest.remove(key);
                     self.know();
+                    self.has_news = true;
                     return Ok(());
                 }
                 Err(error) => return Err(error.into()),
@@ -143,7 +146,8 @@ impl Clerk {
                 type_: EventType::Warning,
                 reason: "SoftLimitPassed".to_owned(),
                 note: Some(note),
-                action: "Spend".to_owned(),
+                // Events of one kind and action are counted as one: each limit has its own.
+                action: kind,
                 secondary: None,
             };
             let (recorder, budget) = (self.means.recorder.clone(), budget.object_ref(&()));

@@ -56,6 +56,34 @@ async fn a_job_that_goes_while_money_is_held_for_it_leaves_nothing_held() {
     }
 }
 
+/// Somebody changes a limit while the leader writes what is held: its write meets a conflict, and what it reads then is the
+/// new limit, of which no watch tells it anything new afterwards.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_that_is_changed_beside_a_reservation_holds() {
+    let Some((_redis, queue)) = queue().await else { return };
+    let grid = Grid::start(&queue).await;
+    let plan = grid.a_plan().await;
+    let raises = |call: &Call| {
+        call.is("update backtestbudgets/status")
+            && call.namespace.as_deref() == Some("tenant")
+            && call.says("/status/reservedMicroUsd").as_u64().is_some_and(|held| held > 0)
+    };
+    let before = grid.server.calls(raises);
+    grid.server.script(1, Fault::Late(Duration::from_millis(500)), raises);
+    let id = grid.apply_planned("job", &plan).await;
+    grid.until("a reservation on its way", || grid.server.calls(raises) > before).await;
+    grid.server.patch("backtestbudgets", "tenant", "budget", &json!({ "spec": { "monthlyUsd": 4321 } }));
+    grid.await_pool(&id).await;
+    let limit = || grid.budget("tenant")["limitMicroUsd"].clone();
+    grid.until("the new limit", || limit() == json!(4_321_000_000_u64)).await;
+    // And it is what others are measured by.
+    grid.server.patch("backtestbudgets", "tenant", "budget", &json!({ "spec": { "monthlyUsd": 4322 } }));
+    grid.until("the next limit", || limit() == json!(4_322_000_000_u64)).await;
+    grid.finish(&id).await;
+    grid.await_settled("job", &id).await;
+    grid.nothing_is_held().await;
+}
+
 /// One of the right name that is of another job is never changed, and never counted as the job's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pool_of_anothers_is_left_alone() {

@@ -7,7 +7,7 @@ use super::status::{conditions, observed_generation};
 use crate::budget::{DEFAULT_SOFT_PERCENT, HardAction, MAX_MONTHLY_USD, MAX_SOFT_PERCENT, MAX_USERS};
 
 /// What a budget is.
-pub(super) const ABOUT: &str = "What the jobs of a namespace may cost in a calendar month (UTC). A job starts only when the high end of its quote fits into what is left.";
+pub(super) const ABOUT: &str = "What the jobs of a namespace may cost in a calendar month (UTC). A job starts only when what it may cost fits into what is left: the high end of its quote, for workers of its own at least what one of them takes to work and to stop, and at most its maxCostUsd.";
 
 /// `spec`.
 pub(super) fn spec() -> Schema {

@@ -20,7 +20,11 @@ pub(super) fn status() -> Schema {
         .field("vcpuMicros", count("Its work, in vCPU-microseconds."))
         .field("lowMicroUsd", money("What it costs if all goes well, in micro-USD."))
         .field("midMicroUsd", money("What it costs, in micro-USD."))
-        .field("highMicroUsd", money("What it costs at most, which budgets reserve, in micro-USD."));
+        .field("highMicroUsd", money("What it costs at most, in micro-USD."))
+        .field(
+            "leastMicroUsd",
+            money("The lowest compute.maxCostUsd with which it is let in, in micro-USD."),
+        );
     let results = Schema::object("Its results in the store.")
         .field("location", Schema::text(2048, "Where they are, such as s3://BUCKET/PREFIX/jobs/UID."))
         .field("record", Schema::text(1024, "The record (job.json) within the store."))

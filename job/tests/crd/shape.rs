@@ -109,7 +109,13 @@ fn a_full_status_is_what_the_schema_has() {
         trials: Some(2_000_000),
         cached_trials: Some(7),
         shards: Some(ShardCounts { total: 200, done: 12 }),
-        quote: Some(QuoteStatus { vcpu_micros: 1, low_micro_usd: 2, mid_micro_usd: 3, high_micro_usd: 4 }),
+        quote: Some(QuoteStatus {
+            vcpu_micros: 1,
+            low_micro_usd: 2,
+            mid_micro_usd: 3,
+            high_micro_usd: 4,
+            least_micro_usd: 5,
+        }),
         terms: Some(Terms {
             micro_usd_per_vcpu_hour: u64::from(u32::MAX),
             micro_usd_per_1000_reads: 1,

@@ -1,13 +1,14 @@
 //! Which gate: decided from what a status says, in the order in which a job meets them.
 
 use blockgrid_job::manifest;
-use blockgrid_job::names::{ABOVE_BUDGET, ABOVE_USER_BUDGET, DATASET_UNAVAILABLE};
+use blockgrid_job::names::{ABOVE_BUDGET, ABOVE_USER_BUDGET};
 use blockgrid_job::quote::{dollars, dollars_left};
 use blockgrid_job::spec::{API_VERSION, KIND};
 use blockgrid_job::status::{Condition, LaneKind, Phase};
 use serde_json::json;
 
 use super::super::object::BacktestJob;
+use super::ends::finished;
 use super::purse::{Budget, user};
 
 /// What a job may stand at.
@@ -197,7 +198,7 @@ fn suspended(job: &BacktestJob, advice: &Advice<'_>) -> Why {
 fn held(job: &BacktestJob, condition: Option<&Condition>, seen: &Seen, advice: &Advice<'_>) -> Why {
     let (reason, message) =
         condition.map_or((job.reason(), job.message()), |held| (held.reason.as_str(), held.message.as_str()));
-    let mut text = format!("No budget lets it run. When it asked last: {}", sentence(message));
+    let mut text = format!("A budget does not let it run. When it asked last: {}", sentence(message));
     let cancel = format!("`{} cancel {}{}` gives it up.", advice.program, job.name, advice.flags);
     match reason {
         // It ran, and what is held for it still is.
@@ -225,13 +226,13 @@ fn held(job: &BacktestJob, condition: Option<&Condition>, seen: &Seen, advice: &
 
 /// How a job asks for less.
 fn less(job: &BacktestJob) -> String {
-    let low = job.status.quote.map_or(0, |quote| quote.low_micro_usd);
+    let least = job.status.quote.map_or(0, |quote| quote.least_micro_usd);
     match job.status.lane {
         // Nothing stops it once it runs: one that may cost less than it asks for is refused.
         Some(LaneKind::Interactive) => "A job with fewer trials asks for less.".to_owned(),
         _ => format!(
-            "A lower spec.compute.maxCostUsd asks for less (below {}, the low end of its quote, and what one worker takes to stop, the job is refused and ends), and a job with fewer trials does.",
-            usd(low)
+            "A lower spec.compute.maxCostUsd asks for less (below {} the job is refused and ends), and a job with fewer trials does.",
+            usd(least)
         ),
     }
 }
@@ -362,93 +363,8 @@ fn running(job: &BacktestJob) -> Why {
     Why { gate: Gate::Running, is_blocked: false, reason: status.phase.id().to_owned(), text }
 }
 
-fn finished(job: &BacktestJob, advice: &Advice<'_>) -> Why {
-    let status = &job.status;
-    let Advice { program, flags, .. } = advice;
-    let (name, reason, message) = (&job.name, job.reason(), sentence(job.full_message()));
-    let is_spec = matches!(reason, "InvalidSpec" | "UnknownDataset");
-    let mut text = match status.phase {
-        Phase::Succeeded => format!("It has results: `{program} results {name}{flags}` fetches them."),
-        Phase::PartiallySucceeded => format!(
-            "It has results, but some trials failed by themselves and have no metrics: `{program} results {name}{flags}` fetches them, job.json names those that failed."
-        ),
-        Phase::Failed if is_spec => {
-            let message = job.full_message();
-            format!("It cannot run as it is written:{}{}", problems(message), mend(message, job, advice))
-        }
-        Phase::Failed if reason == "QuoteAboveMaxCost" => format!(
-            "It was not started: {message} Submit it under another name with a higher spec.compute.maxCostUsd or fewer trials."
-        ),
-        Phase::Failed if reason == DATASET_UNAVAILABLE => format!(
-            "Its candles could not be read: {message} That is not the manifest's fault: whoever runs the grid (namespace {}) mends what is registered under that name. Then submit it under another name, or delete this job first.",
-            advice.grid
-        ),
-        Phase::Cancelled => {
-            format!(
-                "It was cancelled: {message} A job of another name begins anew: only a job that has results leaves its trials to others."
-            )
-        }
-        Phase::DeadlineExceeded if reason == "RestedTooLong" => {
-            format!("It rested too long: {message} A job of another name begins anew.")
-        }
-        Phase::DeadlineExceeded => format!(
-            "It took too long: {message} A job of another name begins anew: with a longer spec.compute.deadline or a higher spec.compute.maxWorkers."
-        ),
-        Phase::BudgetExceeded => format!(
-            "It was stopped for its cost: {message} A job of another name with a higher spec.compute.maxCostUsd begins anew."
-        ),
-        _ => format!("It has no results:{}", problems(job.full_message()).trim_end()),
-    };
-    text.push_str(&quoted(job));
-    if let Some(spent) = status.spent_micro_usd {
-        text.push_str(&format!(" It has cost {}.", usd(spent)));
-    }
-    let gate = if is_spec { Gate::Spec } else { Gate::Finished };
-    Why { gate, is_blocked: is_spec, reason: reason.to_owned(), text }
-}
-
-/// A message after a colon: one problem as a sentence, several as a list.
-fn problems(message: &str) -> String {
-    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    match lines.as_slice() {
-        [] => String::new(),
-        [one] => format!(" {} ", sentence(one)),
-        several => several.iter().map(|line| format!("\n  - {line}")).collect::<String>() + "\n",
-    }
-}
-
-/// What helps against problems of a manifest: some are of its text, others of what this cluster has.
-fn mend(message: &str, job: &BacktestJob, advice: &Advice<'_>) -> String {
-    let is_of = |line: &str, path: &str, says: &str| line.starts_with(path) && line.contains(says);
-    let (mut dataset, mut class, mut text) = (false, false, false);
-    for line in message.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        if is_of(line, "spec.data.dataset: ", "is no data set that namespace") {
-            dataset = true;
-        } else if is_of(line, "spec.compute.class: ", "no compute class here") {
-            class = true;
-        } else {
-            text = true;
-        }
-    }
-    let mut says = Vec::new();
-    if dataset {
-        says.push(format!(
-            "Name a registered data set as spec.data.dataset, or ask whoever runs the grid (namespace {}) to register this one for namespace {}.",
-            advice.grid, job.namespace
-        ));
-    }
-    if class {
-        says.push("Name a class that there is as spec.compute.class, or leave it out for the default, or ask whoever runs the grid for this one.".to_owned());
-    }
-    if text || says.is_empty() {
-        says.push("Mend the manifest: `blockgrid validate` says without a cluster whatever is not about this cluster's classes and data sets.".to_owned());
-    }
-    says.push("Then submit it under another name, or delete this job first.".to_owned());
-    says.join(" ")
-}
-
 /// What it was expected to cost, as a sentence.
-fn quoted(job: &BacktestJob) -> String {
+pub(super) fn quoted(job: &BacktestJob) -> String {
     let Some(quote) = job.status.quote else { return String::new() };
     let hours = quote.vcpu_micros as f64 / 3.6e9;
     format!(
@@ -474,7 +390,7 @@ fn capital(message: &str) -> String {
 }
 
 /// A message as a sentence.
-fn sentence(message: &str) -> String {
+pub(super) fn sentence(message: &str) -> String {
     let message = message.trim();
     if message.is_empty() || message.ends_with(['.', '!', '?', '…']) {
         message.to_owned()
@@ -484,7 +400,7 @@ fn sentence(message: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use blockgrid_job::JobStatus;
     use blockgrid_job::budget::{BudgetStatus, UserSpend};
     use blockgrid_job::status::{QuoteStatus, ShardCounts};
@@ -495,12 +411,12 @@ mod tests {
     const ADVICE: Advice<'_> =
         Advice { program: "kubectl backtest", flags: " -n a", grid: "grid", workers: "work" };
 
-    fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Condition {
+    pub(in super::super) fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Condition {
         let [kind, status, reason, message] = [kind, status, reason, message].map(str::to_owned);
         Condition { kind, status, reason, message, ..Condition::default() }
     }
 
-    fn job(phase: Phase, conditions: &[Condition]) -> BacktestJob {
+    pub(in super::super) fn job(phase: Phase, conditions: &[Condition]) -> BacktestJob {
         BacktestJob {
             name: "j".to_owned(),
             namespace: "a".to_owned(),
@@ -522,18 +438,19 @@ mod tests {
                     low_micro_usd: 1_000_000,
                     mid_micro_usd: 2_000_000,
                     high_micro_usd: 3_000_000,
+                    least_micro_usd: 1_002_200,
                 }),
                 ..JobStatus::default()
             },
         }
     }
 
-    fn judged(job: &BacktestJob, seen: &Seen) -> (Gate, bool, String, String) {
+    pub(in super::super) fn judged(job: &BacktestJob, seen: &Seen) -> (Gate, bool, String, String) {
         let Why { gate, is_blocked, reason, text } = why(job, seen, &ADVICE);
         (gate, is_blocked, reason, text)
     }
 
-    fn holds(
+    pub(in super::super) fn holds(
         judged: &(Gate, bool, String, String),
         gate: Gate,
         is_blocked: bool,
@@ -703,7 +620,7 @@ mod tests {
         ] {
             let held = [condition("Admitted", "False", reason, "budget a/b has $1.00 left")];
             let told = judged(&job(Phase::Queued, &held), &Seen::default());
-            holds(&told, Gate::Budget, true, reason, &[part, "$1.00, the low end of its quote, and what"]);
+            holds(&told, Gate::Budget, true, reason, &[part, "(below $1.01 the job is refused and ends)"]);
         }
     }
 
@@ -723,45 +640,5 @@ mod tests {
             "Finishing",
             &["tables and traces"],
         );
-    }
-
-    #[test]
-    fn every_end_says_what_comes_next() {
-        for (phase, reason, gate, is_blocked, part) in [
-            (Phase::Succeeded, "Succeeded", Gate::Finished, false, "kubectl backtest results j -n a"),
-            (Phase::PartiallySucceeded, "TrialsFailed", Gate::Finished, false, "job.json names"),
-            (Phase::Failed, "InvalidSpec", Gate::Spec, true, "Mend the manifest"),
-            (Phase::Failed, "QuoteAboveMaxCost", Gate::Finished, false, "a higher spec.compute.maxCostUsd"),
-            (Phase::Failed, "DatasetUnavailable", Gate::Finished, false, "mends what is registered"),
-            (Phase::Failed, "WorkersFailed", Gate::Finished, false, "It has no results: told so."),
-            (Phase::Cancelled, "CancelRequested", Gate::Finished, false, "begins anew"),
-            (Phase::DeadlineExceeded, "DeadlineExceeded", Gate::Finished, false, "spec.compute.deadline"),
-            (Phase::DeadlineExceeded, "RestedTooLong", Gate::Finished, false, "It rested too long"),
-            (Phase::BudgetExceeded, "MaxCostReached", Gate::Finished, false, "stopped for its cost"),
-        ] {
-            let job = job(phase, &[condition("Finished", "True", reason, "told so")]);
-            holds(&judged(&job, &Seen::default()), gate, is_blocked, reason, &[part]);
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_manifest_is_listed_with_what_helps_against_it() {
-        let told = |reason: &str, message: &str| {
-            let job = job(Phase::Failed, &[condition("Finished", "True", reason, message)]);
-            judged(&job, &Seen::default()).3
-        };
-        let dataset = "spec.data.dataset: `x` is no data set that namespace a may use (it may use: sample): the platform registers data sets";
-        let class = "spec.compute.class: is `gpu`, which is no compute class here: the platform has spot";
-        let text = "spec.sweep.where: is empty";
-        let (name, mend) = ("Name a registered data set", "Mend the manifest");
-        let one = told("UnknownDataset", dataset);
-        assert!(one.contains(name) && one.contains("for namespace a.") && !one.contains(mend), "{one}");
-        let one = told("InvalidSpec", class);
-        assert!(one.contains("or ask whoever runs the grid for this one") && !one.contains(mend), "{one}");
-        let one = told("InvalidSpec", text);
-        assert!(one.starts_with("It cannot run as it is written: spec.sweep.where: is empty. Mend"), "{one}");
-        let all = told("InvalidSpec", &[dataset, class, text].join("\n"));
-        let list = format!("It cannot run as it is written:\n  - {dataset}\n  - {class}\n  - {text}\nName a");
-        assert!(all.starts_with(&list) && all.contains("Name a class") && all.contains(mend), "{all}");
     }
 }

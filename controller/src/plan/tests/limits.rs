@@ -123,6 +123,15 @@ fn idling_begins_where_nothing_is_drained_and_ends_with_a_worker() {
     let status = plan(&works).status;
     assert_eq!((status.idle_since, status.idle_deadline), (None, None));
     world.now += SignedDuration::from_secs(200_000);
+    // Whoever lets it go on in time has as long for its workers to start as every other.
+    let mut starts = world.clone();
+    starts.asked = suspends(false);
+    (starts.pool.as_mut().unwrap().is_suspended, starts.pool.as_mut().unwrap().since) =
+        (false, Some(starts.now));
+    starts.now += SignedDuration::from_secs(599);
+    assert!(plan(&starts).acts.is_empty());
+    starts.now += SignedDuration::from_secs(1);
+    assert_eq!(ends(starts).1, "RestedTooLong");
     assert_eq!(ends(world).1, "RestedTooLong");
     // One that was never queued, because something broke before it was.
     let mut early = begun(big(), 60);

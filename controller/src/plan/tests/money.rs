@@ -2,12 +2,13 @@
 
 use blockgrid_job::quote::Estimate;
 use blockgrid_job::status::Phase;
+use proptest::prelude::*;
 
 use super::held;
-use super::sentences::{asks, big, ends, said, small, working, world};
+use super::sentences::{asks, begun, big, ends, said, small, working, world};
 use crate::costs::Costs;
 use crate::plan::{Act, plan};
-use crate::world::{End, Planned, Planning};
+use crate::world::{End, Planned, Planning, Pool};
 
 const S3: Costs =
     Costs { fixed_monthly_usd: 0.0, micro_usd_a_1000_reads: 400, micro_usd_a_1000_writes: 5000 };
@@ -224,4 +225,80 @@ fn a_job_that_costs_more_than_it_may_is_refused_with_the_numbers() {
     assert_eq!(ends(small.clone()).1, "QuoteAboveMaxCost");
     small.asked = asks(|asked| asked.max_cost = Some(40_000));
     assert_eq!(plan(&small).acts, [Act::Reserve { micro_usd: 40_000, wish: 40_000 }]);
+}
+
+/// What is left of a job's most pays for fewer and fewer workers, those included that are on their way out.
+#[test]
+fn workers_go_before_a_job_passes_its_most() {
+    let mut world = working(600);
+    // Eight workers cost $0.0176 until they have stopped.
+    world.asked = asks(|asked| asked.max_cost = Some(40_000));
+    world.pool.as_mut().unwrap().micros = 2_300_000_000;
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 7 }]);
+    // Those that are on their way cost until they are gone.
+    world.pool.as_mut().unwrap().wanted = 2;
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 1 }]);
+    world.pool.as_mut().unwrap().wanted = 1;
+    assert_eq!(said(&world).0, Phase::Running, "the last one works until they are");
+    (world.pool.as_mut().unwrap().wanted, world.pool.as_mut().unwrap().active) = (2, 2);
+    world.pool.as_mut().unwrap().micros = 3_700_000_000;
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 1 }]);
+    let pool = world.pool.as_mut().unwrap();
+    (pool.wanted, pool.active, pool.micros) = (1, 1, 3_800_000_000);
+    assert_eq!(ends(world.clone()).1, "MaxCostReached");
+    // What rests is not woken by it.
+    let pool = world.pool.as_mut().unwrap();
+    (pool.wanted, pool.active, pool.micros, pool.is_suspended) = (4, 4, 3_300_000_000, true);
+    world.asked = asks(|asked| (asked.max_cost, asked.suspend) = (Some(40_000), true));
+    assert_eq!(said(&world).0, Phase::Suspended);
+}
+
+proptest! {
+    /// A job that is let in comes to the low end of its quote, whatever its most, and however long its workers take to
+    /// stop; and what it costs to its end is not more than its most and what one worker takes to stop.
+    #[test]
+    fn a_job_that_is_let_in_is_not_stopped_before_its_low_end(
+        low in 1_000_u64..50_000, more in 0_u64..40_000, stopping in 0_i64..=18, shards in 10_u64..1_000,
+    ) {
+        let micros = Estimate { low, mid: 2 * low, high: 4 * low }.map(|usd| usd * 100_000);
+        let planned = Planned { micros, shards, trials: 1_000, ..big() };
+        let mut world = begun(planned, 0);
+        let least = crate::plan::pools::least_to_end(&world.rates, low);
+        let most = least + more;
+        world.asked = asks(|asked| (asked.max_cost, asked.max_workers, asked.deadline_seconds) = (Some(most), 64, i64::MAX));
+        world.status.reserved_micro_usd = Some(most);
+        let [Act::Enqueue { .. }, Act::CreatePool { workers }] = plan(&world).acts[..] else { panic!("{most}") };
+        let (mut wanted, mut going, mut micros) = (workers, Vec::new(), 0_u64);
+        let each = |count: usize| u64::try_from(count).unwrap() * 2 * 5_000_000;
+        for _ in 0..1_000_000 {
+            let active = wanted as usize + going.len();
+            micros += each(active);
+            going.retain_mut(|left: &mut i64| {
+                *left -= 1;
+                *left > 0
+            });
+            let active = i32::try_from(wanted as usize + going.len()).unwrap();
+            let (ready, since) = (active, Some(world.now));
+            world.pool = Some(Pool { wanted, ready, active, since, micros, ..Pool::default() });
+            match &plan(&world).acts[..] {
+                [] => {}
+                [Act::ScalePool { workers }] => {
+                    let fewer = wanted.saturating_sub(*workers) as usize;
+                    going.extend(std::iter::repeat_n(stopping, fewer));
+                    wanted = *workers;
+                }
+                [Act::Cancel { reason, .. }] => {
+                    let spent = world.rates.price.micro_usd(micros.into());
+                    prop_assert_eq!(reason, "MaxCostReached");
+                    prop_assert!(spent >= low, "{} of {} at most {}", spent, low, most);
+                    let rest: i64 = going.iter().sum::<i64>() + i64::from(wanted) * stopping;
+                    let whole = spent + world.rates.price.micro_usd(u128::from(each(1)) * u128::try_from(rest).unwrap());
+                    prop_assert!(whole <= most + 2_200, "{} at most {}", whole, most);
+                    return Ok(());
+                }
+                others => panic!("{others:?}"),
+            }
+        }
+        prop_assert!(false, "it never ended");
+    }
 }

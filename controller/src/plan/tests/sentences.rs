@@ -196,10 +196,10 @@ fn a_job_that_reaches_its_most_is_stopped_before_it_passes() {
     let pool = world.pool.as_mut().unwrap();
     pool.micros = 2_200_000_000;
     assert_eq!(said(&world).0, Phase::Running);
-    world.pool.as_mut().unwrap().micros = 2_300_000_000;
+    world.pool.as_mut().unwrap().micros = 3_800_000_000;
     let (phase, reason, message) = ends(world);
     assert_eq!((phase, reason.as_str()), (Phase::BudgetExceeded, "MaxCostReached"));
-    assert!(message.starts_with("it has cost about $0.0230, and its workers may cost $0.0176"), "{message}");
+    assert!(message.starts_with("it has cost about $0.0380, and its workers may cost $0.0176"), "{message}");
 }
 
 #[test]
