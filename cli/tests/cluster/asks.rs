@@ -30,7 +30,7 @@ fn a_held_budget_is_named_with_its_numbers_until_it_lets_the_job_run() {
     assert!(asks > 1 && asks < 2200);
     for part in [
         "stands at: budget",
-        "No budget lets it run",
+        "A budget does not let it run",
         // What a worker takes to work and to stop, which is more.
         "the job may cost $0.002200: that is more than the whole limit",
         "poor/purse has $0.000001 left",
@@ -42,11 +42,7 @@ fn a_held_budget_is_named_with_its_numbers_until_it_lets_the_job_run() {
     // The namespace is the user where nobody is believed to say another.
     budget("5, perUserUsd: 0.000002");
     tenant.until("sma-crossover", "it is held for its user", |job| {
-        job["status"]["conditions"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|it| it["reason"] == "WaitingForUserBudget")
+        job["status"]["conditions"].as_array().unwrap().iter().any(|it| it["reason"] == "AboveUserBudget")
     });
     let why = tenant.run(&["why", "sma-crossover", "--output", "json"]).ok().json();
     let user = json!({

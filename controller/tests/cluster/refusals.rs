@@ -82,7 +82,11 @@ fn what_costs_more_than_it_may_is_told_with_the_numbers() {
     manifest["spec"]["compute"] = json!({ "maxCostUsd": 1e-6 });
     let (reason, message) = refused(&grid, "dear", &manifest);
     assert_eq!(reason, "QuoteAboveMaxCost");
-    assert!(message.contains("but compute.maxCostUsd is $0.000001"), "{message}");
+    assert!(
+        message.contains("a compute.maxCostUsd of at least $0.")
+            && message.contains("but that is $0.000001:"),
+        "{message}"
+    );
 }
 
 /// Who wrote which field nests as the spec does, and its times are anyone's to write: neither may keep the operator from
