@@ -14,7 +14,7 @@ use crate::apply::{ApplyError, Target};
 use crate::context::Context;
 use crate::observe::{self, observe};
 use crate::plan::plan;
-use crate::plan::say::{STALLED, STARTING, cut, stalled};
+use crate::plan::say::{NO_WORKERS, STALLED, STARTING, cut, stalled};
 use crate::resources::{BacktestJob, is_gone, is_there, patching};
 
 /// Rounds of deciding and doing in one look: the longest way has nine.
@@ -168,7 +168,10 @@ fn newly_ails<'a>(before: &JobStatus, after: &'a JobStatus) -> Option<&'a Condit
         after.condition(kind).filter(|ails| ails.status == status && is_new(ails))
     };
     let computes = matches!(after.phase, Phase::Planning | Phase::Running | Phase::Finishing);
-    let lacks = || newly("WorkersReady", "False").filter(|ready| computes && ready.reason != STARTING);
+    // What all small jobs wait for is no event of each of them.
+    let is_its_own =
+        |ready: &&Condition| computes && ![STARTING, NO_WORKERS].contains(&ready.reason.as_str());
+    let lacks = || newly("WorkersReady", "False").filter(is_its_own);
     newly(STALLED, "True").or_else(lacks)
 }
 
@@ -324,6 +327,7 @@ mod tests {
         assert_eq!(ails(&killed, &computes), None);
         for fine in [
             ready(Phase::Running, "False", STARTING),
+            ready(Phase::Running, "False", NO_WORKERS),
             ready(Phase::Suspended, "False", "Suspended"),
             ready(Phase::Queued, "False", "WaitingInQueue"),
             ready(Phase::Succeeded, "False", "Finished"),

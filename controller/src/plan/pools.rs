@@ -57,7 +57,8 @@ fn within_its_most(world: &World, pool: &Pool, spent: u64, most: u64) -> Option<
     // stopping was never reached by running.
     let is_last = affordable(left, spent, each) > 0 && ahead < left || spent * 2 < most;
     let few = paid.max(is_last.into());
-    if few == 0 {
+    // One of a Kueue queue that changes waits there again, with what is held for it.
+    if few == 0 || few < pool.wanted && pool.is_kueues {
         let message = format!(
             "it has cost about {}, and its workers may cost {} until they stop; compute.maxCostUsd is {}",
             dollars(spent),

@@ -220,7 +220,7 @@ impl<'a> Say<'a> {
         let Some(pool) = &self.world.pool else {
             if self.world.lane_empty_since.is_some() {
                 let message = "no worker of the interactive lane is ready";
-                self.holds("WorkersReady", false, "NoWorkers", message);
+                self.holds("WorkersReady", false, NO_WORKERS, message);
                 return self.phase(Phase::Running, message, 5 * SECOND);
             }
             self.holds("WorkersReady", true, "InteractiveLane", "the workers that small jobs share");
@@ -377,6 +377,9 @@ fn soon(seconds: i64, longest: u32) -> Duration {
 
 /// The reason of workers that are on their way.
 pub(crate) const STARTING: &str = "Starting";
+
+/// The reason of small jobs while no warm worker is ready.
+pub(crate) const NO_WORKERS: &str = "NoWorkers";
 
 /// The condition that looks at a job fail, and why.
 pub(crate) const STALLED: &str = "Stalled";

@@ -235,6 +235,9 @@ fn workers_go_before_a_job_passes_its_most() {
     world.asked = asks(|asked| asked.max_cost = Some(40_000));
     world.pool.as_mut().unwrap().micros = 2_300_000_000;
     assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 7 }]);
+    let mut queued = world.clone();
+    queued.pool.as_mut().unwrap().is_kueues = true;
+    assert_eq!(ends(queued).1, "MaxCostReached", "it would wait in its queue again");
     // Those that are on their way cost until they are gone.
     world.pool.as_mut().unwrap().wanted = 2;
     assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 1 }]);
