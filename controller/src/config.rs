@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use blockgrid_planner::candles::SAMPLE;
 use k8s_openapi::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use serde::{Deserialize, Deserializer};
@@ -324,14 +323,6 @@ impl Config {
             return Err(format!(
                 "interactive.maxReplicas is {max} with minReplicas {min}: it must be at least 1 and no less than that"
             ));
-        }
-        for (name, dataset) in &self.datasets {
-            let place = &dataset.location;
-            if place != SAMPLE && !place.starts_with('/') && !place.starts_with("s3://") {
-                return Err(format!(
-                    "datasets.{name}.location is {place}, but must be {SAMPLE}, s3://BUCKET/PREFIX or the path of a folder"
-                ));
-            }
         }
         let election = &self.leader_election;
         if election.renew_deadline >= election.lease_duration

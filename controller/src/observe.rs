@@ -339,6 +339,7 @@ pub fn of_job(job: &Job, now: Timestamp) -> Pool {
         is_kueues: job.labels().contains_key(KUEUE_LABEL),
         micros: 0,
         trouble: None,
+        going: 0,
         stuck: Vec::new(),
         is_deleted: job.metadata.deletion_timestamp.is_some(),
         is_misconfigured,

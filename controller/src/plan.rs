@@ -266,8 +266,7 @@ fn seconds_let_run(world: &World, start: Timestamp) -> i64 {
 fn idle_for_too_long(world: &World, asked: &Asked) -> Option<Decision> {
     let since = time(world.status.idle_since.as_deref()).filter(|_| is_idle(world))?;
     // One that is let go on in time has as long for its workers to start as every other.
-    let starts =
-        world.pool.as_ref().filter(|pool| !asked.suspend && !pool.is_suspended).and_then(|pool| pool.since);
+    let starts = starting_since(world, asked);
     if starts.is_some_and(|since| seconds_since(world.now, since) < asked.start_seconds) {
         return None;
     }
@@ -284,6 +283,11 @@ fn idle_for_too_long(world: &World, asked: &Asked) -> Option<Decision> {
         );
         stop(world, Phase::DeadlineExceeded, "RestedTooLong", &message)
     })
+}
+
+/// Since when the workers of a job may start.
+fn starting_since(world: &World, asked: &Asked) -> Option<Timestamp> {
+    world.pool.as_ref().filter(|pool| !asked.suspend && !pool.is_suspended).and_then(|pool| pool.since)
 }
 
 /// Whether money is held for a job and no worker of its own is ready, though its budget would let it work. What is in the

@@ -198,6 +198,8 @@ pub struct Pool {
     pub ready: i32,
     /// Pods that run or are about to.
     pub active: i32,
+    /// Pods that are on their way out, which cost until they are gone and are not active.
+    pub going: u32,
     /// Indexes that have failed for good.
     pub failed: i32,
     /// Since when its pods could start; `None` while it rests, or waits in a queue of somebody else's.

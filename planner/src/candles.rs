@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use blockgrid_datasets::Dataset;
-pub use blockgrid_datasets::catalogue::SAMPLE;
+use blockgrid_datasets::catalogue::SAMPLE;
 use blockgrid_datasets::quality::Report;
 use blockgrid_datasets::{Catalogue, FileEntry, digest, read_file, sample};
 use blockgrid_engine::expr::nearest;

@@ -196,10 +196,10 @@ priorityClassName: {{ . }}
 {{- $limit := default (index .resources.requests "memory") (index .resources.limits "memory") -}}
 {{- $columns := include "blockgrid.amount" .memory | float64 -}}
 {{- $candles := include "blockgrid.amount" .candleMemory | float64 -}}
-{{- if and $limit (gt (addf $columns $candles) (include "blockgrid.amount" $limit | float64)) -}}
+{{- if and $limit (ge (addf $columns $candles) (include "blockgrid.amount" $limit | float64)) -}}
 {{- fail (printf "interactive.memory is %v and interactive.candleMemory %v, but together they must be less than interactive.resources.limits.memory, %v: lower them or raise that" .memory .candleMemory $limit) -}}
 {{- end -}}
-{{- if gt (include "blockgrid.amount" .cacheSize | float64) (include "blockgrid.amount" .cacheLimit | float64) -}}
+{{- if ge (include "blockgrid.amount" .cacheSize | float64) (include "blockgrid.amount" .cacheLimit | float64) -}}
 {{- fail (printf "interactive.cacheSize is %v, but must be less than interactive.cacheLimit, %v: lower the one or raise the other" .cacheSize .cacheLimit) -}}
 {{- end -}}
 {{- end -}}

@@ -47,6 +47,8 @@ pub(super) fn micros(pod: &Pod, until: Timestamp, millicpus: u64) -> Option<u64>
 pub(super) fn ail(pool: &mut Pool, pods: &[Arc<Pod>], now: Timestamp) {
     for pod in pods {
         let ends = pod.metadata.deletion_timestamp.as_ref();
+        // The Job counts them no more.
+        pool.going += u32::from(ends.is_some() && ended(pod).next().is_none());
         if ends.is_some_and(|ends| now.duration_since(ends.0) > STUCK) {
             pool.stuck.push(pod.name_any());
         }
@@ -146,6 +148,7 @@ mod tests {
         let stuck = |now: &str| {
             let mut pool = Pool::default();
             ail(&mut pool, &ended, now.parse().unwrap());
+            assert_eq!(pool.going, 1, "it costs until it is gone");
             pool.stuck
         };
         assert_eq!(stuck("2026-01-01T00:00:30Z"), [""; 0]);

@@ -43,15 +43,16 @@ pub(super) fn within_what_is_held(world: &World, asked: &Asked, pool: &Pool) -> 
     (paid < pool.wanted).then(|| act(world, [Act::ScalePool { workers: paid }]))
 }
 
-/// What keeps a job within `compute.maxCostUsd`: as many workers go on as it pays for to their end, and when that is none it
-/// ends.
+/// What keeps a job within `compute.maxCostUsd`: as many workers go on as it pays for to their end, those included that are on
+/// their way out, and when that is none it ends.
 fn within_its_most(world: &World, pool: &Pool, spent: u64, most: u64) -> Option<Decision> {
-    let (stopping, each) = (until_stopped(&world.rates, pool), a_worker_stops(&world.rates));
-    if spent + stopping < most {
+    // One that rests costs nothing more, and is not woken by this.
+    if pool.is_suspended || pool.is_deleted || spent + until_stopped(&world.rates, pool) < most {
         return None;
     }
+    let each = a_worker_stops(&world.rates);
     let left = most.saturating_sub(world.rates.costs.requests_of_a_job(0));
-    let ahead = spent.saturating_add(going(&world.rates, pool));
+    let ahead = spent.saturating_add(each.saturating_mul(pool.going.into()));
     let paid = affordable(left, ahead, each);
     // The last one is paid for; only for the moment until the others have gone it may not be. And what is reached only by
     // stopping was never reached by running.
@@ -59,17 +60,20 @@ fn within_its_most(world: &World, pool: &Pool, spent: u64, most: u64) -> Option<
     let few = paid.max(is_last.into());
     // One of a Kueue queue that changes waits there again, with what is held for it.
     if few == 0 || few < pool.wanted && pool.is_kueues {
-        let message = format!(
-            "it has cost about {}, and its workers may cost {} until they stop; compute.maxCostUsd is {}",
-            dollars(spent),
-            dollars(stopping),
-            dollars(most)
-        );
-        return Some(stop(world, Phase::BudgetExceeded, "MaxCostReached", &message));
+        return Some(reached(world, pool, spent, most));
     }
-    // One that rests costs nothing more, and is not woken by this.
-    (few < pool.wanted && !pool.is_suspended && !pool.is_deleted)
-        .then(|| act(world, [Act::ScalePool { workers: few }]))
+    (few < pool.wanted).then(|| act(world, [Act::ScalePool { workers: few }]))
+}
+
+/// A job that has cost what it may.
+fn reached(world: &World, pool: &Pool, spent: u64, most: u64) -> Decision {
+    let message = format!(
+        "it has cost about {}, and its workers may cost {} until they stop; compute.maxCostUsd is {}",
+        dollars(spent),
+        dollars(until_stopped(&world.rates, pool)),
+        dollars(most)
+    );
+    stop(world, Phase::BudgetExceeded, "MaxCostReached", &message)
 }
 
 /// With how many workers a job comes to the low end of its quote before they have to stop for `compute.maxCostUsd`, each
@@ -91,8 +95,11 @@ fn grown(world: &World, asked: &Asked, planned: &Planned, pool: &Pool) -> Option
     }
     let (spent, each) = (spent(world, pool), 2 * a_worker_stops(&world.rates));
     let cost = |workers: u32| spent.saturating_add(each.saturating_mul(workers.into()));
-    let ahead = spent.saturating_add(going(&world.rates, pool));
-    let wanted = wanted.min(paid_by_its_most(world, asked, planned, ahead));
+    // Near its most nobody comes while others are on their way out.
+    if asked.max_cost.is_some() && pool.going > 0 {
+        return None;
+    }
+    let wanted = wanted.min(paid_by_its_most(world, asked, planned, spent));
     let held = world.status.reserved_micro_usd?;
     let paid = wanted.min(affordable(held, spent, each));
     if paid > pool.wanted {
@@ -117,14 +124,8 @@ fn spent(world: &World, pool: &Pool) -> u64 {
 /// What its workers cost until they have stopped, if they were told to now, and at most what is asked of the store beside
 /// shards.
 fn until_stopped(rates: &Rates, pool: &Pool) -> u64 {
-    let workers = u64::try_from(pool.active).unwrap_or(0).saturating_mul(a_worker_stops(rates));
-    workers.saturating_add(rates.costs.requests_of_a_job(0))
-}
-
-/// What those of them cost that are on their way out, until they are gone.
-fn going(rates: &Rates, pool: &Pool) -> u64 {
-    let going = u32::try_from(pool.active).unwrap_or(0).saturating_sub(pool.wanted);
-    a_worker_stops(rates).saturating_mul(going.into())
+    let workers = u64::try_from(pool.active).unwrap_or(0).saturating_add(pool.going.into());
+    workers.saturating_mul(a_worker_stops(rates)).saturating_add(rates.costs.requests_of_a_job(0))
 }
 
 /// What one of them costs until then.
@@ -158,7 +159,8 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
             }
             return Say::new(world).refused(trouble);
         }
-        let paid = paid_by_its_most(world, asked, planned, 0);
+        let spent = world.status.spent_micro_usd.unwrap_or(0);
+        let paid = paid_by_its_most(world, asked, planned, spent);
         let workers = workers(left(world, planned), asked).min(paid.max(1));
         return act(world, [Act::Enqueue { in_lane: false }, Act::CreatePool { workers }]);
     };
@@ -188,7 +190,19 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
     let left = left(world, planned);
     // What Kueue has let in waits in its queue again when it changes.
     let enough = if pool.is_kueues { pool.wanted } else { shrunk(pool, left, asked) };
-    if pool.is_suspended || enough < pool.wanted {
+    if pool.is_suspended {
+        // As many as what is left of its most pays for.
+        let spent = spent(world, pool);
+        let paid = paid_by_its_most(world, asked, planned, spent);
+        if let Some(most) = asked.max_cost
+            && spent.saturating_add(a_worker_stops(&world.rates)) >= most
+            && spent * 2 >= most
+        {
+            return reached(world, pool, spent, most);
+        }
+        return act(world, [Act::ScalePool { workers: enough.min(paid.max(1)) }]);
+    }
+    if enough < pool.wanted {
         return act(world, [Act::ScalePool { workers: enough }]);
     }
     if let Some(decision) = grown(world, asked, planned, pool) {

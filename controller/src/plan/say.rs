@@ -7,7 +7,7 @@ use blockgrid_job::quote::{counted, dollars};
 use blockgrid_job::status::{Condition, JobStatus, LaneKind, Phase, QuoteStatus, ResultsRef, ShardCounts};
 use jiff::Timestamp;
 
-use super::{Decision, SECOND, is_idle, least_to_end, quote, seconds_since, time};
+use super::{Decision, SECOND, is_idle, least_to_end, quote, seconds_since, starting_since, time};
 use crate::world::{End, Held, Planned, Planning, Pool, Trouble, World};
 
 /// Bytes of the longest message, as JSON writes it: of what a job came to, which three conditions say, and of the others.
@@ -47,7 +47,11 @@ impl<'a> Say<'a> {
         }
         let (asked, since) = (self.world.asked.as_ref().ok(), time(self.status.idle_since.as_deref()));
         let end = asked.zip(since).and_then(|(asked, since)| {
-            Timestamp::from_second(since.as_second().saturating_add(asked.rest_seconds)).ok()
+            let rests = since.as_second().saturating_add(asked.rest_seconds);
+            // One that was let go on has as long for its workers to start as every other.
+            let starts = starting_since(self.world, asked)
+                .map_or(rests, |since| since.as_second() + asked.start_seconds);
+            Timestamp::from_second(rests.max(starts)).ok()
         });
         self.status.idle_deadline = end.map(written);
     }

@@ -71,12 +71,12 @@ impl Order {
 
 /// What tells of a store why it gave no candles, as object stores and file systems word it.
 const CAUSES: [(&[&str], &str); 3] = [
-    (&["NoSuch", "NotFound", "Not Found", "404", "No such file"], "something of it is not there"),
+    (&["NoSuch", "NotFound", "Not Found", "No such file"], "something of it is not there"),
     (
-        &["AccessDenied", "Forbidden", "403", "Unauthorized", "401", "InvalidAccessKey", "Permission denied"],
+        &["AccessDenied", "Forbidden", "Unauthorized", "InvalidAccessKey", "Permission denied"],
         "the platform has no right to read it",
     ),
-    (&["timed out", "timeout", "connect", "dns", "sending request", "503"], "its store does not answer"),
+    (&["timed out", "connect", "dns error", "sending request", "Unavailable"], "its store does not answer"),
 ];
 
 impl Order {
@@ -103,7 +103,9 @@ impl Order {
 
     /// What is told of an error of the store, whose words have addresses, buckets and prefixes in them; the log has them all.
     fn cannot_be_read(&self, error: &str) -> String {
-        let is = |causes: &&(&[&str], &str)| causes.0.iter().any(|word| error.contains(word));
+        // Before it stand the address, the time and the number of tries.
+        let said = error.rsplit(" - ").next().unwrap_or(error);
+        let is = |causes: &&(&[&str], &str)| causes.0.iter().any(|word| said.contains(word));
         let why = CAUSES.iter().find(is).map_or("its store gave an error", |(_, why)| why);
         format!(
             "the candles of data set {} cannot be read: {why}; whoever runs the grid finds more in the operator's log",
@@ -256,6 +258,10 @@ mod tests {
                 "its store does not answer",
             ),
             ("private/candles/x is in flames", "its store gave an error"),
+            (
+                "GET http://connect/private in 403.2ms, after 10 retries, retry_timeout: 180s - Server returned non-2xx status code: 500 Internal Server Error",
+                "its store gave an error",
+            ),
         ] {
             let told = order.cannot_be_read(error);
             assert!(told.contains("data set hourly") && told.contains(why), "{told}");

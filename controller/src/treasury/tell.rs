@@ -111,7 +111,10 @@ impl Clerk {
                         return Err(TreasuryError::Fenced(format!("{}/{}", key.0, key.1)));
                     }
                     // Its limits, mostly: the watch would tell nothing new of them afterwards.
-                    if there.metadata.generation != object.metadata.generation {
+                    let is_another = |a: &BacktestBudget, b: &BacktestBudget| {
+                        a.metadata.generation != b.metadata.generation || a.uid() != b.uid()
+                    };
+                    if is_another(&there, &object) {
                         self.latest.insert(key.clone(), there.clone());
                         self.know();
                         self.has_news = true;

@@ -8,7 +8,7 @@ use super::held;
 use super::sentences::{asks, begun, big, ends, said, small, working, world};
 use crate::costs::Costs;
 use crate::plan::{Act, plan};
-use crate::world::{End, Planned, Planning, Pool};
+use crate::world::{End, Planned, Planning, Pool, World};
 
 const S3: Costs =
     Costs { fixed_monthly_usd: 0.0, micro_usd_a_1000_reads: 400, micro_usd_a_1000_writes: 5000 };
@@ -238,12 +238,22 @@ fn workers_go_before_a_job_passes_its_most() {
     let mut queued = world.clone();
     queued.pool.as_mut().unwrap().is_kueues = true;
     assert_eq!(ends(queued).1, "MaxCostReached", "it would wait in its queue again");
-    // Those that are on their way cost until they are gone.
-    world.pool.as_mut().unwrap().wanted = 2;
-    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 1 }]);
-    world.pool.as_mut().unwrap().wanted = 1;
-    assert_eq!(said(&world).0, Phase::Running, "the last one works until they are");
-    (world.pool.as_mut().unwrap().wanted, world.pool.as_mut().unwrap().active) = (2, 2);
+    world.pool.as_mut().unwrap().wanted = 7;
+    assert_eq!(said(&world).0, Phase::Running, "the same look asks for no more");
+    // Those that are on their way cost until they are gone; the Job counts them no more.
+    let of = |world: &mut World, wanted: u32, going: u32| {
+        let pool = world.pool.as_mut().unwrap();
+        (pool.wanted, pool.active, pool.going) = (wanted, i32::try_from(wanted).unwrap(), going);
+    };
+    of(&mut world, 3, 5);
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 2 }]);
+    of(&mut world, 1, 7);
+    assert_eq!(
+        said(&world).0,
+        Phase::Running,
+        "the last one works until they are gone, and none comes back before"
+    );
+    of(&mut world, 2, 0);
     world.pool.as_mut().unwrap().micros = 3_700_000_000;
     assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 1 }]);
     let pool = world.pool.as_mut().unwrap();
@@ -254,6 +264,13 @@ fn workers_go_before_a_job_passes_its_most() {
     (pool.wanted, pool.active, pool.micros, pool.is_suspended) = (4, 4, 3_300_000_000, true);
     world.asked = asks(|asked| (asked.max_cost, asked.suspend) = (Some(40_000), true));
     assert_eq!(said(&world).0, Phase::Suspended);
+    // And wakes with as many as are paid for.
+    of(&mut world, 4, 0);
+    world.pool.as_mut().unwrap().active = 0;
+    world.asked = asks(|asked| asked.max_cost = Some(40_000));
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 1 }]);
+    world.pool.as_mut().unwrap().micros = 3_800_000_000;
+    assert_eq!(ends(world).1, "MaxCostReached");
 }
 
 proptest! {
@@ -280,9 +297,10 @@ proptest! {
                 *left -= 1;
                 *left > 0
             });
-            let active = i32::try_from(wanted as usize + going.len()).unwrap();
+            // As a Job counts: those on their way out are not active.
+            let (active, gone) = (i32::try_from(wanted).unwrap(), u32::try_from(going.len()).unwrap());
             let (ready, since) = (active, Some(world.now));
-            world.pool = Some(Pool { wanted, ready, active, since, micros, ..Pool::default() });
+            world.pool = Some(Pool { wanted, ready, active, going: gone, since, micros, ..Pool::default() });
             match &plan(&world).acts[..] {
                 [] => {}
                 [Act::ScalePool { workers }] => {
