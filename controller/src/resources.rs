@@ -81,7 +81,8 @@ const KEPT: [&str; 8] = [
     "finalizers",
 ];
 
-/// The same of metadata: its [`KEPT`] fields, and our labels and annotations. Where the rest cannot be read as a whole, those of its fields are left out that cannot.
+/// The same of metadata: its [`KEPT`] fields, and our labels and annotations. Where they cannot be read as a whole, those
+/// are left out that cannot.
 fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let raw = Box::<RawValue>::deserialize(deserializer)?;
     let fields: BTreeMap<String, Box<RawValue>> =
