@@ -174,7 +174,7 @@ pub fn plan(world: &World) -> Decision {
 fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
     let status = &world.status;
     let quote = quote(&world.rates, planned);
-    let in_lane = planned.is_small && planned.is_ours;
+    let in_lane = planned.is_for_lane();
     let least = least_to_end(&world.rates, quote, planned);
     if let Some(most) = asked.max_cost.filter(|&most| status.start_time.is_none() && most < least) {
         let message = format!(
@@ -211,8 +211,8 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
     if asked.suspend && !is_queued_in_lane {
         return rested(world).unwrap_or_else(|| Say::new(world).suspended());
     }
-    let least = if in_lane { 0 } else { pools::least(&world.rates) };
-    let micro_usd = quote.high.max(least).min(asked.max_cost.unwrap_or(u64::MAX));
+    let one_worker = if in_lane { 0 } else { pools::least(&world.rates) };
+    let micro_usd = quote.high.max(one_worker).min(asked.max_cost.unwrap_or(u64::MAX));
     // What is in the lane is done before anyone could stop it. Whoever asks for less than what was refused asks anew.
     let waits =
         |held: &&Held| held.drain || status.reserved_micro_usd.is_none() && held.asked_micro_usd <= micro_usd;
@@ -251,7 +251,7 @@ fn quote(rates: &Rates, planned: &Planned) -> Estimate<u64> {
 /// The lowest `compute.maxCostUsd` with which a job is let in. Nothing stops what small workers have begun, so all of it must
 /// fit; a pool is stopped in time.
 fn least_to_end(rates: &Rates, quote: Estimate<u64>, planned: &Planned) -> u64 {
-    if planned.is_small && planned.is_ours { quote.high } else { pools::least_to_end(rates, quote.low) }
+    if planned.is_for_lane() { quote.high } else { pools::least_to_end(rates, quote.low) }
 }
 
 /// Seconds since a job was first let run in which it was not made to rest.
@@ -293,7 +293,7 @@ fn starting_since(world: &World, asked: &Asked) -> Option<Timestamp> {
 /// Whether money is held for a job and no worker of its own is ready, though its budget would let it work. What is in the
 /// lane is never idle.
 fn is_idle(world: &World) -> bool {
-    let is_small = matches!(&world.planning, Planning::Done(planned) if planned.is_small && planned.is_ours);
+    let is_small = matches!(&world.planning, Planning::Done(planned) if planned.is_for_lane());
     world.status.reserved_micro_usd.is_some()
         && !(is_small && world.pool.is_none() && world.status.start_time.is_some())
         && world.pool.as_ref().is_none_or(|pool| pool.ready == 0)

@@ -158,6 +158,13 @@ pub struct Planned {
     pub is_ours: bool,
 }
 
+impl Planned {
+    /// Whether it is for the workers that all small jobs share: it is small, and of the engine that they run.
+    pub fn is_for_lane(&self) -> bool {
+        self.is_small && self.is_ours
+    }
+}
+
 /// How a job ended, by the outcome of its finish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {

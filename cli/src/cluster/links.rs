@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use super::client::Cluster;
 use super::follow::follow;
 use super::object::BacktestJob;
-use super::suspend::QUIET;
+use super::suspend::patiently;
 use crate::failure::Failure;
 use crate::show;
 
@@ -135,7 +135,11 @@ impl Asking<'_> {
                 }
                 (job.asks.as_deref() != Some(&request)).then_some(Answer::Replaced)
             });
-            match tokio::time::timeout(PATIENCE, answered_soon(answer)).await {
+            let note = format!(
+                "the operator is asked for links to the results, and has not answered yet: waiting for up to {} s",
+                PATIENCE.as_secs()
+            );
+            match tokio::time::timeout(PATIENCE, patiently(answer, &note)).await {
                 Ok(answer) => match answer? {
                     Answer::Links(links) => return Ok(links),
                     // Each at another moment, so that both have a turn.
@@ -176,20 +180,6 @@ impl Asking<'_> {
         }
         show::note("note: the links could not be taken back: they open the results until they run out");
     }
-}
-
-/// Says what is waited for where the operator takes long.
-async fn answered_soon<T>(answer: impl Future<Output = T>) -> T {
-    tokio::pin!(answer);
-    tokio::select! {
-        answer = &mut answer => return answer,
-        () = tokio::time::sleep(QUIET) => {}
-    }
-    show::note(&format!(
-        "the operator is asked for links to the results, and has not answered yet: waiting for up to {} s",
-        PATIENCE.as_secs()
-    ));
-    answer.await
 }
 
 /// Fetches those files that there are links to.

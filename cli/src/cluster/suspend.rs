@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::show;
 
 /// How long the operator may take before somebody wants to hear of it.
-pub(super) const QUIET: Duration = Duration::from_secs(10);
+const QUIET: Duration = Duration::from_secs(10);
 
 pub(super) async fn suspend(cluster: &Cluster, args: &ChangeArgs) -> Result<(), Failure> {
     let name = &args.name;
@@ -72,16 +72,21 @@ pub(super) async fn until(
     is_so: impl Fn(&BacktestJob) -> bool,
 ) -> Result<BacktestJob, Failure> {
     let followed = follow(cluster, name, |job| is_so(job).then(|| job.clone()));
-    tokio::pin!(followed);
-    let quiet = tokio::time::sleep(QUIET);
-    tokio::select! {
-        job = &mut followed => return job,
-        () = quiet => {}
-    }
-    show::note(&format!(
+    let note = format!(
         "it is written down, but its status does not say so yet: does the operator run? Ctrl-C ends the waiting (--no-wait), `{} why {name}{}` says how it is",
         program(),
         cluster.flags
-    ));
-    followed.await
+    );
+    patiently(followed, &note).await
+}
+
+/// Waits for an answer of the operator, with a word where it takes long.
+pub(super) async fn patiently<T>(answer: impl Future<Output = T>, note: &str) -> T {
+    tokio::pin!(answer);
+    tokio::select! {
+        answer = &mut answer => return answer,
+        () = tokio::time::sleep(QUIET) => {}
+    }
+    show::note(note);
+    answer.await
 }

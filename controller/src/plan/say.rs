@@ -88,7 +88,7 @@ impl<'a> Say<'a> {
         let done = world.done.unwrap_or(before).max(before).min(planned.shards);
         status.shards = Some(ShardCounts { total: planned.shards, done });
         status.progress = Some(format!("{done}/{}", planned.shards));
-        let in_lane = planned.is_small && planned.is_ours && world.pool.is_none();
+        let in_lane = planned.is_for_lane() && world.pool.is_none();
         status.lane = Some(if in_lane { LaneKind::Interactive } else { LaneKind::Pool });
         status.workers = if in_lane { None } else { world.pool.as_ref().map(|pool| pool.ready) };
         let quote = quote(&world.rates, planned);
