@@ -84,6 +84,9 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
         // A refusal of the planner is the input's fault, field by field.
         match error.into().downcast::<Refusal>() {
             Ok(Refusal::Input { doing, errors }) => Self::Input { doing, errors },
+            Ok(Refusal::NotWhole(error)) => {
+                Self::Input { doing: "cannot use the data".to_owned(), errors: vec![error] }
+            }
             Ok(other) => Self::Failed(other.into()),
             Err(error) => Self::Failed(error),
         }

@@ -106,9 +106,6 @@ pub struct Decision {
     pub again: Duration,
 }
 
-/// Seconds after which a plan that failed is tried again.
-const REPLAN_SECONDS: i64 = 10;
-
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Decides.
@@ -138,7 +135,7 @@ pub fn plan(world: &World) -> Decision {
     match &world.planning {
         // One that rests is planned too: its quote is what its author waits for.
         Planning::Unknown => act(world, [Act::Plan]),
-        Planning::Working => Say::new(world).planning(None),
+        Planning::Working => Say::new(world).planning(),
         Planning::Outside => match &world.planner {
             None if world.planners_are_busy => Say::new(world).planned_outside(),
             None => act(world, [Act::CreatePlanner]),
@@ -161,10 +158,8 @@ pub fn plan(world: &World) -> Decision {
             let message = format!("its plan could not be made within {} s: {error}", asked.deadline_seconds);
             stop(world, Phase::DeadlineExceeded, "PlanningFailed", &message)
         }
-        Planning::Failing { since, .. } if seconds_since(world.now, *since) >= REPLAN_SECONDS => {
-            act(world, [Act::Plan])
-        }
-        Planning::Failing { error, .. } => Say::new(world).planning(Some(error)),
+        Planning::Failing { again, .. } if world.now >= *again => act(world, [Act::Plan]),
+        Planning::Failing { error, again } => Say::new(world).planning_again(error, *again),
         Planning::Refused(refused) => stop(world, Phase::Failed, &refused.reason, &refused.message),
         Planning::Done(planned) => planned_job(world, asked, planned),
     }

@@ -13,7 +13,7 @@ use blockgrid_grid::telemetry::Telemetry;
 use blockgrid_grid::{ENGINE, JobId, Options, Plan, Store, StoreError, Tenant};
 use blockgrid_planner::candles::open_registered;
 use blockgrid_planner::prepare::{estimate, memory, traces};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustix::process::setpriority_process;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
@@ -31,6 +31,10 @@ const TRIALS_IN_LANE: u64 = 100_000;
 
 /// vCPU-microseconds that finishing a job of the lane may take at least.
 const FINISH_IN_LANE_MICROS: u64 = 1_000_000;
+
+/// After how long a plan that failed is tried again; each time after twice as long, up to [`LATEST_AGAIN`].
+const AGAIN: SignedDuration = SignedDuration::from_secs(10);
+const LATEST_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// Niceness of the threads that plan.
 const NICE: i32 = 10;
@@ -50,13 +54,21 @@ pub struct Wanted {
     pub text: Option<String>,
 }
 
+/// What is known of a plan.
+#[derive(Debug)]
+struct Known {
+    planning: Planning,
+    /// How often it has failed.
+    failed: u32,
+}
+
 /// Makes plans.
 pub struct Plans {
     store: Store,
     /// How data sets in S3 are reached.
     s3: Options,
     config: Arc<Config>,
-    known: Mutex<HashMap<JobId, Planning>>,
+    known: Mutex<HashMap<JobId, Known>>,
     line: Mutex<Line<Wanted>>,
     made: mpsc::UnboundedSender<JobId>,
     reign: Reign,
@@ -77,7 +89,7 @@ impl Plans {
         Arc::new(Self { store, s3, config, known: Mutex::default(), line, made, reign, telemetry })
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Planning>> {
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -86,7 +98,7 @@ impl Plans {
     /// # Errors
     /// [`StoreError`] when it cannot be read.
     pub async fn state(&self, id: &JobId, was_planned: bool) -> Result<Planning, StoreError> {
-        let known = self.known().get(id).cloned();
+        let known = self.known().get(id).map(|known| known.planning.clone());
         match known {
             Some(Planning::Outside) => {
                 if let Some(refused) = outside::refusal(&self.store, id).await? {
@@ -122,7 +134,7 @@ impl Plans {
     }
 
     fn know(&self, id: &JobId, state: Planning) {
-        self.known().insert(id.clone(), state);
+        self.known().insert(id.clone(), Known { planning: state, failed: 0 });
     }
 
     fn line(&self) -> std::sync::MutexGuard<'_, Line<Wanted>> {
@@ -139,11 +151,12 @@ impl Plans {
     pub fn start(self: &Arc<Self>, wanted: Wanted) {
         {
             let mut known = self.known();
-            match known.get(&wanted.id) {
-                None | Some(Planning::Failing { .. }) => {}
+            let failed = match known.get(&wanted.id) {
+                None => 0,
+                Some(Known { planning: Planning::Failing { .. }, failed }) => *failed,
                 Some(_) => return,
-            }
-            known.insert(wanted.id.clone(), Planning::Working);
+            };
+            known.insert(wanted.id.clone(), Known { planning: Planning::Working, failed });
         }
         self.line().join(wanted.tenant.to_string(), wanted);
         self.go_on();
@@ -163,13 +176,15 @@ impl Plans {
         tokio::spawn(async move {
             let id = wanted.id.clone();
             let (making, on) = (Arc::clone(&plans), tokio::runtime::Handle::current());
-            let state = aside(move || making.here_or_outside(wanted, &on)).await;
-            if let Planning::Failing { error, .. } = &state {
-                tracing::warn!(job = %id, error, "the plan failed and is tried again");
-            }
+            let made = aside(move || making.here_or_outside(wanted, &on)).await;
             // A job that was deleted meanwhile has been forgotten, and stays so.
             if let Some(known) = plans.known().get_mut(&id) {
-                *known = state;
+                known.planning = made.unwrap_or_else(|error| {
+                    let again = Timestamp::now() + until_again(known.failed);
+                    tracing::warn!(job = %id, error, %again, "the plan failed and is tried again");
+                    known.failed += 1;
+                    Planning::Failing { error, again }
+                });
             }
             let _ = plans.made.send(id);
             plans.line().ended();
@@ -178,24 +193,23 @@ impl Plans {
     }
 
     /// Makes the plan, or leaves it to a pod of its own: one that takes long, and memory, must not take them from all others.
-    fn here_or_outside(&self, wanted: Wanted, on: &tokio::runtime::Handle) -> Planning {
+    /// An error is not the job's fault.
+    fn here_or_outside(&self, wanted: Wanted, on: &tokio::runtime::Handle) -> Result<Planning, String> {
         let id = wanted.id.clone();
         let order = match Order::new(wanted, &self.config) {
             Ok(order) => order,
-            Err(refused) => return Planning::Refused(refused),
+            Err(refused) => return Ok(Planning::Refused(refused)),
         };
         let small = self.config.jobs.planned_here;
         let dataset = open_registered(&order.location, &self.s3);
         if is_large(&order, &dataset, small) {
-            return match on.block_on(outside::put(&self.store, &id, &order)) {
-                Ok(()) => Planning::Outside,
-                Err(error) => failing(error.to_string()),
-            };
+            let put = on.block_on(outside::put(&self.store, &id, &order));
+            return put.map(|()| Planning::Outside).map_err(|error| error.to_string());
         }
         match on.block_on(make(&self.store, &id, order, dataset, &self.telemetry)) {
-            Made::Plan(plan) => Planning::Done(self.planned(&plan)),
-            Made::Refused(refused) => Planning::Refused(refused),
-            Made::Failing(error) => failing(error),
+            Made::Plan(plan) => Ok(Planning::Done(self.planned(&plan))),
+            Made::Refused(refused) => Ok(Planning::Refused(refused)),
+            Made::Failing(error) => Err(error),
         }
     }
 
@@ -231,7 +245,7 @@ fn fits_lane(most_micros: u64, shards_micros: u64, finish_micros: u64, trials: u
 
 /// What `make` makes, on a thread that comes after all others: reading candles and laying out shards take a processor for a
 /// while, and not one of those that answer, renew the lease or look after other jobs.
-async fn aside(make: impl FnOnce() -> Planning + Send + 'static) -> Planning {
+async fn aside(make: impl FnOnce() -> Result<Planning, String> + Send + 'static) -> Result<Planning, String> {
     let (sender, made) = oneshot::channel();
     let thread = std::thread::Builder::new().name("plan".to_owned()).spawn(move || {
         // Linux keeps a niceness for each thread, which cannot be taken back: hence a thread for each plan.
@@ -241,21 +255,21 @@ async fn aside(make: impl FnOnce() -> Planning + Send + 'static) -> Planning {
         let _ = sender.send(make());
     });
     match thread {
-        Err(error) => failing(format!("no thread to make the plan: {error}")),
+        Err(error) => Err(format!("no thread to make the plan: {error}")),
         Ok(thread) => made.await.unwrap_or_else(|_| {
             let panic = thread.join().err();
             let said = panic.as_ref().and_then(|panic| {
                 panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied())
             });
             let message = format!("planning it panicked: {}", said.unwrap_or("without a word"));
-            Planning::Refused(Refused { reason: "PlanningPanicked".into(), message })
+            Ok(Planning::Refused(Refused { reason: "PlanningPanicked".into(), message }))
         }),
     }
 }
 
-/// Not the job's fault.
-fn failing(error: String) -> Planning {
-    Planning::Failing { error, since: Timestamp::now() }
+/// How long a plan that has failed so often before rests until it is tried again.
+fn until_again(failed: u32) -> SignedDuration {
+    AGAIN.saturating_mul(1 << failed.min(16)).min(LATEST_AGAIN)
 }
 
 #[cfg(test)]
@@ -268,13 +282,19 @@ mod tests {
     async fn a_panic_of_a_plan_is_told_and_plans_come_last() {
         let own = || rustix::process::getpriority_process(None).unwrap();
         let before = own();
-        let nice = aside(|| failing(rustix::process::getpriority_process(None).unwrap().to_string())).await;
-        assert!(matches!(nice, Planning::Failing { error, .. } if error == NICE.to_string()));
+        let nice = aside(|| Err(rustix::process::getpriority_process(None).unwrap().to_string())).await;
+        assert_eq!(nice, Err(NICE.to_string()));
         assert_eq!(own(), before, "of that thread alone");
         let panicked = aside(|| panic!("no such {}", "shard")).await;
-        let Planning::Refused(refused) = panicked else { panic!("{panicked:?}") };
+        let Ok(Planning::Refused(refused)) = panicked else { panic!("{panicked:?}") };
         assert_eq!(refused.reason, "PlanningPanicked");
         assert_eq!(refused.message, "planning it panicked: no such shard");
+    }
+
+    #[test]
+    fn a_plan_that_fails_again_and_again_is_tried_less_often() {
+        let seconds: Vec<i64> = [0, 1, 4, 5, 100].map(|failed| until_again(failed).as_secs()).to_vec();
+        assert_eq!(seconds, [10, 20, 160, 300, 300]);
     }
 
     /// Otherwise each leader that lost its lease in the middle of many plans would go on with all of them.

@@ -111,8 +111,8 @@ pub enum Planning {
     Failing {
         /// Why.
         error: String,
-        /// When it failed.
-        since: Timestamp,
+        /// When it is tried again.
+        again: Timestamp,
     },
     /// It is committed.
     Done(Planned),

@@ -313,6 +313,19 @@ impl DatasetError {
         }
     }
 
+    /// Whether the files of a data set are not what its `dataset.json` says: they are damaged, or still being copied.
+    pub fn is_not_whole(&self) -> bool {
+        matches!(
+            self,
+            Self::MissingFile { .. }
+                | Self::NotParquet { .. }
+                | Self::RowCount { .. }
+                | Self::Size { .. }
+                | Self::Sha256 { .. }
+                | Self::Digest { .. }
+        )
+    }
+
     pub(crate) fn io(file: impl Into<String>, error: &std::io::Error) -> Self {
         let file = file.into();
         match error.kind() {

@@ -185,7 +185,7 @@ fn from_dataset(job: &Job, name: &str, dataset: Dataset) -> Result<JobCandles, R
     let wanted = offered(spec, &dataset, name, interval)?;
     let names: Vec<&str> = wanted.iter().map(|symbol| symbol.name.as_str()).collect();
     let from = spec.from.map(|from| from.saturating_sub(survey.pre_roll_ms));
-    dataset.check_footers(&names, interval, from, spec.to).map_err(|error| Refusal::data(field, error))?;
+    dataset.check_footers(&names, interval, from, spec.to).map_err(|error| Refusal::dataset(field, error))?;
     let wanted_bars = bars_wanted(&survey, interval);
     // Symbols beside each other; of several errors the first symbol's is told.
     let read = |symbol: SymbolSpec| {

@@ -14,6 +14,9 @@ pub enum Refusal {
         /// What is wrong.
         errors: Vec<FieldError>,
     },
+    /// The files of a data set are not what its manifest says.
+    #[error("cannot use the data: {0}")]
+    NotWhole(FieldError),
     /// Candles could not be read, which is not the input's fault.
     #[error("failed to read candles")]
     Data(#[source] DatasetError),
@@ -28,6 +31,15 @@ impl Refusal {
     /// One thing wrong with the input.
     pub(crate) fn input(doing: impl Into<String>, path: &str, message: impl Into<String>) -> Self {
         Self::fields(doing, vec![FieldError::new(path, message)])
+    }
+
+    /// An error of a data set: whose files are damaged, or the same as of any data.
+    pub(crate) fn dataset(path: &str, error: DatasetError) -> Self {
+        if error.is_not_whole() {
+            Self::NotWhole(FieldError::new(path, error.to_string()))
+        } else {
+            Self::data(path, error)
+        }
     }
 
     /// An error of the data: the input's fault, or a disk's.

@@ -59,9 +59,12 @@ pub(super) async fn logs(cluster: &Cluster, args: &LogsArgs) -> Result<(), Failu
     let (mut begun, mut told) = (BTreeSet::new(), BTreeSet::new());
     let mut streams = JoinSet::new();
     loop {
-        let found =
-            pods.list(&of_job).await.map_err(|error| cluster.failure(&error, call("list", "pods")))?;
-        let mut found = found.items;
+        let mut found = match pods.list(&of_job).await {
+            Ok(found) => found.items,
+            // No right would show what is gone.
+            Err(_) if job.status.phase.is_terminal() => Vec::new(),
+            Err(error) => return Err(cluster.failure(&error, call("list", "pods"))),
+        };
         // Those that took the place of others come after them.
         found.sort_by_key(|pod| {
             let created = pod.creation_timestamp().map(|time| time.0);

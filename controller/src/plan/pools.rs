@@ -34,8 +34,8 @@ pub(super) fn within_what_is_held(world: &World, asked: &Asked, pool: &Pool) -> 
         let wish = ahead.saturating_mul(2).min(most);
         return Some(act(world, [Act::Reserve { micro_usd: ahead.min(most), wish }]));
     };
-    // No more can be: as many workers go on as what is held pays for to their end.
-    let paid = affordable(held, spent, a_worker_stops(&world.rates));
+    // No more can be.
+    let paid = paid_to_their_end(world, pool, spent, held);
     if paid == 0 {
         let message = format!("it has cost what was held for it, and no more can be: {}", why.message);
         return Some(stop(world, Phase::BudgetExceeded, &why.reason, &message));
@@ -50,19 +50,27 @@ fn within_its_most(world: &World, pool: &Pool, spent: u64, most: u64) -> Option<
     if pool.is_suspended || pool.is_deleted || spent + until_stopped(&world.rates, pool) < most {
         return None;
     }
-    let each = a_worker_stops(&world.rates);
-    let left = most.saturating_sub(world.rates.costs.requests_of_a_job(0));
-    let ahead = spent.saturating_add(each.saturating_mul(pool.going.into()));
-    let paid = affordable(left, ahead, each);
-    // The last one is paid for; only for the moment until the others have gone it may not be. And what is reached only by
-    // stopping was never reached by running.
-    let is_last = affordable(left, spent, each) > 0 && ahead < left || spent * 2 < most;
-    let few = paid.max(is_last.into());
+    // What is reached only by stopping was never reached by running.
+    let few = paid_to_their_end(world, pool, spent, most).max((spent * 2 < most).into());
     // One of a Kueue queue that changes waits there again, with what is held for it.
     if few == 0 || few < pool.wanted && pool.is_kueues {
         return Some(reached(world, pool, spent, most));
     }
     (few < pool.wanted).then(|| act(world, [Act::ScalePool { workers: few }]))
+}
+
+/// How many workers a limit pays for until they have stopped, beside those that are on their way out.
+fn paid_to_their_end(world: &World, pool: &Pool, spent: u64, limit: u64) -> u32 {
+    let (each, left) = (a_worker_stops(&world.rates), left_for_workers(&world.rates, limit));
+    let ahead = spent.saturating_add(each.saturating_mul(pool.going.into()));
+    // The last one is paid for; only for the moment until the others have gone it may not be.
+    let is_last = affordable(left, spent, each) > 0 && ahead < left;
+    affordable(left, ahead, each).max(is_last.into())
+}
+
+/// What a limit leaves for workers: at the end the store is asked for what is no shard's.
+fn left_for_workers(rates: &Rates, limit: u64) -> u64 {
+    limit.saturating_sub(rates.costs.requests_of_a_job(0))
 }
 
 /// A job that has cost what it may.
@@ -80,7 +88,7 @@ fn reached(world: &World, pool: &Pool, spent: u64, most: u64) -> Decision {
 /// with as much time to work as it takes to stop.
 fn paid_by_its_most(world: &World, asked: &Asked, planned: &Planned, spent: u64) -> u32 {
     let (most, each) = (asked.max_cost.unwrap_or(u64::MAX), a_worker_stops(&world.rates));
-    let left = most.saturating_sub(world.rates.costs.requests_of_a_job(0));
+    let left = left_for_workers(&world.rates, most);
     let low = quote(&world.rates, planned).low;
     affordable(most, spent, 2 * each).min(affordable(left, low.max(spent), each))
 }

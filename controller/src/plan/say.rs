@@ -149,18 +149,16 @@ impl<'a> Say<'a> {
         Decision { acts: Vec::new(), status: self.status, again }
     }
 
-    pub(super) fn planning(mut self, error: Option<&str>) -> Decision {
-        match error {
-            None => self.phase(Phase::Planning, "its candles are read and its shards laid out", 30 * SECOND),
-            Some(error) => {
-                self.holds("Planned", false, "Retrying", error);
-                self.phase(
-                    Phase::Planning,
-                    &format!("the plan failed and is tried again: {error}"),
-                    10 * SECOND,
-                )
-            }
-        }
+    pub(super) fn planning(self) -> Decision {
+        self.phase(Phase::Planning, "its candles are read and its shards laid out", 30 * SECOND)
+    }
+
+    pub(super) fn planning_again(mut self, error: &str, again: Timestamp) -> Decision {
+        self.holds("Planned", false, "Retrying", error);
+        let left = u64::try_from(again.as_second() - self.world.now.as_second()).unwrap_or(0).max(1);
+        let message = format!("the plan failed and is tried again at {}: {error}", written(again));
+        // Its deadline may be before that.
+        self.phase(Phase::Planning, &message, Duration::from_secs(left.min(60)))
     }
 
     pub(super) fn planned_outside(mut self) -> Decision {

@@ -101,6 +101,15 @@ impl Order {
         )
     }
 
+    /// What is told of files that are not what the manifest of their data set says.
+    fn is_not_whole(&self, error: &str) -> String {
+        format!(
+            "data set {} is not whole ({}): its files are still being copied, or whoever runs the grid repairs them",
+            self.dataset,
+            self.hide(error)
+        )
+    }
+
     /// What is told of an error of the store, whose words have addresses, buckets and prefixes in them; the log has them all.
     fn cannot_be_read(&self, error: &str) -> String {
         // Before it stand the address, the time and the number of tries.
@@ -188,6 +197,11 @@ async fn made(store: &Store, id: &JobId, order: Order, dataset: Result<Dataset, 
             }
             return refused(&errors);
         }
+        // Its manifest is copied before its files are.
+        Err(Refusal::NotWhole(error)) => {
+            tracing::warn!(job = %id, dataset = order.dataset, location = order.location, %error, "a registered data set is not whole");
+            return Made::Failing(order.is_not_whole(&error.message));
+        }
         Err(Refusal::Data(error)) => {
             tracing::warn!(job = %id, dataset = order.dataset, location = order.location, %error, "candles cannot be read");
             return Made::Failing(order.cannot_be_read(&error.to_string()));
@@ -217,6 +231,9 @@ fn shown(manifest: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use blockgrid_datasets::SAMPLE_FILES;
+    use blockgrid_planner::candles::open_registered;
+
     use super::*;
 
     fn order() -> Order {
@@ -270,5 +287,55 @@ mod tests {
         // What is shipped has no place.
         order.location = order.dataset.clone();
         assert_eq!(order.hide("hourly is broken"), "hourly is broken");
+    }
+
+    /// Its manifest is copied first, and half of a file is there when the job is planned.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_data_set_that_is_still_being_copied_ends_no_job() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        };
+        let mut order = order();
+        order.location = folder.path().to_str().unwrap().to_owned();
+        order.manifest = serde_json::json!({
+            "apiVersion": blockgrid_job::spec::API_VERSION,
+            "kind": "BacktestJob",
+            "metadata": { "name": "job" },
+            "spec": {
+                "data": { "dataset": "hourly", "symbols": ["SYN-A"], "interval": "1h",
+                          "from": "2023-02-01T00:00:00Z", "to": "2023-12-01T00:00:00Z" },
+                "strategy": { "long": { "enter": "rsi(close, 14) < 30", "exit": "rsi(close, 14) > 60" } },
+            },
+        });
+        let store = Store::open("memory:", &blockgrid_grid::Options::default()).unwrap();
+        let id = JobId::random();
+        let mut made = Vec::new();
+        let is_used = |name: &str| name.contains("symbol=SYN-A") && name.contains("interval=1h");
+        for whole in ["none", "half", "all"] {
+            for (name, bytes) in SAMPLE_FILES {
+                match whole {
+                    _ if !is_used(name) => write(name, bytes),
+                    "half" => write(name, &bytes[..bytes.len() / 2]),
+                    "all" => write(name, bytes),
+                    _ => {}
+                }
+            }
+            let order: Order = serde_json::from_value(serde_json::json!(order)).unwrap();
+            let (store, id) = (store.clone(), id.clone());
+            let dataset = open_registered(&order.location, &blockgrid_grid::Options::default());
+            made.push(make(&store, &id, order, dataset, &Telemetry::default()).await);
+        }
+        for made in &made[..2] {
+            let Made::Failing(told) = made else { panic!("{made:?}") };
+            assert!(
+                told.starts_with("data set hourly is not whole (`data set hourly/interval=1h/symbol=SYN-A"),
+                "{told}"
+            );
+            assert!(!told.contains(folder.path().to_str().unwrap()), "{told}");
+        }
+        assert!(matches!(made[2], Made::Plan(_)), "{:?}", made[2]);
     }
 }

@@ -106,12 +106,11 @@ impl Books {
             return Ok(());
         }
         let more = share.micro_usd - held.unwrap_or(0);
-        let mut refused: Option<Held> = None;
-        let mut note = |fits: Result<(), Held>| {
-            let Err(held) = fits else { return };
-            let is_above = |held: &Held| [ABOVE_BUDGET, ABOVE_USER_BUDGET].contains(&held.reason.as_str());
-            if refused.as_ref().is_none_or(|known| is_above(&held) && !is_above(known)) {
-                refused = Some(held);
+        let mut refused: Option<Short> = None;
+        let mut note = |fits: Result<(), Short>| {
+            let Err(short) = fits else { return };
+            if refused.as_ref().is_none_or(|known| short.is_above && !known.is_above) {
+                refused = Some(short);
             }
         };
         for key in self.of_namespace(&share.namespace) {
@@ -132,7 +131,7 @@ impl Books {
                 note(fits(&name, &format!(" for user {}", share.user), limit, sums, more, 0));
             }
         }
-        refused.map_or(Ok(()), Err)
+        refused.map_or(Ok(()), |short| Err(short.held))
     }
 
     /// What a job that asks for so much must leave of a budget to one that has waited long. Those that run are not ended for
@@ -407,6 +406,13 @@ impl<'a> Sums<'a> {
 const WAITS: &str = "it waits for jobs to end, for a higher limit, or for the next month";
 const ABOVE: &str = "that is more than the whole limit, so it waits until that is raised";
 
+/// A budget that does not let a job have what it asks for.
+struct Short {
+    held: Held,
+    /// Whether its whole limit is less than that.
+    is_above: bool,
+}
+
 fn fits(
     name: &str,
     whose: &str,
@@ -414,7 +420,7 @@ fn fits(
     (spent, reserved): (u64, u64),
     more: u64,
     kept: u64,
-) -> Result<(), Held> {
+) -> Result<(), Short> {
     if spent.saturating_add(reserved).saturating_add(kept).saturating_add(more) <= limit {
         return Ok(());
     }
@@ -423,7 +429,8 @@ fn fits(
     } else {
         format!(", {} kept for a job that has waited longer", dollars(kept))
     };
-    let (reason, until) = match (more > limit, whose.is_empty()) {
+    let is_above = more > limit;
+    let (reason, until) = match (is_above, whose.is_empty()) {
         (true, true) => (ABOVE_BUDGET, ABOVE),
         (true, false) => (ABOVE_USER_BUDGET, ABOVE),
         (false, true) => ("WaitingForBudget", WAITS),
@@ -437,7 +444,8 @@ fn fits(
         dollars(reserved),
         dollars(more)
     );
-    Err(Held { reason: reason.to_owned(), message, asked_micro_usd: 0, drain: false })
+    let held = Held { reason: reason.to_owned(), message, asked_micro_usd: 0, drain: false };
+    Err(Short { held, is_above })
 }
 
 /// What is left of a limit, as people read it: less than nothing where it was lowered since.

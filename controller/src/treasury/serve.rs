@@ -1,11 +1,23 @@
 //! What is asked of the task, a batch at a time: budgets are raised first, then jobs are told.
 
+use blockgrid_job::status::Terms;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use serde_json::json;
+use tokio::sync::oneshot;
 
-use super::{AT_ONCE, Clerk, Request, TreasuryError, lock};
+use super::{AT_ONCE, Clerk, Request, TreasuryError, Whose, lock};
 use crate::plan::say::written;
+use crate::world::Held;
+
+/// A job that is let have money, as far as the books go.
+struct Admitted {
+    whose: Whose,
+    terms: Option<Terms>,
+    /// What it held before.
+    before: Option<u64>,
+    reply: oneshot::Sender<Result<Result<u64, Held>, TreasuryError>>,
+}
 
 impl Clerk {
     pub(super) async fn serve(&mut self, batch: Vec<Request>, now: Timestamp) -> Result<(), TreasuryError> {
@@ -18,9 +30,8 @@ impl Clerk {
                     match self.books.may_rather(&whose.id, &mut whose.share, wish) {
                         Ok(()) => {
                             let before = self.books.reserve(&whose.id, &whose.share);
-                            let micro_usd = before.unwrap_or(0).max(whose.share.micro_usd);
                             lock(&self.found).line.leaves(&whose.id);
-                            admitted.push((whose, micro_usd, terms, before, reply));
+                            admitted.push(Admitted { whose, terms, before, reply });
                         }
                         Err(held) => {
                             lock(&self.found).line.refused(whose.id, whose.share, held.clone());
@@ -41,13 +52,20 @@ impl Clerk {
         let settled = self.write_down(settling).await;
         let touched: Vec<String> = admitted
             .iter()
-            .map(|(whose, ..)| whose.share.namespace.clone())
+            .map(|admitted| admitted.whose.share.namespace.clone())
             .chain(settled.iter().map(|(whose, ..)| whose.share.namespace.clone()))
             .chain(given_back)
             .collect();
-        if let Err(error) = self.raise(&touched, now).await {
+        let raised = loop {
+            match self.raise(&touched, now).await {
+                Ok(true) => admitted = self.asked_again(admitted),
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        if let Err(error) = raised {
             self.is_stale(&touched);
-            for (whose, _, _, before, reply) in admitted {
+            for Admitted { whose, before, reply, .. } in admitted {
                 // What a job held before, it holds.
                 self.books.restore(&whose.id, before);
                 let _ = reply.send(Err(error.clone()));
@@ -60,7 +78,8 @@ impl Clerk {
                 _ => Ok(()),
             };
         }
-        let writes = admitted.into_iter().map(|(whose, micro_usd, terms, _, reply)| {
+        let writes = admitted.into_iter().map(|Admitted { whose, terms, before, reply }| {
+            let micro_usd = before.unwrap_or(0).max(whose.share.micro_usd);
             let mut body = json!({ "status": { "reservedMicroUsd": micro_usd } });
             if let Some(terms) = &terms {
                 body["status"]["terms"] = json!(terms);
@@ -109,5 +128,28 @@ impl Clerk {
             let _ = reply.send(result);
         }
         Ok(())
+    }
+
+    /// Whom limits let in that have changed since: of these, those whom the new ones let in.
+    fn asked_again(&mut self, admitted: Vec<Admitted>) -> Vec<Admitted> {
+        for Admitted { whose, before, .. } in &admitted {
+            self.books.restore(&whose.id, *before);
+        }
+        let mut still = Vec::new();
+        for admitted in admitted {
+            let whose = &admitted.whose;
+            match self.books.may(&whose.id, &whose.share) {
+                Ok(()) => {
+                    self.books.reserve(&whose.id, &whose.share);
+                    still.push(admitted);
+                }
+                Err(held) => {
+                    let held = Held { asked_micro_usd: whose.share.micro_usd, ..held };
+                    lock(&self.found).line.refused(whose.id.clone(), whose.share.clone(), held.clone());
+                    let _ = admitted.reply.send(Ok(Err(held)));
+                }
+            }
+        }
+        still
     }
 }

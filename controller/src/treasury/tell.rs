@@ -23,8 +23,14 @@ const CONFLICTS: u32 = 50;
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 impl Clerk {
-    /// Writes the budgets that these namespaces' jobs count for: theirs first, then the whole grid's.
-    pub(super) async fn raise(&mut self, namespaces: &[String], now: Timestamp) -> Result<(), TreasuryError> {
+    /// Writes the budgets that these namespaces' jobs count for: theirs first, then the whole grid's. Whether a limit was
+    /// changed meanwhile, or a budget removed.
+    pub(super) async fn raise(
+        &mut self,
+        namespaces: &[String],
+        now: Timestamp,
+    ) -> Result<bool, TreasuryError> {
+        let (before, mut changed) = (self.has_news, false);
         let mut keys: Vec<Key> = Vec::new();
         for namespace in namespaces {
             for key in self.books.of_namespace(namespace) {
@@ -35,9 +41,13 @@ impl Clerk {
         }
         keys.sort_by_key(|key| self.books.budgets.get(key).is_some_and(|budget| budget.scope.is_none()));
         for key in keys {
-            self.write(&key, now, false).await?;
+            self.has_news = false;
+            let written = self.write(&key, now, false).await;
+            changed |= self.has_news;
+            self.has_news |= before || changed;
+            written?;
         }
-        Ok(())
+        Ok(changed)
     }
 
     /// Says of each budget that nobody knows what was spent. What it says of money stays. Errors are told and passed over.
@@ -72,7 +82,8 @@ impl Clerk {
         }
     }
 
-    /// Replaces a budget's status. `is_new` says that whatever stands there is not ours, and not trusted.
+    /// Replaces a budget's status, unless its limit was changed: then there is news, and whoever asks sees whether what it
+    /// was about to write still is within it. `is_new` says that whatever stands there is not ours, and not trusted.
     pub(super) async fn write(
         &mut self,
         key: &Key,
@@ -118,6 +129,7 @@ impl Clerk {
                         self.latest.insert(key.clone(), there.clone());
                         self.know();
                         self.has_news = true;
+                        return Ok(());
                     }
                     object = there;
                     // Somebody writes beside it again and again, which is no reason to lead no more.

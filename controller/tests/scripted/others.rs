@@ -84,6 +84,37 @@ async fn a_limit_that_is_changed_beside_a_reservation_holds() {
     grid.nothing_is_held().await;
 }
 
+/// The limit that is lowered while a job is being let in is what lets it in, or not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_that_is_lowered_beside_a_reservation_holds_for_it() {
+    let Some((_redis, queue)) = queue().await else { return };
+    let grid = Grid::start(&queue).await;
+    let plan = grid.a_plan().await;
+    let raises = |call: &Call| {
+        call.is("update backtestbudgets/status")
+            && call.namespace.as_deref() == Some("tenant")
+            && call.says("/status/reservedMicroUsd").as_u64().is_some_and(|held| held > 0)
+    };
+    let before = grid.server.calls(raises);
+    grid.server.script(1, Fault::Late(Duration::from_millis(500)), raises);
+    let id = grid.apply_planned("job", &plan).await;
+    grid.until("a reservation on its way", || grid.server.calls(raises) > before).await;
+    let limits = |usd: f64| {
+        grid.server.patch("backtestbudgets", "tenant", "budget", &json!({ "spec": { "monthlyUsd": usd } }));
+    };
+    limits(1.0);
+    grid.await_phase("job", "Queued").await;
+    let job = grid.job("job");
+    let is_told = job["status"]["message"].as_str().is_some_and(|told| told.contains("left of $1.00"));
+    assert!(is_told && job["status"].get("reservedMicroUsd").is_none() && grid.pool(&id).is_none(), "{job}");
+    grid.nothing_is_held().await;
+    limits(4321.0);
+    grid.await_pool(&id).await;
+    grid.finish(&id).await;
+    grid.await_settled("job", &id).await;
+    grid.nothing_is_held().await;
+}
+
 /// One of the right name that is of another job is never changed, and never counted as the job's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pool_of_anothers_is_left_alone() {

@@ -111,7 +111,7 @@ fn failed(spec: &DataSpec, field: &str, error: DatasetError) -> Refusal {
         _ => false,
     };
     if !row || spec.quality == Quality::Warn {
-        return Refusal::data(field, error);
+        return Refusal::dataset(field, error);
     }
     let error = error.to_string();
     // A list of rows has lines of its own.

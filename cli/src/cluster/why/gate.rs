@@ -162,7 +162,7 @@ fn planning(job: &BacktestJob, failing: Option<&Condition>) -> Why {
             true,
             condition.reason.clone(),
             format!(
-                "Its plan cannot be made yet, which is not the job's fault, and is tried again every few seconds: {}",
+                "Its plan cannot be made yet, which is not the job's fault, and is tried again, less and less often, up to every five minutes: {}",
                 sentence(&condition.message)
             ),
         ),
@@ -360,7 +360,20 @@ fn running(job: &BacktestJob) -> Why {
     if let Some(spent) = status.spent_micro_usd {
         text.push_str(&format!(" It has cost {} so far.", usd(spent)));
     }
+    if let Some(held) = status.reserved_micro_usd {
+        text.push_str(&format!(" Budgets hold {} for it{}.", usd(held), grows(job, held)));
+    }
     Why { gate: Gate::Running, is_blocked: false, reason: status.phase.id().to_owned(), text }
+}
+
+/// Why more may be held for a job than its quote says.
+fn grows(job: &BacktestJob, held: u64) -> &'static str {
+    let high = job.status.quote.map_or(u64::MAX, |quote| quote.high_micro_usd);
+    if job.status.workers.is_some() && held > high {
+        ", more than it was quoted at: before its workers could pass that, twice what they have cost is held, at most compute.maxCostUsd"
+    } else {
+        ""
+    }
 }
 
 /// What it was expected to cost, as a sentence.

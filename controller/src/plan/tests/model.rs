@@ -421,7 +421,8 @@ impl Model {
                 self.planning = Planning::Done(self.kind.planned.clone());
             }
             Event::PlanFails if self.planning == Planning::Working => {
-                self.planning = Planning::Failing { error: noise, since: now };
+                self.planning =
+                    Planning::Failing { error: noise, again: now + SignedDuration::from_secs(10) };
             }
             Event::PlanRefused if self.planning == Planning::Working && !self.committed => {
                 self.planning = Planning::Refused(Refused { reason: "InvalidSpec".into(), message: noise });

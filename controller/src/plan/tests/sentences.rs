@@ -1,5 +1,7 @@
 //! One test for each thing that a job may come to, as a person would say it.
 
+use std::time::Duration;
+
 use blockgrid_job::quote::{Estimate, Price};
 use blockgrid_job::status::{JobStatus, LaneKind, Phase};
 use jiff::{SignedDuration, Timestamp};
@@ -148,15 +150,18 @@ fn a_new_job_gets_its_finalizer_first_and_is_planned_then() {
 }
 
 #[test]
-fn a_plan_that_failed_is_tried_again_after_ten_seconds() {
+fn a_plan_that_failed_is_tried_again_when_it_is_time() {
     let mut world = world(big());
-    let planning = |since| Planning::Failing { error: "the store is down".to_owned(), since };
-    world.planning = planning(ago(&world, 9));
+    let planning = |again| Planning::Failing { error: "the store is down".to_owned(), again };
+    world.planning = planning(ago(&world, -9));
+    assert_eq!(plan(&world).again, Duration::from_secs(9));
     let (phase, _, message) = said(&world);
     assert_eq!(phase, Phase::Planning);
-    assert_eq!(message, "the plan failed and is tried again: the store is down");
+    let told =
+        format!("the plan failed and is tried again at {}: the store is down", written(ago(&world, -9)));
+    assert_eq!(message, told);
     assert_eq!(lacks(&world, "Planned").0, "Retrying");
-    world.planning = planning(ago(&world, 10));
+    world.planning = planning(world.now);
     assert_eq!(plan(&world).acts, [Act::Plan]);
 }
 

@@ -66,7 +66,7 @@ fn a_pod_that_plans_and_cannot_start_is_told_and_given_up() {
 #[test]
 fn a_plan_that_cannot_be_made_is_given_up_in_the_end() {
     let mut world = world(big());
-    world.planning = Planning::Failing { error: "no bucket".to_owned(), since: world.now };
+    world.planning = Planning::Failing { error: "no bucket".to_owned(), again: ago(&world, -60) };
     world.created = ago(&world, 7199);
     assert_eq!(said(&world).0, Phase::Planning);
     world.created = ago(&world, 7200);
