@@ -281,22 +281,23 @@ impl Target<'_> {
 
     async fn finalizers(&self, change: impl Fn(&mut Vec<String>)) -> Result<(), ApplyError> {
         let name = self.job.name_any();
+        // As it was seen, which mostly is how it is.
+        let mut known = self.job.metadata.clone();
         for _ in 0..5 {
-            let Some(now) = self.jobs().get_opt(&name).await? else { return Ok(()) };
-            if now.metadata.uid != self.job.metadata.uid {
-                return Ok(());
-            }
-            let mut finalizers = now.metadata.finalizers.clone().unwrap_or_default();
+            let mut finalizers = known.finalizers.unwrap_or_default();
             change(&mut finalizers);
-            let body = json!({
-                "metadata": { "finalizers": finalizers, "resourceVersion": now.metadata.resource_version },
-            });
+            let body = json!({ "metadata": { "finalizers": finalizers, "resourceVersion": known.resource_version } });
             match self.jobs().patch(&name, &patching(), &self.patch(body)).await {
                 Ok(_) => return Ok(()),
                 // It is gone, or somebody changed it meanwhile: look again.
                 Err(error) if is_gone(&error) => {}
                 Err(error) => return Err(error.into()),
             }
+            let Some(now) = self.jobs().get_opt(&name).await? else { return Ok(()) };
+            if now.metadata.uid != self.job.metadata.uid {
+                return Ok(());
+            }
+            known = now.metadata;
         }
         Err(ApplyError::Foreign(format!("{name}: its finalizers change all the time")))
     }

@@ -17,6 +17,7 @@ use kube::{Client, ResourceExt};
 use crate::config::Config;
 use crate::election::Reign;
 use crate::meters::Meters;
+use crate::observe::Ended;
 use crate::planning::Plans;
 use crate::resources::BacktestJob;
 use crate::treasury::Treasury;
@@ -59,12 +60,16 @@ pub struct Context {
 pub struct Note {
     object: Option<ObjectRef<BacktestJob>>,
     seen: Option<Instant>,
+    /// Since when it is known.
+    known: Option<Instant>,
     told: Option<Instant>,
     /// The phase that was told last.
     said: Option<Phase>,
     /// What was written last, by a digest, over which version of the object.
     written: Option<u64>,
     failures: u32,
+    /// How it ended.
+    ended: Option<Arc<Ended>>,
     /// Since when workers of its own are refused.
     refused: Option<Timestamp>,
     /// Micro-USD: the watch may not know yet what was said a moment ago, and pods that are gone do not tell again.
@@ -99,6 +104,7 @@ impl Context {
         self.with(id, |note| {
             note.object = Some(object);
             note.seen = Some(Instant::now());
+            note.known = note.known.or(note.seen);
             note.phase = phase;
         });
     }
@@ -113,6 +119,11 @@ impl Context {
     pub fn was_seen(&self, id: &JobId, within: Duration) -> bool {
         let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         notes.get(id).and_then(|note| note.seen).is_some_and(|seen| seen.elapsed() < within)
+    }
+
+    /// For how long a job is known.
+    pub fn known_for(&self, id: &JobId) -> Duration {
+        self.with(id, |note| note.known.map_or(Duration::ZERO, |known| known.elapsed()))
     }
 
     /// How long ago a status was written.
@@ -172,6 +183,16 @@ impl Context {
             }
             note.gone + seen.values().sum::<u64>()
         })
+    }
+
+    /// How a job ended, if that was read before.
+    pub fn ended(&self, id: &JobId) -> Option<Arc<Ended>> {
+        self.with(id, |note| note.ended.clone())
+    }
+
+    /// This is how it ended.
+    pub fn has_ended(&self, id: &JobId, how: Ended) -> Arc<Ended> {
+        self.with(id, |note| Arc::clone(note.ended.insert(Arc::new(how))))
     }
 
     /// Workers of a job's own are refused: since when.

@@ -1,16 +1,18 @@
 //! What is known of a job, gathered: reads only.
 
+mod ended;
 mod planners;
 mod pods;
 mod unmade;
 
+pub use ended::{Ended, end};
 pub use planners::rate as planners;
 
 use std::sync::Arc;
 
 use blockgrid_grid::store::keys;
 use blockgrid_grid::usage::Spent;
-use blockgrid_grid::{JobId, Outcome, StoreError, Unit};
+use blockgrid_grid::{JobId, Outcome, StoreError};
 use blockgrid_job::names::MAX_REQUEST_BYTES;
 use blockgrid_job::status::{JobStatus, LaneKind, Phase};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -19,7 +21,6 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
-use serde_json::Value;
 
 use crate::config::Config;
 use crate::context::Context;
@@ -192,77 +193,6 @@ pub fn id(job: &BacktestJob) -> Result<JobId, ObserveError> {
     Ok(job.uid().ok_or(ObserveError::Nameless("uid"))?.parse()?)
 }
 
-/// How a job ended, if it has.
-///
-/// # Errors
-/// [`ObserveError`].
-pub async fn end(context: &Context, id: &JobId, rates: &Rates) -> Result<Option<End>, ObserveError> {
-    let key = keys::outcome(id, Unit::Finish);
-    let bytes = match context.store.get(&key).await {
-        Ok(bytes) => bytes,
-        Err(StoreError::NotFound { .. }) => return Ok(None),
-        Err(error @ StoreError::Corrupt { .. }) if context.is_lasting(id) => {
-            return damaged(id, error.to_string());
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let outcome: Outcome = match serde_json::from_slice(&bytes) {
-        Ok(outcome) => outcome,
-        Err(error) => return damaged(id, format!("{key}: {error}")),
-    };
-    let record = match outcome {
-        Outcome::Done { result, .. } => result,
-        Outcome::Failed { reason, message, .. } => {
-            return Ok(Some(End::Failed { reason: reason.id().to_owned(), message }));
-        }
-    };
-    let bytes = match context.store.get_checked(&record.key, &record.sha256).await {
-        Ok(bytes) => bytes,
-        // A network may cut what is whole, and a copy of a bucket be late: not for a minute of asking again.
-        Err(error @ (StoreError::NotFound { .. } | StoreError::Corrupt { .. })) if context.is_lasting(id) => {
-            return damaged(id, error.to_string());
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let told: Value = match serde_json::from_slice(&bytes) {
-        Ok(told) => told,
-        Err(error) => return damaged(id, format!("{}: {error}", record.key)),
-    };
-    let grid = &told["grid"];
-    let micros = grid["usage"]["cpuMicros"].as_u64().unwrap_or(0);
-    Ok(Some(End::Done {
-        partly: told["state"] == "PartiallySucceeded",
-        micro_usd: rates.price.micro_usd(micros.into()),
-        requests_micro_usd: rates.costs.requests(
-            grid["usage"]["readRequests"].as_u64().unwrap_or(0),
-            grid["usage"]["writeRequests"].as_u64().unwrap_or(0),
-        ),
-        best: best(&grid["best"]),
-        record: record.key,
-        sha256: record.sha256,
-        location: format!("{}/{}", context.store.location().trim_end_matches('/'), keys::job(id)),
-    }))
-}
-
-/// What a job came to whose results cannot be read. What it cost is known without them, and is settled.
-#[allow(clippy::unnecessary_wraps, reason = "it takes the place of an end")]
-fn damaged(id: &JobId, message: String) -> Result<Option<End>, ObserveError> {
-    tracing::error!(job = %id, message, "the results are damaged");
-    Ok(Some(End::Failed { reason: "resultsDamaged".to_owned(), message }))
-}
-
-/// The best trial in words: `sharpe 1.93`.
-fn best(best: &Value) -> Option<String> {
-    let (metric, value) = (best["metric"].as_str()?, best["value"].as_f64()?);
-    Some(format!("{metric} {}", significant(value)))
-}
-
-/// Four significant digits, as a person compares them.
-fn significant(value: f64) -> String {
-    let digits = if value == 0.0 { 0 } else { (3 - value.abs().log10().floor() as i32).clamp(0, 8) };
-    format!("{value:.*}", usize::try_from(digits).unwrap_or(0))
-}
-
 /// What was computed of a job that ended without results, and what its requests cost: nobody computes for nothing.
 pub async fn used(context: &Context, id: &JobId, rates: &Rates) -> Result<(u64, u64), ObserveError> {
     let listed = context.store.list(&keys::outcomes(id)).await?;
@@ -374,13 +304,6 @@ mod tests {
     fn lists_of_indexes_are_counted() {
         for (list, count) in [("", 0), ("3", 1), ("1,3-5", 4), ("0-9", 10)] {
             assert_eq!(count_indexes(list), count, "{list}");
-        }
-    }
-
-    #[test]
-    fn values_have_four_digits() {
-        for (value, text) in [(1.93456, "1.935"), (-0.0123456, "-0.01235"), (12345.6, "12346"), (0.0, "0")] {
-            assert_eq!(significant(value), text);
         }
     }
 }

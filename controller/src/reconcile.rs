@@ -32,6 +32,9 @@ const GROWN: u64 = 25;
 /// After this long whatever has changed is told.
 const TELL_ALL: Duration = Duration::from_secs(300);
 
+/// A plan that is made within this time is not worth a word: its job is done a moment later.
+const BRIEF: Duration = Duration::from_millis(500);
+
 /// Bytes of the longest note of an event: an API server takes 1,024.
 const NOTE: usize = 1000;
 
@@ -53,12 +56,16 @@ pub async fn reconcile(job: Arc<BacktestJob>, context: Arc<Context>) -> Result<A
 
 /// Has a job whose looks fail say why, if it does not yet.
 async fn stall(job: &BacktestJob, context: &Context, reason: &str, error: &ApplyError) {
-    let (Ok(id), Some(before)) = (observe::id(job), &job.status) else { return };
+    let Ok(id) = observe::id(job) else { return };
+    let mut before = job.status.clone().unwrap_or_default();
+    if job.status.is_none() {
+        before.observed_generation = job.metadata.generation;
+    }
     if !context.is_stalled(&id) {
         return;
     }
     let target = Target { job, id: &id, context };
-    let status = stalled(before, Timestamp::now(), reason, &error.to_string());
+    let status = stalled(&before, Timestamp::now(), reason, &error.to_string());
     if let Err(error) = write(&target, &status).await {
         tracing::debug!(job = %id, %error, "it could not be told why looks at it fail");
     }
@@ -117,6 +124,13 @@ pub fn failed(job: Arc<BacktestJob>, error: &ApplyError, context: Arc<Context>) 
 async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duration>, ApplyError> {
     let before = target.job.status.clone().unwrap_or_default();
     let Some(patch) = difference(&before, status)? else { return Ok(None) };
+    if target.job.status.is_none()
+        && status.phase == Phase::Planning
+        && status.condition("Planned").is_none()
+        && let Some(left) = BRIEF.checked_sub(target.context.known_for(target.id))
+    {
+        return Ok(Some(left));
+    }
     let news = before.phase != status.phase
         || target.job.status.is_none()
         || before.conditions.iter().map(said).ne(status.conditions.iter().map(said))

@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod bucket;
+pub mod cached;
 mod cancel;
 mod id;
 mod identity;

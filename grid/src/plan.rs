@@ -178,15 +178,3 @@ pub struct Cached {
     /// The trials, by their number in the grid.
     pub trials: Slices,
 }
-
-/// What a finished job leaves in the index of a family: tables, and the candles that they were made on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CachedTables {
-    /// How many candles, history included.
-    pub candles: u64,
-    /// Their digest.
-    pub digest: String,
-    /// The tables.
-    pub results: Vec<ObjectRef>,
-}

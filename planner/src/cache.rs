@@ -5,14 +5,18 @@
 //! history. A trial asks for as much history as its own indicators need, so a table made on some history holds for every
 //! longer one that ends with it; whether ours does is compared by digest.
 
-use std::collections::HashMap;
+mod index;
+
+use std::collections::{BTreeSet, HashMap};
 
 use blockgrid_datasets::digest;
-use blockgrid_grid::plan::{Cached, CachedTables};
+use blockgrid_grid::cached::{CachedTable, CachedTables};
+use blockgrid_grid::plan::Cached;
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{ENGINE, Store, StoreError, Tenant};
 use blockgrid_job::Job;
 use blockgrid_job::plan::Slices;
+use futures::{StreamExt, TryStreamExt, stream};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -22,8 +26,8 @@ use crate::candles::{JobCandles, SymbolCandles};
 /// Bytes of tables that a plan reads at most to find trials in: beyond, computing is as cheap as looking.
 const MOST_BYTES: u64 = 256 << 20;
 
-/// Jobs of a family that are looked at.
-const MOST_JOBS: usize = 64;
+/// Objects that are read at a time.
+const AT_ONCE: usize = 16;
 
 /// The families of a job's symbols, in their order.
 pub fn families(job: &Job, data: &JobCandles, kernel: &str) -> Vec<String> {
@@ -84,42 +88,47 @@ async fn find_symbol(
     (place, symbol): (u32, &SymbolCandles),
     family: &str,
 ) -> Result<Vec<Cached>, StoreError> {
-    let mut listed = store.list(&keys::cache_index(tenant, family)).await?;
-    listed.truncate(MOST_JOBS);
-    if listed.is_empty() {
+    let index = index::read(store, &keys::cache_index(tenant, family)).await?;
+    let on_ours =
+        index.into_iter().filter(|tables| ends_with(symbol, tables)).flat_map(|tables| tables.results);
+    let on_ours: Vec<CachedTable> = on_ours.collect();
+    if on_ours.is_empty() {
         return Ok(Vec::new());
     }
-    let mut wanted: HashMap<Vec<u64>, u64> =
-        (0..job.grid().len()).map(|trial| (bits(job.grid().swept(trial)), trial as u64)).collect();
-    let (mut cached, mut read) = (Vec::new(), 0);
-    for entry in listed {
-        let tables = match store.get(&entry.key).await {
-            Ok(bytes) => bytes,
-            Err(error) if error.is_unavailable() => return Err(error),
-            Err(_) => continue,
-        };
-        let Ok(tables) = serde_json::from_slice::<CachedTables>(&tables) else { continue };
-        if !ends_with(symbol, &tables) {
-            continue;
+    let mut axes = vec![BTreeSet::new(); job.grid().axes().len()];
+    let mut wanted: HashMap<Vec<u64>, u64> = HashMap::new();
+    for trial in 0..job.grid().len() {
+        let key = bits(job.grid().swept(trial));
+        axes.iter_mut().zip(&key).for_each(|(axis, value)| {
+            axis.insert(*value);
+        });
+        wanted.insert(key, trial as u64);
+    }
+    let axes: Vec<Vec<f64>> =
+        axes.into_iter().map(|axis| axis.into_iter().map(f64::from_bits).collect()).collect();
+    let (mut cached, mut bytes) = (Vec::new(), 0);
+    let may_help = on_ours.into_iter().filter(|table| table.may_have(&axes)).map(|table| table.result);
+    let few = may_help.take_while(|result| {
+        bytes += result.bytes;
+        bytes <= MOST_BYTES
+    });
+    let read = few.map(|result| async move {
+        match store.get_checked(&result.key, &result.sha256).await {
+            Ok(bytes) => Ok(Some((result, bytes))),
+            Err(error) if error.is_unavailable() => Err(error),
+            Err(_) => Ok(None),
         }
-        for result in tables.results {
-            read += result.bytes;
-            if wanted.is_empty() || read > MOST_BYTES {
-                return Ok(cached);
-            }
-            let bytes = match store.get_checked(&result.key, &result.sha256).await {
-                Ok(bytes) => bytes,
-                Err(error) if error.is_unavailable() => return Err(error),
-                Err(_) => continue,
-            };
-            let Ok(parameters) = blockgrid_grid::plan::parameters(bytes, job.grid().axes().len()) else {
-                continue;
-            };
-            let found = parameters.into_iter().filter_map(|values| wanted.remove(&bits(values)));
-            let trials: Slices = found.collect();
-            if !trials.is_empty() {
-                cached.push(Cached { symbol: place, result, trials });
-            }
+    });
+    let mut read = stream::iter(read.collect::<Vec<_>>()).buffered(AT_ONCE);
+    while !wanted.is_empty()
+        && let Some(table) = read.try_next().await?
+    {
+        let Some((result, bytes)) = table else { continue };
+        let Ok(parameters) = blockgrid_grid::plan::parameters(bytes, axes.len()) else { continue };
+        let found = parameters.into_iter().filter_map(|values| wanted.remove(&bits(values)));
+        let trials: Slices = found.collect();
+        if !trials.is_empty() {
+            cached.push(Cached { symbol: place, result, trials });
         }
     }
     Ok(cached)

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use blockgrid_engine::sweep::TrialResult;
+use blockgrid_grid::cached::{CachedTable, Values};
 use blockgrid_grid::plan::Cached;
 use blockgrid_grid::store::keys;
 use blockgrid_grid::usage::{Spent, UnitUsage};
-use blockgrid_grid::{FailReason, FailedTrial, ObjectRef, Outcome, StoreError, Unit};
+use blockgrid_grid::{FailReason, FailedTrial, Outcome, StoreError, Unit};
 use blockgrid_job::plan::{Shard, Slices};
 use blockgrid_results::TrialTable;
 use bytes::Bytes;
@@ -28,7 +29,7 @@ pub(super) struct Gathered {
     pub(super) spent: Spent,
     pub(super) units: Vec<(Unit, UnitUsage)>,
     /// Tables whose every trial is right, by the place of their symbol.
-    pub(super) tables: BTreeMap<u32, Vec<ObjectRef>>,
+    pub(super) tables: BTreeMap<u32, Vec<CachedTable>>,
 }
 
 impl Work<'_> {
@@ -82,12 +83,13 @@ impl Work<'_> {
             gathered.units.push((Unit::Shard(shard.number), outcome.usage().clone()));
             let table = match (outcome, bytes) {
                 (Outcome::Done { failed_trials, result, .. }, Some(bytes)) => {
-                    if failed_trials.is_empty() {
-                        gathered.tables.entry(shard.symbol).or_default().push(result);
-                    }
-                    gathered.failed_trials.extend(failed_trials);
                     let table = tables::decode(bytes, "the result of a shard")?;
                     self.check(&shard, &table)?;
+                    if failed_trials.is_empty() {
+                        let values = table.parameters.iter().map(|(_, column)| Values::of(column)).collect();
+                        gathered.tables.entry(shard.symbol).or_default().push(CachedTable { result, values });
+                    }
+                    gathered.failed_trials.extend(failed_trials);
                     table
                 }
                 (Outcome::Failed { reason, message, .. }, _) => {

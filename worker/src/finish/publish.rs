@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use blockgrid_grid::plan::CachedTables;
+use blockgrid_grid::cached::{CachedTable, CachedTables};
 use blockgrid_grid::store::{keys, sha256};
 use blockgrid_grid::usage::{Bill, Spent, UnitUsage};
-use blockgrid_grid::{FailedTrial, ObjectRef, Outcome, Unit};
+use blockgrid_grid::{FailedTrial, Outcome, Unit};
 use blockgrid_results::files::{TABLES, TRACES};
 use blockgrid_results::{TopColumns, TrialTable};
 use bytes::{Bytes, BytesMut};
@@ -131,7 +131,7 @@ impl Work<'_> {
     }
 
     /// Leaves the job's tables to later jobs of the tenant. Without it they compute again, and nothing else is lost.
-    async fn index(&self, tables: BTreeMap<u32, Vec<ObjectRef>>) {
+    async fn index(&self, tables: BTreeMap<u32, Vec<CachedTable>>) {
         let plan = self.job.ready.plan();
         for (symbol, results) in tables {
             let input = &plan.inputs.symbols[symbol as usize];

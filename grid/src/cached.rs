@@ -1,0 +1,106 @@
+//! What finished jobs leave in the index of a family, so that later ones find their trials.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ObjectRef;
+
+/// Different values of a parameter up to which a table names them all.
+const MOST_NAMED: usize = 64;
+
+/// Tables, and the candles that they were made on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CachedTables {
+    /// How many candles, history included.
+    pub candles: u64,
+    /// Their digest.
+    pub digest: String,
+    /// The tables.
+    pub results: Vec<CachedTable>,
+}
+
+/// A table of trials.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CachedTable {
+    /// The table.
+    #[serde(flatten)]
+    pub result: ObjectRef,
+    /// What values each swept parameter has in it, in the order of the axes: whoever looks for others need not read it.
+    pub values: Vec<Values>,
+}
+
+impl CachedTable {
+    /// Whether it may have trials of a job whose axes have these values, in order.
+    pub fn may_have(&self, axes: &[Vec<f64>]) -> bool {
+        self.values.len() == axes.len()
+            && self.values.iter().zip(axes).all(|(here, axis)| axis.iter().any(|&value| here.may_be(value)))
+    }
+}
+
+/// Values of a parameter, by their bits: JSON would keep some of them only about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Values {
+    /// These, in order.
+    Named(Vec<u64>),
+    /// Some from the first to the last of these.
+    Within(u64, u64),
+}
+
+impl Values {
+    /// Those of a column.
+    pub fn of(column: &[f64]) -> Self {
+        let mut known: Vec<f64> = column.iter().map(|&value| plain(value)).collect();
+        known.sort_by(f64::total_cmp);
+        known.dedup_by_key(|value| value.to_bits());
+        match known.as_slice() {
+            [first, .., last] if known.len() > MOST_NAMED => Self::Within(first.to_bits(), last.to_bits()),
+            _ => Self::Named(known.into_iter().map(f64::to_bits).collect()),
+        }
+    }
+
+    fn may_be(&self, value: f64) -> bool {
+        let value = plain(value);
+        match self {
+            Self::Named(known) => known.contains(&value.to_bits()),
+            &Self::Within(first, last) => (f64::from_bits(first)..=f64::from_bits(last)).contains(&value),
+        }
+    }
+}
+
+/// 0 and -0 are one value.
+fn plain(value: f64) -> f64 {
+    value + 0.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(columns: &[&[f64]]) -> CachedTable {
+        let result = ObjectRef { key: "cache/t/f/x.parquet".to_owned(), sha256: "00".to_owned(), bytes: 7 };
+        CachedTable { result, values: columns.iter().map(|column| Values::of(column)).collect() }
+    }
+
+    #[test]
+    fn a_table_says_what_it_may_have() {
+        let few = table(&[&[0.1, 0.3, 0.1], &[-0.0, 5.0, 7.0]]);
+        let has = |table: &CachedTable, axes: &[&[f64]]| {
+            table.may_have(&axes.iter().map(|axis| axis.to_vec()).collect::<Vec<_>>())
+        };
+        assert!(has(&few, &[&[0.2, 0.3], &[5.0]]));
+        assert!(has(&few, &[&[0.1], &[0.0]]));
+        assert!(!has(&few, &[&[0.2], &[5.0]]));
+        assert!(!has(&few, &[&[0.1 + 1e-17 + f64::EPSILON], &[5.0]]));
+        assert!(!has(&few, &[&[0.1]]), "it has other parameters");
+        let many: Vec<f64> = (0..1000).map(f64::from).collect();
+        let many = table(&[&many]);
+        assert!(has(&many, &[&[0.5]]) && has(&many, &[&[999.0]]) && !has(&many, &[&[999.5, -1.0]]));
+        for table in [few, many] {
+            let text = serde_json::to_string(&table).unwrap();
+            assert!(text.starts_with("{\"key\":\"cache/t/f/x.parquet\","), "{text}");
+            assert_eq!(serde_json::from_str::<CachedTable>(&text).unwrap(), table);
+        }
+    }
+}
