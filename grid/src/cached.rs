@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::ObjectRef;
 
 /// Different values of a parameter up to which a table names them all.
-const MOST_NAMED: usize = 64;
+const MOST_NAMED: usize = 16;
 
 /// Tables, and the candles that they were made on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -61,12 +61,14 @@ impl Work<'_> {
     /// [`UnitError`] where it is not done.
     pub async fn finish(&self, held: &Held<'_>) -> Result<Finished, UnitError> {
         let plan = self.job.ready.plan();
-        match self.store.head(&keys::plan(&self.job.id)).await {
+        let (planned, outcomes) = (keys::plan(&self.job.id), keys::outcomes(&self.job.id));
+        let (planned, listed) = tokio::join!(self.store.head(&planned), self.store.list(&outcomes));
+        match planned {
             Ok(_) => {}
             Err(StoreError::NotFound { .. }) => return Err(UnitError::Gone),
             Err(error) => return Err(error.into()),
         }
-        let listed = self.store.list(&keys::outcomes(&self.job.id)).await?;
+        let listed = listed?;
         let there: BTreeSet<Unit> =
             listed.iter().filter_map(|entry| keys::name(&entry.key).parse().ok()).collect();
         let missing: Vec<Unit> =

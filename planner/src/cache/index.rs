@@ -1,6 +1,7 @@
 //! The index of a family: what each finished job left, an object for each. Whoever finds many folds them into one, so that
 //! somebody who varies a strategy all day does not wait longer with each job.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use blockgrid_grid::cached::CachedTables;
@@ -10,7 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::AT_ONCE;
 
-/// Objects that are read at most, the latest.
+/// Objects that are read at most, folded ones and the latest.
 const MOST_READ: usize = 64;
 
 /// What jobs left is folded when there is so much of it.
@@ -19,8 +20,8 @@ const LOOSE: usize = 8;
 /// Bytes of what a job left that is folded; what one of many shards left is read by itself.
 const SMALL: u64 = 16 << 10;
 
-/// Tables that are folded into one object at most, the latest: some 300 bytes each.
-const MOST_FOLDED: usize = 1000;
+/// Tables that are folded into one object at most, the latest: each takes 300 bytes, and 20 for each value that it names.
+const MOST_FOLDED: usize = 500;
 
 /// What folded objects are called. A job's bears its uid.
 const FOLDED: &str = "folded-";
@@ -31,7 +32,8 @@ const FOLDED: &str = "folded-";
 /// A store that does not answer. What cannot be read is passed over.
 pub(super) async fn read(store: &Store, place: &str) -> Result<Vec<CachedTables>, StoreError> {
     let mut listed = store.list(place).await?;
-    listed.sort_by(|a, b| (b.modified, &a.key).cmp(&(a.modified, &b.key)));
+    let latest_first = |entry: &Entry| (!is_folded(entry), Reverse(entry.modified));
+    listed.sort_by(|a, b| latest_first(a).cmp(&latest_first(b)).then_with(|| a.key.cmp(&b.key)));
     listed.truncate(MOST_READ);
     let read = listed.iter().map(|entry| async move {
         let bytes = match store.get(&entry.key).await {
@@ -48,7 +50,9 @@ pub(super) async fn read(store: &Store, place: &str) -> Result<Vec<CachedTables>
     });
     let read: Vec<Option<(&Entry, Vec<CachedTables>)>> =
         stream::iter(read.collect::<Vec<_>>()).buffered(AT_ONCE).try_collect().await?;
-    let found: Vec<(&Entry, Vec<CachedTables>)> = read.into_iter().flatten().collect();
+    let mut found: Vec<(&Entry, Vec<CachedTables>)> = read.into_iter().flatten().collect();
+    // What is folded is older than what is not.
+    found.sort_by_key(|(entry, _)| is_folded(entry));
     let small: Vec<&(&Entry, Vec<CachedTables>)> =
         found.iter().filter(|(entry, _)| is_folded(entry) || entry.size <= SMALL).collect();
     if small.len() > LOOSE {
@@ -143,6 +147,19 @@ mod tests {
         store.put(&format!("{PLACE}/{FOLDED}damaged"), "[{".into()).await.unwrap();
         store.put(&format!("{PLACE}/job-damaged"), "{}".into()).await.unwrap();
         assert_eq!(names(&read(&store, PLACE).await.unwrap()), expected);
+    }
+
+    /// As many as fit, and the latest of them: a day of work on one strategy does not push out its last hour.
+    #[tokio::test]
+    async fn the_oldest_are_forgotten_first() {
+        let store = Store::open("memory:", &Options::default()).unwrap();
+        for job in 0..u32::try_from(MOST_FOLDED).unwrap() + 40 {
+            leave(&store, job, 50).await;
+            read(&store, PLACE).await.unwrap();
+        }
+        let known = names(&read(&store, PLACE).await.unwrap());
+        assert!((MOST_FOLDED..=MOST_FOLDED + LOOSE).contains(&known.len()), "{}", known.len());
+        assert!(known.contains(&"539".to_owned()) && !known.contains(&"7".to_owned()));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use blockgrid_grid::{FailedTrial, Outcome, Unit};
 use blockgrid_results::files::{TABLES, TRACES};
 use blockgrid_results::{TopColumns, TrialTable};
 use bytes::{Bytes, BytesMut};
+use futures::future::try_join_all;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 
@@ -46,14 +47,22 @@ impl Work<'_> {
             |&row| json!({ "row": row, "metric": objective, "value": table.metric(row, objective) }),
         );
         let traces = self.write_tables(held, table, &ranked, &top, traces, &mut cpu).await?;
-        for file in TABLES.into_iter().chain([TRACES]) {
-            self.upload(&traces.folder().join(file), &keys::out(&self.job.id, file)).await?;
-            if self.is_cancelled() {
-                return Err(UnitError::Abandoned);
+        // Beside each other: a request takes its time, and not the worker's.
+        let uploads = TABLES.into_iter().chain([TRACES]).map(|file| {
+            let (from, key) = (traces.folder().join(file), keys::out(&self.job.id, file));
+            async move {
+                if self.is_cancelled() {
+                    return Err(UnitError::Abandoned);
+                }
+                self.upload(&from, &key).await
             }
+        });
+        let (uploaded, ()) = tokio::join!(try_join_all(uploads), self.index(tables));
+        uploaded?;
+        if self.is_cancelled() {
+            return Err(UnitError::Abandoned);
         }
         drop(traces);
-        self.index(tables).await;
         let usage = self.usage(cpu, 0, 0);
         let mut record = self.record(rows, &failed_trials, spent, &units, &usage);
         record["grid"]["best"] = best;
