@@ -158,6 +158,10 @@ pub fn plan(world: &World) -> Decision {
             let message = format!("its plan could not be made within {} s: {error}", asked.deadline_seconds);
             stop(world, Phase::DeadlineExceeded, "PlanningFailed", &message)
         }
+        // The pod that could not make it; another is made when it is gone.
+        Planning::Failing { .. } if world.planner.as_ref().is_some_and(|planner| !planner.is_deleted) => {
+            act(world, [Act::DeletePlanner])
+        }
         Planning::Failing { again, .. } if world.now >= *again => act(world, [Act::Plan]),
         Planning::Failing { error, again } => Say::new(world).planning_again(error, *again),
         Planning::Refused(refused) => stop(world, Phase::Failed, &refused.reason, &refused.message),

@@ -62,6 +62,20 @@ struct Known {
     failed: u32,
 }
 
+impl Known {
+    fn outside() -> Self {
+        Self { planning: Planning::Outside, failed: 0 }
+    }
+
+    /// It could not be made, and is tried again.
+    fn fails(&mut self, id: &JobId, error: String) {
+        let again = Timestamp::now() + until_again(self.failed);
+        tracing::warn!(job = %id, error, %again, "the plan failed and is tried again");
+        self.failed += 1;
+        self.planning = Planning::Failing { error, again };
+    }
+}
+
 /// Makes plans.
 pub struct Plans {
     store: Store,
@@ -101,9 +115,18 @@ impl Plans {
         let known = self.known().get(id).map(|known| known.planning.clone());
         match known {
             Some(Planning::Outside) => {
-                if let Some(refused) = outside::refusal(&self.store, id).await? {
-                    self.know(id, Planning::Refused(refused.clone()));
-                    return Ok(Planning::Refused(refused));
+                match outside::answer(&self.store, id).await? {
+                    Some(outside::Answer::Refused(refused)) => {
+                        self.know(id, Planning::Refused(refused.clone()));
+                        return Ok(Planning::Refused(refused));
+                    }
+                    Some(outside::Answer::Failing { failing }) => {
+                        let mut known = self.known();
+                        let known = known.entry(id.clone()).or_insert_with(Known::outside);
+                        known.fails(id, failing);
+                        return Ok(known.planning.clone());
+                    }
+                    None => {}
                 }
                 return Ok(self.committed(id).await?.unwrap_or(Planning::Outside));
             }
@@ -179,12 +202,10 @@ impl Plans {
             let made = aside(move || making.here_or_outside(wanted, &on)).await;
             // A job that was deleted meanwhile has been forgotten, and stays so.
             if let Some(known) = plans.known().get_mut(&id) {
-                known.planning = made.unwrap_or_else(|error| {
-                    let again = Timestamp::now() + until_again(known.failed);
-                    tracing::warn!(job = %id, error, %again, "the plan failed and is tried again");
-                    known.failed += 1;
-                    Planning::Failing { error, again }
-                });
+                match made {
+                    Ok(made) => known.planning = made,
+                    Err(error) => known.fails(&id, error),
+                }
             }
             let _ = plans.made.send(id);
             plans.line().ended();
@@ -338,6 +359,61 @@ datasets: {}
         drop(heard);
         second.start(wanted("waits"));
         assert!(waits(&second), "nobody is to hear of it");
+    }
+
+    /// A pod that cannot make a plan says why, and is ordered anew: it does not end the job.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_large_plan_that_fails_is_told_and_tried_again_like_a_small_one() {
+        let store = Store::open("memory:", &Options::default()).unwrap();
+        let (made, mut heard) = mpsc::unbounded_channel();
+        let config = "
+workers: {namespace: blockgrid, image: blockgrid:1}
+classes: {standard: {cpu: '2', memory: 4Gi, slots: 2, microUsdPerVcpuHour: 36000}}
+datasets: {hourly: {location: /no/such/folder}}
+jobs: {plannedHere: {parameterSets: 1}}
+";
+        let config = Arc::new(Config::of_text(config).unwrap());
+        let reign = Reign::until(Instant::now() + Duration::from_secs(3600));
+        let telemetry = Telemetry::default();
+        let plans = Plans::new(store.clone(), Options::default(), config, made, reign, telemetry.clone());
+        let id: JobId = "large".parse().unwrap();
+        let manifest = serde_json::json!({
+            "apiVersion": blockgrid_job::spec::API_VERSION,
+            "kind": "BacktestJob",
+            "metadata": { "name": "large" },
+            "spec": {
+                "data": { "dataset": "hourly", "symbols": ["A"], "interval": "1h" },
+                "strategy": {
+                    "parameters": { "len": 14 },
+                    "long": { "enter": "rsi(close, len) < 30", "exit": "rsi(close, len) > 60" },
+                },
+                "sweep": { "parameters": { "len": [7, 14] } },
+            },
+        });
+        for pause in [10, 20] {
+            plans.start(Wanted {
+                id: id.clone(),
+                tenant: "team".parse().unwrap(),
+                owner: "ann".to_owned(),
+                manifest: manifest.clone(),
+                text: None,
+            });
+            heard.recv().await.unwrap();
+            assert_eq!(plans.state(&id, false).await.unwrap(), Planning::Outside);
+            outside::work(&store, &Options::default(), &id, &telemetry).await.unwrap();
+            let before = Timestamp::now();
+            let Planning::Failing { error, again } = plans.state(&id, false).await.unwrap() else {
+                panic!("it is tried again")
+            };
+            assert!(error.starts_with("data set hourly is registered, but cannot be opened"), "{error}");
+            assert!(!error.contains("/no/such"), "{error}");
+            assert!((again - before).get_seconds().abs_diff(pause) <= 1, "{again} after {before}");
+        }
+        let known = Planning::Refused(Refused { reason: "InvalidSpec".into(), message: "no".to_owned() });
+        plans.know(&id, Planning::Outside);
+        let answer = r#"{"reason":"InvalidSpec","message":"no"}"#;
+        store.put(&keys::refusal(&id), answer.into()).await.unwrap();
+        assert_eq!(plans.state(&id, false).await.unwrap(), known);
     }
 
     #[test]

@@ -7,10 +7,13 @@ use crate::ObjectRef;
 /// Different values of a parameter up to which a table names them all.
 const MOST_NAMED: usize = 16;
 
-/// Tables, and the candles that they were made on.
+/// What a job left of a symbol: tables, and the candles that they were made on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CachedTables {
+    /// When it left them, in seconds since 1970; 0 where only the object that holds this tells.
+    #[serde(default)]
+    pub left: i64,
     /// How many candles, history included.
     pub candles: u64,
     /// Their digest.
@@ -26,15 +29,22 @@ pub struct CachedTable {
     /// The table.
     #[serde(flatten)]
     pub result: ObjectRef,
-    /// What values each swept parameter has in it, in the order of the axes: whoever looks for others need not read it.
+    /// What values each swept parameter has in it, in the order of the axes: whoever looks for others need not read it. None
+    /// where nobody said.
+    #[serde(default)]
     pub values: Vec<Values>,
 }
 
 impl CachedTable {
     /// Whether it may have trials of a job whose axes have these values, in order.
     pub fn may_have(&self, axes: &[Vec<f64>]) -> bool {
-        self.values.len() == axes.len()
-            && self.values.iter().zip(axes).all(|(here, axis)| axis.iter().any(|&value| here.may_be(value)))
+        self.values.is_empty()
+            || self.values.len() == axes.len()
+                && self
+                    .values
+                    .iter()
+                    .zip(axes)
+                    .all(|(here, axis)| axis.iter().any(|&value| here.may_be(value)))
     }
 }
 
@@ -94,6 +104,7 @@ mod tests {
         assert!(!has(&few, &[&[0.2], &[5.0]]));
         assert!(!has(&few, &[&[0.1 + 1e-17 + f64::EPSILON], &[5.0]]));
         assert!(!has(&few, &[&[0.1]]), "it has other parameters");
+        assert!(has(&table(&[]), &[&[0.1]]), "nobody said");
         let many: Vec<f64> = (0..1000).map(f64::from).collect();
         let many = table(&[&many]);
         assert!(has(&many, &[&[0.5]]) && has(&many, &[&[999.0]]) && !has(&many, &[&[999.5, -1.0]]));

@@ -7,15 +7,16 @@
 
 mod index;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use blockgrid_datasets::digest;
-use blockgrid_grid::cached::{CachedTable, CachedTables};
+use blockgrid_grid::cached::CachedTables;
 use blockgrid_grid::plan::Cached;
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{ENGINE, Store, StoreError, Tenant};
 use blockgrid_job::Job;
 use blockgrid_job::plan::Slices;
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -25,6 +26,12 @@ use crate::candles::{JobCandles, SymbolCandles};
 
 /// Bytes of tables that a plan reads at most to find trials in: beyond, computing is as cheap as looking.
 const MOST_BYTES: u64 = 256 << 20;
+
+/// Candles that a plan digests at most to find out on which ones tables were made: half a second of one processor.
+const MOST_DIGESTED: usize = 4 << 20;
+
+/// Seconds after which a table that is counted on is written anew.
+const A_DAY: i64 = 86_400;
 
 /// Objects that are read at a time.
 const AT_ONCE: usize = 16;
@@ -72,11 +79,11 @@ pub async fn find(
     tenant: &Tenant,
     job: &Job,
     data: &JobCandles,
-    families: &[String],
+    (families, now): (&[String], i64),
 ) -> Result<Vec<Cached>, StoreError> {
     let mut cached = Vec::new();
     for ((place, symbol), family) in (0..).zip(&data.symbols).zip(families) {
-        cached.extend(find_symbol(store, tenant, job, (place, symbol), family).await?);
+        cached.extend(find_symbol(store, tenant, job, (place, symbol), (family, now)).await?);
     }
     Ok(cached)
 }
@@ -86,13 +93,10 @@ async fn find_symbol(
     tenant: &Tenant,
     job: &Job,
     (place, symbol): (u32, &SymbolCandles),
-    family: &str,
+    (family, now): (&str, i64),
 ) -> Result<Vec<Cached>, StoreError> {
-    let index = index::read(store, &keys::cache_index(tenant, family)).await?;
-    let on_ours =
-        index.into_iter().filter(|tables| ends_with(symbol, tables)).flat_map(|tables| tables.results);
-    let on_ours: Vec<CachedTable> = on_ours.collect();
-    if on_ours.is_empty() {
+    let mut index = index::read(store, &keys::cache_index(tenant, family)).await?;
+    if index.is_empty() {
         return Ok(Vec::new());
     }
     let mut axes = vec![BTreeSet::new(); job.grid().axes().len()];
@@ -106,9 +110,15 @@ async fn find_symbol(
     }
     let axes: Vec<Vec<f64>> =
         axes.into_iter().map(|axis| axis.into_iter().map(f64::from_bits).collect()).collect();
-    let (mut cached, mut bytes) = (Vec::new(), 0);
-    let may_help = on_ours.into_iter().filter(|table| table.may_have(&axes)).map(|table| table.result);
-    let few = may_help.take_while(|result| {
+    for left in &mut index {
+        left.results.retain(|table| table.may_have(&axes));
+    }
+    index.retain(|left| !left.results.is_empty());
+    let mut stretches = Stretches { symbol, digested: 0, known: HashMap::new() };
+    index.retain(|left| stretches.are_the_last_of_ours(left));
+    let (mut cached, mut bytes, mut seen) = (Vec::new(), 0, HashSet::new());
+    let may_help = index.into_iter().flat_map(|left| left.results).map(|table| table.result);
+    let few = may_help.filter(|result| seen.insert(result.key.clone())).take_while(|result| {
         bytes += result.bytes;
         bytes <= MOST_BYTES
     });
@@ -124,27 +134,60 @@ async fn find_symbol(
         && let Some(table) = read.try_next().await?
     {
         let Some((result, bytes)) = table else { continue };
-        let Ok(parameters) = blockgrid_grid::plan::parameters(bytes, axes.len()) else { continue };
+        let Ok(parameters) = blockgrid_grid::plan::parameters(bytes.clone(), axes.len()) else { continue };
         let found = parameters.into_iter().filter_map(|values| wanted.remove(&bits(values)));
         let trials: Slices = found.collect();
         if !trials.is_empty() {
+            lives_on(store, &result.key, bytes, now).await?;
             cached.push(Cached { symbol: place, result, trials });
         }
     }
     Ok(cached)
 }
 
-/// Whether the candles that tables were made on are the last ones of ours.
-fn ends_with(symbol: &SymbolCandles, tables: &CachedTables) -> bool {
-    let (candles, len) = (&symbol.unfilled, symbol.unfilled.len());
-    let count = usize::try_from(tables.candles).unwrap_or(usize::MAX);
-    if count > len {
-        return false;
+/// Writes a table anew that was not written today, so that no lifecycle rule takes it before the job that counts on it has
+/// ended: it may wait for days, and the cache is kept for weeks.
+async fn lives_on(store: &Store, key: &str, bytes: Bytes, now: i64) -> Result<(), StoreError> {
+    let modified = match store.head(key).await {
+        Ok(entry) => entry.modified,
+        Err(error) if error.is_unavailable() => return Err(error),
+        Err(_) => 0,
+    };
+    if now.saturating_sub(modified) >= A_DAY {
+        store.put(key, bytes).await?;
     }
-    if count == len {
-        return tables.digest == symbol.digest;
+    Ok(())
+}
+
+/// Which stretches of candles end as a symbol's do.
+struct Stretches<'a> {
+    symbol: &'a SymbolCandles,
+    /// Candles that were digested to find out.
+    digested: usize,
+    known: HashMap<(u64, String), bool>,
+}
+
+impl Stretches<'_> {
+    /// Whether the candles that tables were made on are the last ones of ours. Of too many stretches nobody asks, the latest
+    /// first: computing is as cheap.
+    fn are_the_last_of_ours(&mut self, tables: &CachedTables) -> bool {
+        let (candles, len) = (&self.symbol.unfilled, self.symbol.unfilled.len());
+        let count = usize::try_from(tables.candles).unwrap_or(usize::MAX);
+        if count >= len {
+            return count == len && tables.digest == self.symbol.digest;
+        }
+        let stretch = (tables.candles, tables.digest.clone());
+        if let Some(known) = self.known.get(&stretch) {
+            return *known;
+        }
+        if self.digested.saturating_add(count) > MOST_DIGESTED {
+            return false;
+        }
+        self.digested += count;
+        let are = digest(&self.symbol.name, &candles.slice(len - count..len)) == tables.digest;
+        self.known.insert(stretch, are);
+        are
     }
-    digest(&symbol.name, &candles.slice(len - count..len)) == tables.digest
 }
 
 /// Values as a key: 0 and -0 are one value.

@@ -34,6 +34,8 @@ pub struct Request {
     pub interactive_micros: u64,
     /// What its class costs.
     pub price: Price,
+    /// Now, in seconds since 1970: what is taken from earlier jobs must live until this one has ended.
+    pub now: i64,
 }
 
 /// A job with a committed plan. Nothing is queued yet.
@@ -59,7 +61,7 @@ pub async fn prepare(
     let kernel = Kernel::default().id();
     let families = cache::families(job, data, kernel);
     let cached = if request.reuse {
-        cache::find(store, &request.tenant, job, data, &families).await?
+        cache::find(store, &request.tenant, job, data, (&families, request.now)).await?
     } else {
         Vec::new()
     };

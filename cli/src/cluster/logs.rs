@@ -62,7 +62,9 @@ pub(super) async fn logs(cluster: &Cluster, args: &LogsArgs) -> Result<(), Failu
         let mut found = match pods.list(&of_job).await {
             Ok(found) => found.items,
             // No right would show what is gone.
-            Err(_) if job.status.phase.is_terminal() => Vec::new(),
+            Err(kube::Error::Api(status)) if status.code == 403 && job.status.phase.is_terminal() => {
+                Vec::new()
+            }
             Err(error) => return Err(cluster.failure(&error, call("list", "pods"))),
         };
         // Those that took the place of others come after them.

@@ -82,6 +82,7 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<(), Failure> {
             reuse: !args.no_cache,
             interactive_micros: INTERACTIVE_MICROS,
             price: Price::default(),
+            now: jiff::Timestamp::now().as_second(),
         };
         let prepared = prepare(&grid.store, &id, &loaded.job, &data, request).await;
         let Prepared { plan: planned, lane } = prepared.map_err(|error| match error {

@@ -5,6 +5,7 @@ use blockgrid_grid::store::keys;
 use blockgrid_grid::telemetry::Telemetry;
 use blockgrid_grid::{JobId, Options, Store, StoreError};
 use blockgrid_planner::candles::open_registered;
+use serde::{Deserialize, Serialize};
 
 use super::make::{Made, Order, make};
 use crate::world::Refused;
@@ -20,19 +21,43 @@ pub async fn put(store: &Store, id: &JobId, order: &Order) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Why the pod made no plan, if it has said so.
+/// What a pod says that made no plan.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// There will be none.
+    Refused(Refused),
+    /// Not yet, which is not the job's fault: why.
+    Failing {
+        /// For people.
+        failing: String,
+    },
+}
+
+/// Why the pod made no plan, if it has said so. That it could not yet is told once.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn refusal(store: &Store, id: &JobId) -> Result<Option<Refused>, StoreError> {
-    match store.get(&keys::refusal(id)).await {
-        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).unwrap_or_else(|error| Refused {
-            reason: "PlanFailed".into(),
-            message: format!("the refusal cannot be read: {error}"),
-        }))),
-        Err(StoreError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error),
+pub async fn answer(store: &Store, id: &JobId) -> Result<Option<Answer>, StoreError> {
+    let key = keys::refusal(id);
+    let bytes = match store.get(&key).await {
+        Ok(bytes) => bytes,
+        Err(StoreError::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let answer = serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+        let message = format!("the refusal cannot be read: {error}");
+        Answer::Refused(Refused { reason: "PlanFailed".into(), message })
+    });
+    if matches!(answer, Answer::Failing { .. }) {
+        store.delete(&key).await?;
     }
+    Ok(Some(answer))
+}
+
+async fn say(store: &Store, id: &JobId, answer: &Answer) -> Result<(), String> {
+    let bytes = serde_json::to_vec(answer).map_err(|error| error.to_string())?;
+    store.put(&keys::refusal(id), bytes.into()).await.map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// The pod's work.
@@ -51,10 +76,12 @@ pub async fn work(store: &Store, s3: &Options, id: &JobId, telemetry: &Telemetry
         }
         Made::Refused(refused) => {
             tracing::warn!(job = %id, reason = %refused.reason, message = refused.message, "refused");
-            let bytes = serde_json::to_vec(&refused).map_err(|error| error.to_string())?;
-            store.put(&keys::refusal(id), bytes.into()).await.map_err(text)?;
-            Ok(())
+            say(store, id, &Answer::Refused(refused)).await
         }
-        Made::Failing(error) => Err(error),
+        // The operator tells it and orders it anew after a while; where it cannot be said, the pod is tried again.
+        Made::Failing(failing) => {
+            tracing::warn!(job = %id, failing, "the plan could not be made");
+            say(store, id, &Answer::Failing { failing }).await
+        }
     }
 }

@@ -6,13 +6,17 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::oneshot;
 
+use super::books::Kept;
 use super::{AT_ONCE, Clerk, Request, TreasuryError, Whose, lock};
 use crate::plan::say::written;
 use crate::world::Held;
 
 /// A job that is let have money, as far as the books go.
 struct Admitted {
+    /// Whose, with as much as it is let have.
     whose: Whose,
+    /// What it needs, and what it had rather.
+    asks: (u64, u64),
     terms: Option<Terms>,
     /// What it held before.
     before: Option<u64>,
@@ -24,14 +28,15 @@ impl Clerk {
         let mut admitted = Vec::new();
         let mut settling = Vec::new();
         let mut given_back = Vec::new();
+        let kept = self.books.kept.clone();
         for request in batch {
             match request {
                 Request::Reserve { mut whose, wish, terms, reply } => {
+                    let asks = (whose.share.micro_usd, wish);
                     match self.books.may_rather(&whose.id, &mut whose.share, wish) {
                         Ok(()) => {
                             let before = self.books.reserve(&whose.id, &whose.share);
-                            lock(&self.found).line.leaves(&whose.id);
-                            admitted.push(Admitted { whose, terms, before, reply });
+                            admitted.push(Admitted { whose, asks, terms, before, reply });
                         }
                         Err(held) => {
                             lock(&self.found).line.refused(whose.id, whose.share, held.clone());
@@ -58,7 +63,7 @@ impl Clerk {
             .collect();
         let raised = loop {
             match self.raise(&touched, now).await {
-                Ok(true) => admitted = self.asked_again(admitted),
+                Ok(true) => admitted = self.asked_again(admitted, kept.clone()),
                 Ok(false) => break Ok(()),
                 Err(error) => break Err(error),
             }
@@ -78,7 +83,8 @@ impl Clerk {
                 _ => Ok(()),
             };
         }
-        let writes = admitted.into_iter().map(|Admitted { whose, terms, before, reply }| {
+        let writes = admitted.into_iter().map(|Admitted { whose, terms, before, reply, .. }| {
+            lock(&self.found).line.leaves(&whose.id);
             let micro_usd = before.unwrap_or(0).max(whose.share.micro_usd);
             let mut body = json!({ "status": { "reservedMicroUsd": micro_usd } });
             if let Some(terms) = &terms {
@@ -130,21 +136,22 @@ impl Clerk {
         Ok(())
     }
 
-    /// Whom limits let in that have changed since: of these, those whom the new ones let in.
-    fn asked_again(&mut self, admitted: Vec<Admitted>) -> Vec<Admitted> {
+    /// Whom limits let in that have changed since: of these, those whom the new ones let in. `kept` is what was kept before.
+    fn asked_again(&mut self, admitted: Vec<Admitted>, kept: Option<Kept>) -> Vec<Admitted> {
         for Admitted { whose, before, .. } in &admitted {
             self.books.restore(&whose.id, *before);
         }
+        self.books.kept = kept;
         let mut still = Vec::new();
-        for admitted in admitted {
-            let whose = &admitted.whose;
-            match self.books.may(&whose.id, &whose.share) {
+        for mut admitted in admitted {
+            let (whose, (needs, wish)) = (&mut admitted.whose, admitted.asks);
+            whose.share.micro_usd = needs;
+            match self.books.may_rather(&whose.id, &mut whose.share, wish) {
                 Ok(()) => {
                     self.books.reserve(&whose.id, &whose.share);
                     still.push(admitted);
                 }
                 Err(held) => {
-                    let held = Held { asked_micro_usd: whose.share.micro_usd, ..held };
                     lock(&self.found).line.refused(whose.id.clone(), whose.share.clone(), held.clone());
                     let _ = admitted.reply.send(Ok(Err(held)));
                 }

@@ -1,8 +1,7 @@
 //! The index of a family: what each finished job left, an object for each. Whoever finds many folds them into one, so that
 //! somebody who varies a strategy all day does not wait longer with each job.
 
-use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use blockgrid_grid::cached::CachedTables;
 use blockgrid_grid::store::{Entry, keys, sha256};
@@ -14,8 +13,13 @@ use super::AT_ONCE;
 /// Objects that are read at most, folded ones and the latest.
 const MOST_READ: usize = 64;
 
-/// What jobs left is folded when there is so much of it.
+/// What jobs left is folded when there are more objects than this of it, and than the [`SHARE`]th part of what is folded: a
+/// large one is not written anew for each few jobs.
 const LOOSE: usize = 8;
+const SHARE: usize = 32;
+
+/// Looks at an index that is folded meanwhile.
+const LOOKS: usize = 4;
 
 /// Bytes of what a job left that is folded; what one of many shards left is read by itself.
 const SMALL: u64 = 16 << 10;
@@ -26,43 +30,68 @@ const MOST_FOLDED: usize = 500;
 /// What folded objects are called. A job's bears its uid.
 const FOLDED: &str = "folded-";
 
-/// What there is in an index, the latest first; tables that were made on the same candles together.
+/// An object of an index that could be read.
+struct Found {
+    entry: Entry,
+    left: Vec<CachedTables>,
+}
+
+/// What there is in an index, the latest first.
 ///
 /// # Errors
 /// A store that does not answer. What cannot be read is passed over.
 pub(super) async fn read(store: &Store, place: &str) -> Result<Vec<CachedTables>, StoreError> {
-    let mut listed = store.list(place).await?;
-    let latest_first = |entry: &Entry| (!is_folded(entry), Reverse(entry.modified));
-    listed.sort_by(|a, b| latest_first(a).cmp(&latest_first(b)).then_with(|| a.key.cmp(&b.key)));
-    listed.truncate(MOST_READ);
-    let read = listed.iter().map(|entry| async move {
-        let bytes = match store.get(&entry.key).await {
-            Ok(bytes) => bytes,
-            Err(error) if error.is_unavailable() => return Err(error),
-            Err(_) => return Ok(None),
-        };
-        let tables = if is_folded(entry) {
-            serde_json::from_slice(&bytes).unwrap_or_default()
-        } else {
-            serde_json::from_slice(&bytes).map(|tables| vec![tables]).unwrap_or_default()
-        };
-        Ok(Some((entry, tables)))
-    });
-    let read: Vec<Option<(&Entry, Vec<CachedTables>)>> =
-        stream::iter(read.collect::<Vec<_>>()).buffered(AT_ONCE).try_collect().await?;
-    let mut found: Vec<(&Entry, Vec<CachedTables>)> = read.into_iter().flatten().collect();
-    // What is folded is older than what is not.
-    found.sort_by_key(|(entry, _)| is_folded(entry));
-    let small: Vec<&(&Entry, Vec<CachedTables>)> =
-        found.iter().filter(|(entry, _)| is_folded(entry) || entry.size <= SMALL).collect();
-    if small.len() > LOOSE {
-        let tables = together(small.iter().flat_map(|(_, tables)| tables), MOST_FOLDED);
-        let keys: Vec<&str> = small.iter().map(|(entry, _)| entry.key.as_str()).collect();
-        if let Err(error) = fold(store, place, &tables, &keys).await {
+    let (mut found, mut is_whole) = look(store, place).await?;
+    for _ in 1..LOOKS {
+        if is_whole {
+            break;
+        }
+        // Somebody has folded it meanwhile: what was there is there under another name.
+        (found, is_whole) = look(store, place).await?;
+    }
+    let small: Vec<&Found> = found.iter().filter(|found| is_small(&found.entry)).collect();
+    let folded: usize =
+        small.iter().filter(|found| is_folded(&found.entry)).map(|found| found.left.len()).sum();
+    if is_whole && small.len() > LOOSE + folded / SHARE {
+        let left = latest(small.iter().flat_map(|found| &found.left), MOST_FOLDED);
+        let keys: Vec<&str> = small.iter().map(|found| found.entry.key.as_str()).collect();
+        if let Err(error) = fold(store, place, &left, &keys).await {
             tracing::debug!(%error, place, "the index of a family is not folded");
         }
     }
-    Ok(together(found.iter().flat_map(|(_, tables)| tables), usize::MAX))
+    Ok(latest(found.iter().flat_map(|found| &found.left), usize::MAX))
+}
+
+/// The objects of an index, and whether all were there that it listed.
+async fn look(store: &Store, place: &str) -> Result<(Vec<Found>, bool), StoreError> {
+    let mut listed = store.list(place).await?;
+    listed.sort_by_key(|entry| (!is_folded(entry), -entry.modified));
+    listed.truncate(MOST_READ);
+    let read = listed.into_iter().map(|entry| async move {
+        match store.get(&entry.key).await {
+            Ok(bytes) => Ok((parsed(entry, &bytes), true)),
+            Err(error) if error.is_unavailable() => Err(error),
+            Err(error) => Ok((None, !error.is_not_found())),
+        }
+    });
+    let read: Vec<(Option<Found>, bool)> =
+        stream::iter(read.collect::<Vec<_>>()).buffered(AT_ONCE).try_collect().await?;
+    let is_whole = read.iter().all(|(_, was_there)| *was_there);
+    Ok((read.into_iter().filter_map(|(found, _)| found).collect(), is_whole))
+}
+
+fn parsed(entry: Entry, bytes: &[u8]) -> Option<Found> {
+    let left = if is_folded(&entry) {
+        serde_json::from_slice(bytes).ok()?
+    } else {
+        let left: CachedTables = serde_json::from_slice(bytes).ok()?;
+        vec![CachedTables { left: entry.modified, ..left }]
+    };
+    Some(Found { entry, left })
+}
+
+fn is_small(entry: &Entry) -> bool {
+    is_folded(entry) || entry.size <= SMALL
 }
 
 fn is_folded(entry: &Entry) -> bool {
@@ -70,8 +99,8 @@ fn is_folded(entry: &Entry) -> bool {
 }
 
 /// Puts one object in the place of many. It is there before they go: who lists in between finds everything, some of it twice.
-async fn fold(store: &Store, place: &str, tables: &[CachedTables], keys: &[&str]) -> Result<(), StoreError> {
-    let bytes = serde_json::to_vec(tables)
+async fn fold(store: &Store, place: &str, left: &[CachedTables], keys: &[&str]) -> Result<(), StoreError> {
+    let bytes = serde_json::to_vec(left)
         .map_err(|error| StoreError::Other { key: place.to_owned(), problem: error.to_string() })?;
     let key = format!("{place}/{FOLDED}{}", &sha256(&bytes)[..32]);
     store.put(&key, bytes.into()).await?;
@@ -80,24 +109,17 @@ async fn fold(store: &Store, place: &str, tables: &[CachedTables], keys: &[&str]
     store.delete_all(&others).await
 }
 
-/// Tables by the candles that they were made on, each once, the first of them at most.
-fn together<'a>(all: impl Iterator<Item = &'a CachedTables>, most: usize) -> Vec<CachedTables> {
-    let mut places: HashMap<(u64, &str), usize> = HashMap::new();
-    let mut seen: HashSet<&str> = HashSet::new();
-    let mut found: Vec<CachedTables> = Vec::new();
-    for tables in all {
-        let new = tables.results.iter().filter(|table| seen.len() < most && seen.insert(&table.result.key));
-        let new: Vec<_> = new.cloned().collect();
-        if new.is_empty() {
-            continue;
-        }
-        let place = *places.entry((tables.candles, &tables.digest)).or_insert_with(|| {
-            found.push(CachedTables { results: Vec::new(), ..tables.clone() });
-            found.len() - 1
-        });
-        found[place].results.extend(new);
-    }
-    found
+/// The latest of what jobs left, each table on each stretch of candles once, and so many of them at most.
+fn latest<'a>(all: impl Iterator<Item = &'a CachedTables>, most: usize) -> Vec<CachedTables> {
+    let mut all: Vec<&CachedTables> = all.collect();
+    all.sort_by_key(|left| -left.left);
+    let mut seen: HashSet<(u64, &str, &str)> = HashSet::new();
+    let once = all.into_iter().map(|left| {
+        let mut is_new = |key: &'a str| seen.len() < most && seen.insert((left.candles, &left.digest, key));
+        let results = left.results.iter().filter(|table| is_new(&table.result.key)).cloned().collect();
+        CachedTables { left: left.left, candles: left.candles, digest: left.digest.clone(), results }
+    });
+    once.filter(|left| !left.results.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -111,8 +133,8 @@ mod tests {
 
     fn left(job: u32, candles: u64) -> CachedTables {
         let result = ObjectRef { key: format!("cache/team/f/{job}"), sha256: "00".to_owned(), bytes: 1 };
-        let values = vec![Values::of(&[f64::from(job)])];
-        CachedTables { candles, digest: candles.to_string(), results: vec![CachedTable { result, values }] }
+        let results = vec![CachedTable { result, values: vec![Values::of(&[f64::from(job)])] }];
+        CachedTables { left: i64::from(job), candles, digest: candles.to_string(), results }
     }
 
     async fn leave(store: &Store, job: u32, candles: u64) {
@@ -120,52 +142,81 @@ mod tests {
         store.put(&format!("{PLACE}/job-{job:03}"), bytes.into()).await.unwrap();
     }
 
-    fn names(index: &[CachedTables]) -> Vec<String> {
-        let tables = index.iter().flat_map(|tables| &tables.results);
-        let mut names: Vec<String> = tables.map(|table| keys::name(&table.result.key).to_owned()).collect();
-        names.sort();
+    fn names(index: &[CachedTables]) -> Vec<u32> {
+        let tables = index.iter().flat_map(|left| &left.results);
+        let mut names: Vec<u32> =
+            tables.map(|table| keys::name(&table.result.key).parse().unwrap()).collect();
+        names.sort_unstable();
         names
     }
 
     #[tokio::test]
     async fn what_many_jobs_left_is_read_as_one_and_nothing_of_it_is_lost() {
         let store = Store::open("memory:", &Options::default()).unwrap();
-        let mut expected = Vec::new();
         for job in 0..100 {
             leave(&store, job, 50 + u64::from(job % 3)).await;
-            expected.push(job.to_string());
-            expected.sort();
             let index = read(&store, PLACE).await.unwrap();
-            assert_eq!(names(&index), expected);
-            assert!(index.len() <= 3, "one entry for each stretch of candles");
+            assert_eq!(names(&index), (0..=job).collect::<Vec<_>>());
             let objects = store.list(PLACE).await.unwrap();
-            assert!(objects.len() <= LOOSE, "{} after {job}", objects.len());
+            assert!(objects.len() <= LOOSE + 100 / SHARE, "{} after {job}", objects.len());
         }
-        // What somebody else folded at the same time, or is damaged, is no harm.
+        // What somebody else folded at the same time, or nobody can read, is no harm, and stays.
         let twice = serde_json::to_vec(&[left(3, 50), left(7, 51)]).unwrap();
         store.put(&format!("{PLACE}/{FOLDED}other"), twice.into()).await.unwrap();
-        store.put(&format!("{PLACE}/{FOLDED}damaged"), "[{".into()).await.unwrap();
-        store.put(&format!("{PLACE}/job-damaged"), "{}".into()).await.unwrap();
-        assert_eq!(names(&read(&store, PLACE).await.unwrap()), expected);
-    }
-
-    /// As many as fit, and the latest of them: a day of work on one strategy does not push out its last hour.
-    #[tokio::test]
-    async fn the_oldest_are_forgotten_first() {
-        let store = Store::open("memory:", &Options::default()).unwrap();
-        for job in 0..u32::try_from(MOST_FOLDED).unwrap() + 40 {
-            leave(&store, job, 50).await;
-            read(&store, PLACE).await.unwrap();
+        let unreadable = [format!("{PLACE}/{FOLDED}damaged"), format!("{PLACE}/job-damaged")];
+        for key in &unreadable {
+            store.put(key, "[{".into()).await.unwrap();
         }
-        let known = names(&read(&store, PLACE).await.unwrap());
-        assert!((MOST_FOLDED..=MOST_FOLDED + LOOSE).contains(&known.len()), "{}", known.len());
-        assert!(known.contains(&"539".to_owned()) && !known.contains(&"7".to_owned()));
+        for job in 100..120 {
+            leave(&store, job, 50).await;
+            assert_eq!(names(&read(&store, PLACE).await.unwrap()), (0..=job).collect::<Vec<_>>());
+        }
+        for key in &unreadable {
+            store.head(key).await.unwrap();
+        }
     }
 
+    /// Several plans at once, each of which may fold what another is about to read.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn whoever_reads_while_others_fold_finds_everything() {
+        let store = Store::open("memory:", &Options::default()).unwrap();
+        // Fewer than are forgotten.
+        for round in 0..24 {
+            for job in round * 20..(round + 1) * 20 {
+                leave(&store, job, 50).await;
+            }
+            let looks = (0..4).map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move { names(&read(&store, PLACE).await.unwrap()) })
+            });
+            for look in futures::future::join_all(looks).await {
+                assert_eq!(look.unwrap(), (0..(round + 1) * 20).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    /// As many as fit, and the latest of them, whatever candles they are on.
     #[test]
-    fn the_latest_tables_are_kept_where_there_are_too_many() {
-        let all: Vec<CachedTables> = (0..10).map(|job| left(job, 50)).collect();
-        assert_eq!(names(&together(all.iter().chain(&all), 3)), ["0", "1", "2"]);
-        assert_eq!(names(&together(all.iter(), usize::MAX)).len(), 10);
+    fn the_oldest_are_forgotten_first() {
+        let all: Vec<CachedTables> = (0..2000).map(|job| left(job, 50 + u64::from(job % 2))).collect();
+        assert_eq!(names(&latest(all.iter(), 500)), (1500..2000).collect::<Vec<_>>());
+        // A table is one of each stretch.
+        let twice = [left(7, 50), left(7, 51), left(7, 50)];
+        assert_eq!(names(&latest(twice.iter(), usize::MAX)), [7, 7]);
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_does_not_say_its_values_is_kept() {
+        let store = Store::open("memory:", &Options::default()).unwrap();
+        let old =
+            r#"{"candles":50,"digest":"50","results":[{"key":"cache/team/f/1","sha256":"00","bytes":1}]}"#;
+        store.put(&format!("{PLACE}/job-old"), old.into()).await.unwrap();
+        for job in 2..30 {
+            leave(&store, job, 50).await;
+            let index = read(&store, PLACE).await.unwrap();
+            let mut tables = index.iter().flat_map(|left| &left.results);
+            let table = tables.find(|table| table.result.key.ends_with("/1")).unwrap();
+            assert!(table.may_have(&[vec![0.5]]));
+        }
     }
 }

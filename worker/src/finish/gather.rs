@@ -123,9 +123,9 @@ impl Work<'_> {
         let bytes = match self.store.get_checked(name, &cached.result.sha256).await {
             Ok(bytes) => bytes,
             Err(StoreError::NotFound { .. } | StoreError::Corrupt { .. }) => {
-                let message =
-                    format!("{name}, which holds trials of an earlier job, is gone: submit the job again");
-                return Err(UnitError::Internal(message));
+                tracing::warn!(key = name, "a table of an earlier job is gone or damaged");
+                let message = "trials of an earlier job, which were to be taken from the cache, are gone from the store: submit the job again";
+                return Err(UnitError::Internal(message.to_owned()));
             }
             Err(error) => return Err(error.into()),
         };

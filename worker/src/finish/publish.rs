@@ -25,6 +25,9 @@ use crate::{faults, publish};
 /// Bytes that are read of a file at a time, to be sent.
 const PIECE: usize = 1 << 20;
 
+/// Bytes of a file below which it is sent beside others.
+const SMALL: u64 = 4 << 20;
+
 /// Failed trials that the record names; the rest it counts.
 const NAMED_FAILURES: usize = 100;
 
@@ -47,17 +50,21 @@ impl Work<'_> {
             |&row| json!({ "row": row, "metric": objective, "value": table.metric(row, objective) }),
         );
         let traces = self.write_tables(held, table, &ranked, &top, traces, &mut cpu).await?;
-        // Beside each other: a request takes its time, and not the worker's.
-        let uploads = TABLES.into_iter().chain([TRACES]).map(|file| {
+        // Small ones beside each other: a request takes its time, and not the worker's. Of a large one several parts are in
+        // memory.
+        let mut small = Vec::new();
+        for file in TABLES.into_iter().chain([TRACES]) {
             let (from, key) = (traces.folder().join(file), keys::out(&self.job.id, file));
-            async move {
-                if self.is_cancelled() {
-                    return Err(UnitError::Abandoned);
-                }
-                self.upload(&from, &key).await
+            if tokio::fs::metadata(&from).await.map_err(disk)?.len() < SMALL {
+                small.push(async move { self.upload(&from, &key).await });
+                continue;
             }
-        });
-        let (uploaded, ()) = tokio::join!(try_join_all(uploads), self.index(tables));
+            self.upload(&from, &key).await?;
+            if self.is_cancelled() {
+                return Err(UnitError::Abandoned);
+            }
+        }
+        let (uploaded, ()) = tokio::join!(try_join_all(small), self.index(tables));
         uploaded?;
         if self.is_cancelled() {
             return Err(UnitError::Abandoned);
@@ -147,7 +154,8 @@ impl Work<'_> {
             if input.family.is_empty() {
                 continue;
             }
-            let left = CachedTables { candles: input.candles, digest: input.digest.clone(), results };
+            let left =
+                CachedTables { left: 0, candles: input.candles, digest: input.digest.clone(), results };
             let key = format!("{}/{}", keys::cache_index(&plan.tenant, &input.family), self.job.id);
             let Ok(bytes) = serde_json::to_vec(&left) else { continue };
             if let Err(error) = self.store.put(&key, bytes.into()).await {

@@ -420,7 +420,10 @@ impl Model {
                 self.committed = true;
                 self.planning = Planning::Done(self.kind.planned.clone());
             }
-            Event::PlanFails if self.planning == Planning::Working => {
+            Event::PlanFails
+                if self.planning == Planning::Working
+                    || self.planning == Planning::Outside && self.planner.is_some() =>
+            {
                 self.planning =
                     Planning::Failing { error: noise, again: now + SignedDuration::from_secs(10) };
             }

@@ -5,7 +5,7 @@ use blockgrid_job::status::Phase;
 use super::sentences::{ago, asks, begun, big, ends, lacks, said, small, working, world};
 use crate::plan::say::written;
 use crate::plan::{Act, plan};
-use crate::world::{Planning, Pool, Trouble};
+use crate::world::{PlannerPod, Planning, Pool, Trouble};
 
 #[test]
 fn pods_whose_nodes_are_gone_are_let_go_before_anything_else() {
@@ -61,6 +61,20 @@ fn a_pod_that_plans_and_cannot_start_is_told_and_given_up() {
     (started.has_started, started.trouble) = (true, None);
     assert_eq!(said(&world).0, Phase::Planning);
     assert_eq!(plan(&world).status.condition("WorkersReady"), None);
+}
+
+#[test]
+fn a_pod_that_could_not_make_a_plan_goes_before_another_is_made() {
+    let mut world = world(big());
+    world.planning = Planning::Failing { error: "no bucket".to_owned(), again: world.now };
+    world.planner = Some(PlannerPod { has_started: true, ..PlannerPod::default() });
+    assert_eq!(plan(&world).acts, [Act::DeletePlanner]);
+    world.planner.as_mut().unwrap().is_deleted = true;
+    assert_eq!(plan(&world).acts, [Act::Plan]);
+    world.planning = Planning::Outside;
+    assert!(plan(&world).acts.is_empty(), "its name is taken still");
+    world.planner = None;
+    assert_eq!(plan(&world).acts, [Act::CreatePlanner]);
 }
 
 #[test]
