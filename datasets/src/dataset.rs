@@ -41,6 +41,7 @@ pub struct Dataset {
     prefix: Path,
     location: String,
     manifest: Arc<Manifest>,
+    has_manifest: bool,
 }
 
 /// How much of a data set a read touched.
@@ -95,24 +96,31 @@ impl Dataset {
         location: impl Into<String>,
     ) -> Result<Self, DatasetError> {
         let location = location.into();
-        let manifest = block_on(async {
+        let (manifest, has_manifest) = block_on(async {
             let path = join(&prefix, MANIFEST);
             let file = format!("{}/{MANIFEST}", location.trim_end_matches('/'));
             match store.get(&path).await {
                 Ok(found) => {
                     let bytes = found.bytes().await.map_err(|e| DatasetError::store(&file, &e))?;
-                    Manifest::from_json(&file, &bytes)
+                    Ok((Manifest::from_json(&file, &bytes)?, true))
                 }
-                Err(object_store::Error::NotFound { .. }) => index::gather(&store, &prefix, &location).await,
+                Err(object_store::Error::NotFound { .. }) => {
+                    Ok((index::gather(&store, &prefix, &location).await?, false))
+                }
                 Err(error) => Err(DatasetError::store(&file, &error)),
             }
         })?;
-        Ok(Self { store, prefix, location, manifest: Arc::new(manifest) })
+        Ok(Self { store, prefix, location, manifest: Arc::new(manifest), has_manifest })
     }
 
     /// What the data set is and which files it has.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Whether it has a `dataset.json`. Without one it is what is there of it, which may be a part.
+    pub fn has_manifest(&self) -> bool {
+        self.has_manifest
     }
 
     /// How messages name the data set.

@@ -115,7 +115,7 @@ pub fn rows(spec: &DataSpec, dataset: &Dataset) -> u64 {
 }
 
 /// Opens a data set where its name is registered, which whoever wrote the job does not decide: the sample, a folder, or
-/// `s3://BUCKET/PREFIX`, reached as `options` say.
+/// `s3://BUCKET/PREFIX`, reached as `options` say. It must have a `dataset.json`.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -124,12 +124,18 @@ pub fn open_registered(location: &str, options: &Options) -> Result<Dataset, Ref
     if location == SAMPLE {
         return sample().map_err(data);
     }
-    if !location.starts_with("s3://") {
-        return Dataset::open(location).map_err(data);
+    let dataset = if location.starts_with("s3://") {
+        let (objects, prefix) = s3_objects(location, options)
+            .map_err(|error| Refusal::input("cannot use the data", DATASET, error.to_string()))?;
+        Dataset::from_store(objects, prefix, location).map_err(data)?
+    } else {
+        Dataset::open(location).map_err(data)?
+    };
+    // It comes last where a data set is copied: what is there by then may be half of it.
+    if !dataset.has_manifest() {
+        return Err(Refusal::NotWhole(FieldError::new(DATASET, "it has no dataset.json yet")));
     }
-    let (objects, prefix) = s3_objects(location, options)
-        .map_err(|error| Refusal::input("cannot use the data", DATASET, error.to_string()))?;
-    Dataset::from_store(objects, prefix, location).map_err(data)
+    Ok(dataset)
 }
 
 /// Opens a data set by name or location: the sample, a registered one, a folder (a relative one starts from `folder`)

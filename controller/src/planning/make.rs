@@ -316,9 +316,10 @@ mod tests {
         let id = JobId::random();
         let mut made = Vec::new();
         let is_used = |name: &str| name.contains("symbol=SYN-A") && name.contains("interval=1h");
-        for whole in ["none", "half", "all"] {
+        for whole in ["no manifest", "none", "half", "all"] {
             for (name, bytes) in SAMPLE_FILES {
                 match whole {
+                    "no manifest" if name == "dataset.json" => {}
                     _ if !is_used(name) => write(name, bytes),
                     "half" => write(name, &bytes[..bytes.len() / 2]),
                     "all" => write(name, bytes),
@@ -330,7 +331,9 @@ mod tests {
             let dataset = open_registered(&order.location, &blockgrid_grid::Options::default());
             made.push(make(&store, &id, order, dataset, &Telemetry::default()).await);
         }
-        for made in &made[..2] {
+        let Made::Failing(told) = &made[0] else { panic!("{:?}", made[0]) };
+        assert!(told.starts_with("data set hourly is not whole (it has no dataset.json yet)"), "{told}");
+        for made in &made[1..3] {
             let Made::Failing(told) = made else { panic!("{made:?}") };
             assert!(
                 told.starts_with("data set hourly is not whole (`data set hourly/interval=1h/symbol=SYN-A"),
@@ -338,6 +341,6 @@ mod tests {
             );
             assert!(!told.contains(folder.path().to_str().unwrap()), "{told}");
         }
-        assert!(matches!(made[2], Made::Plan(_)), "{:?}", made[2]);
+        assert!(matches!(made[3], Made::Plan(_)), "{:?}", made[3]);
     }
 }

@@ -41,7 +41,12 @@ pub(super) fn finished(job: &BacktestJob, advice: &Advice<'_>) -> Why {
     };
     text.push_str(&quoted(job));
     if let Some(spent) = status.spent_micro_usd {
-        text.push_str(&format!(" It has cost {}.", usd(spent)));
+        let yet = if status.settled_time.is_none() && status.reserved_micro_usd.is_some() {
+            " so far: what its workers cost to their end is not counted yet"
+        } else {
+            ""
+        };
+        text.push_str(&format!(" It has cost {}{yet}.", usd(spent)));
     }
     let gate = if is_spec { Gate::Spec } else { Gate::Finished };
     Why { gate, is_blocked: is_spec, reason: reason.to_owned(), text }
