@@ -51,7 +51,9 @@ fn last(job: &BacktestJob) -> String {
     if status.phase.has_results() {
         let trials = status.trials.map(|trials| counted(trials.into(), "trial"));
         let best = status.best.as_ref().map(|best| format!("best {best}"));
-        let cost = status.cost.as_ref().map(|cost| format!("cost {cost}"));
+        let is_settled = status.settled_time.is_some() || status.reserved_micro_usd.is_none();
+        let yet = if is_settled { "" } else { " so far" };
+        let cost = status.cost.as_ref().map(|cost| format!("cost {cost}{yet}"));
         let facts: Vec<String> = [trials, best, cost].into_iter().flatten().collect();
         if !facts.is_empty() {
             line.push_str(&format!("; {}", facts.join(", ")));

@@ -203,7 +203,12 @@ fn held(job: &BacktestJob, condition: Option<&Condition>, seen: &Seen, advice: &
     match reason {
         // It ran, and what is held for it still is.
         "BudgetSpent" => text.push_str(&format!(
-            " Its budget drains: its workers rest, and nothing that it has computed is lost. It goes on by itself with the new month (UTC), or when somebody raises the limit (`kubectl edit btb`). {cancel}"
+            " Its budget drains{}. It goes on by itself with the new month (UTC), or when somebody raises the limit (`kubectl edit btb`). {cancel}",
+            if job.status.start_time.is_some() {
+                ": its workers rest, and nothing that it has computed is lost"
+            } else {
+                ""
+            }
         )),
         "BudgetUnreadable" => {
             text.push_str(" It starts by itself when somebody has mended it (`kubectl edit btb`).");
@@ -215,13 +220,29 @@ fn held(job: &BacktestJob, condition: Option<&Condition>, seen: &Seen, advice: &
             less(job)
         )),
         _ => text.push_str(&format!(
-            "{} It starts by itself when other jobs{} end, with the new month (UTC), or when somebody raises the limit (`kubectl edit btb`). {} {cancel}",
+            "{} It starts by itself {}with the new month (UTC), or when somebody raises the limit (`kubectl edit btb`). {} {cancel}",
             asked(job, seen),
-            if reason == "WaitingForUserBudget" { " of its user" } else { "" },
+            match (is_spent(job, seen), reason) {
+                (true, _) => "",
+                (false, "WaitingForUserBudget") => "when other jobs of its user end, ",
+                (false, _) => "when other jobs end, ",
+            },
             less(job)
         )),
     }
     Why { gate: Gate::Budget, is_blocked: true, reason: reason.to_owned(), text }
+}
+
+/// Whether what was spent leaves too little for a job, so that no end of others helps.
+fn is_spent(job: &BacktestJob, seen: &Seen) -> bool {
+    let Some(asks) = asks_for(job) else { return false };
+    let user = user(job);
+    seen.budgets.iter().any(|budget| {
+        let whole = budget.status.as_ref().map(|status| (status.spent_micro_usd, status.limit_micro_usd));
+        let of_user = budget.allowance(user);
+        let of_user = of_user.and_then(|of| Some((of.used?.spent_micro_usd, of.limit_micro_usd)));
+        [whole, of_user].into_iter().flatten().any(|(spent, limit)| spent.saturating_add(asks) > limit)
+    })
 }
 
 /// How a job asks for less.
