@@ -71,7 +71,7 @@ fn a_table_that_went_away_is_told_and_computed_again() {
     let removed = rig.wait(rig.store.delete_prefix("cache/local")).unwrap();
     assert!(removed > 0);
     let _worker = rig.worker("w1");
-    late.fails(&["is gone", "submit the job again"]);
+    late.fails(&["are gone from the store", "submit the job again"]);
     let (cached, computed) = found(&rig, &mut rig.submit(JOB, "after"));
     assert!(cached == 0 && computed > 0);
 }
