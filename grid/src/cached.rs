@@ -61,27 +61,26 @@ pub enum Values {
 impl Values {
     /// Those of a column.
     pub fn of(column: &[f64]) -> Self {
-        let mut known: Vec<f64> = column.iter().map(|&value| plain(value)).collect();
-        known.sort_by(f64::total_cmp);
-        known.dedup_by_key(|value| value.to_bits());
+        let mut known: Vec<u64> = column.iter().map(|&value| bits(value)).collect();
+        known.sort_by(|&a, &b| f64::from_bits(a).total_cmp(&f64::from_bits(b)));
+        known.dedup();
         match known.as_slice() {
-            [first, .., last] if known.len() > MOST_NAMED => Self::Within(first.to_bits(), last.to_bits()),
-            _ => Self::Named(known.into_iter().map(f64::to_bits).collect()),
+            &[first, .., last] if known.len() > MOST_NAMED => Self::Within(first, last),
+            _ => Self::Named(known),
         }
     }
 
     fn may_be(&self, value: f64) -> bool {
-        let value = plain(value);
         match self {
-            Self::Named(known) => known.contains(&value.to_bits()),
+            Self::Named(known) => known.contains(&bits(value)),
             &Self::Within(first, last) => (f64::from_bits(first)..=f64::from_bits(last)).contains(&value),
         }
     }
 }
 
-/// 0 and -0 are one value.
-fn plain(value: f64) -> f64 {
-    value + 0.0
+/// A value as trials are told apart by it: 0 and -0 are one.
+pub fn bits(value: f64) -> u64 {
+    (value + 0.0).to_bits()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod index;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use blockgrid_datasets::digest;
-use blockgrid_grid::cached::CachedTables;
+use blockgrid_grid::cached::{self, CachedTables};
 use blockgrid_grid::plan::Cached;
 use blockgrid_grid::store::keys;
 use blockgrid_grid::{ENGINE, Store, StoreError, Tenant};
@@ -190,7 +190,7 @@ impl Stretches<'_> {
     }
 }
 
-/// Values as a key: 0 and -0 are one value.
+/// Values as a key.
 fn bits(values: Vec<f64>) -> Vec<u64> {
-    values.into_iter().map(|value| (value + 0.0).to_bits()).collect()
+    values.into_iter().map(cached::bits).collect()
 }

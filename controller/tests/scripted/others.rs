@@ -56,12 +56,8 @@ async fn a_job_that_goes_while_money_is_held_for_it_leaves_nothing_held() {
     }
 }
 
-/// Somebody changes a limit while the leader writes what is held: its write meets a conflict, and what it reads then is the
-/// new limit, of which no watch tells it anything new afterwards.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_limit_that_is_changed_beside_a_reservation_holds() {
-    let Some((_redis, queue)) = queue().await else { return };
-    let grid = Grid::start(&queue).await;
+/// A job for which the leader is about to write what is held, and is kept from it for half a second.
+async fn reserving(grid: &Grid) -> JobId {
     let plan = grid.a_plan().await;
     let raises = |call: &Call| {
         call.is("update backtestbudgets/status")
@@ -72,6 +68,16 @@ async fn a_limit_that_is_changed_beside_a_reservation_holds() {
     grid.server.script(1, Fault::Late(Duration::from_millis(500)), raises);
     let id = grid.apply_planned("job", &plan).await;
     grid.until("a reservation on its way", || grid.server.calls(raises) > before).await;
+    id
+}
+
+/// Somebody changes a limit while the leader writes what is held: its write meets a conflict, and what it reads then is the
+/// new limit, of which no watch tells it anything new afterwards.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_that_is_changed_beside_a_reservation_holds() {
+    let Some((_redis, queue)) = queue().await else { return };
+    let grid = Grid::start(&queue).await;
+    let id = reserving(&grid).await;
     grid.server.patch("backtestbudgets", "tenant", "budget", &json!({ "spec": { "monthlyUsd": 4321 } }));
     grid.await_pool(&id).await;
     let limit = || grid.budget("tenant")["limitMicroUsd"].clone();
@@ -89,16 +95,7 @@ async fn a_limit_that_is_changed_beside_a_reservation_holds() {
 async fn a_limit_that_is_lowered_beside_a_reservation_holds_for_it() {
     let Some((_redis, queue)) = queue().await else { return };
     let grid = Grid::start(&queue).await;
-    let plan = grid.a_plan().await;
-    let raises = |call: &Call| {
-        call.is("update backtestbudgets/status")
-            && call.namespace.as_deref() == Some("tenant")
-            && call.says("/status/reservedMicroUsd").as_u64().is_some_and(|held| held > 0)
-    };
-    let before = grid.server.calls(raises);
-    grid.server.script(1, Fault::Late(Duration::from_millis(500)), raises);
-    let id = grid.apply_planned("job", &plan).await;
-    grid.until("a reservation on its way", || grid.server.calls(raises) > before).await;
+    let id = reserving(&grid).await;
     let limits = |usd: f64| {
         grid.server.patch("backtestbudgets", "tenant", "budget", &json!({ "spec": { "monthlyUsd": usd } }));
     };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use blockgrid_engine::sweep::TrialResult;
-use blockgrid_grid::cached::{CachedTable, Values};
+use blockgrid_grid::cached::{CachedTable, Values, bits};
 use blockgrid_grid::plan::Cached;
 use blockgrid_grid::store::keys;
 use blockgrid_grid::usage::{Spent, UnitUsage};
@@ -130,10 +130,7 @@ impl Work<'_> {
             Err(error) => return Err(error.into()),
         };
         let table = tables::decode(bytes, name)?;
-        let key = |values: &mut dyn Iterator<Item = f64>| -> Vec<u64> {
-            // 0 and -0 are one value.
-            values.map(|value| (value + 0.0).to_bits()).collect()
-        };
+        let key = |values: &mut dyn Iterator<Item = f64>| -> Vec<u64> { values.map(bits).collect() };
         let of_row = |row: usize| key(&mut table.parameters.iter().map(|(_, column)| column[row]));
         let rows: HashMap<Vec<u64>, usize> = (0..table.len()).map(|row| (of_row(row), row)).collect();
         let grid = self.job.ready.job().grid();
