@@ -21,6 +21,7 @@ use blockgrid_worker::options::bytes;
 use blockgrid_worker::{Ready, publish};
 
 use crate::failure::Failure;
+use crate::grid::writable;
 use crate::load::{Loaded, load};
 use crate::{Output, RunArgs, quote, show};
 
@@ -85,14 +86,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     timings.add("read", reading.elapsed());
 
     let out = args.out.clone().unwrap_or_else(|| Path::new("blockgrid-out").join(&loaded.job.spec().name));
-    std::fs::create_dir_all(&out).map_err(|error| {
-        let why = if out.is_file() {
-            "is a file, not a folder: name another".to_owned()
-        } else {
-            error.to_string()
-        };
-        Failure::input("cannot write results", "--out", format!("`{}` {why}", out.display()))
-    })?;
+    writable(&out, &loaded.job.spec().name)?;
     let quote = quote::of(&loaded.job, &data);
     introduce(&loaded, &data, &quote);
 

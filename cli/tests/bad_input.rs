@@ -155,7 +155,7 @@ fn parameters_and_grids_that_cannot_be() {
         (sweep, json!([0, 5]), &["`window` of `sma` is 0", "[in the trial with fast = 0, slow = 20]"]),
         (sweep, json!([]), &["spec.sweep.parameters.fast: is an empty list, so the grid is empty"]),
         (sweep, json!([5, 6, 5]), &["spec.sweep.parameters.fast: holds 5 twice"]),
-        (sweep, json!([0, -0.0]), &["holds -0 twice"]),
+        (sweep, json!([0, -0.0]), &["holds 0 twice"]),
         (sweep, json!(["5"]), &["spec.sweep.parameters.fast[0]: is \"5\", but must be a number"]),
         (sweep, json!("5..50"), &["is \"5..50\", but must be {from, to, step}", "5..50/5"]),
         (sweep, range(1.0, 5.0, 0.0), &["spec.sweep.parameters.fast: step is 0, but must be above 0"]),
@@ -480,4 +480,14 @@ fn options_that_cannot_be() {
     std::fs::write(folder.path().join("taken"), "").unwrap();
     run_in(folder.path(), ["run", "job.yaml", "-o", "taken"])
         .fails(2, &["--out: `taken` is a file, not a folder: name another"]);
+    std::fs::create_dir(folder.path().join("theirs")).unwrap();
+    let record = folder.path().join("theirs/job.json");
+    std::fs::write(&record, r#"{"job":"theirs"}"#).unwrap();
+    run_in(folder.path(), ["run", "job.yaml", "-o", "theirs"])
+        .fails(2, &["--out: `theirs` has results of another job, theirs: name another"]);
+    // Of its own, and whole or not.
+    for own in [r#"{"job":"small"}"#, "{"] {
+        std::fs::write(&record, own).unwrap();
+        run_in(folder.path(), ["run", "job.yaml", "-o", "theirs"]).ok();
+    }
 }

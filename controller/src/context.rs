@@ -236,6 +236,12 @@ impl Context {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
+    /// Jobs that have not ended.
+    pub fn live(&self) -> Vec<JobId> {
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.iter().filter(|(_, note)| !note.phase.is_terminal()).map(|(id, _)| id.clone()).collect()
+    }
+
     /// Jobs in each phase.
     pub fn count(&self) {
         let mut counts: HashMap<Phase, i64> = HashMap::new();

@@ -77,6 +77,9 @@ impl LeadError {
     }
 }
 
+/// How often jobs that have not ended are asked whether the tables that they count on are old.
+const KEPT_EACH: Duration = Duration::from_secs(6 * 3600);
+
 /// Jobs that are read at a time: each may have half a megabyte of text that is not kept.
 const JOBS_A_PAGE: u32 = 100;
 
@@ -162,6 +165,13 @@ pub async fn lead(means: Means, stop: watch::Receiver<bool>) -> Result<(), LeadE
     tasks.spawn(async move {
         sweep(&sweeping).await;
         "the search for workers of jobs that are gone"
+    });
+    let keeping = Arc::clone(&context);
+    tasks.spawn(async move {
+        loop {
+            tokio::time::sleep(KEPT_EACH).await;
+            keeping.plans.keep_cached(keeping.live(), Timestamp::now()).await;
+        }
     });
     let counting = Arc::clone(&context);
     tasks.spawn(async move {

@@ -139,6 +139,8 @@ pub fn plan(world: &World) -> Decision {
         Planning::Outside => match &world.planner {
             None if world.planners_are_busy => Say::new(world).planned_outside(),
             None => act(world, [Act::CreatePlanner]),
+            // It worked for a leader that has heard its answer and could not act on it; or has left a plan meanwhile.
+            Some(PlannerPod { has_ended: true, is_deleted: false, .. }) => act(world, [Act::DeletePlanner]),
             Some(PlannerPod { failed: Some(why), .. }) => stop(world, Phase::Failed, "PlannerFailed", why),
             Some(planner) if is_late_to_plan(world, asked, planner) => {
                 let why = planner

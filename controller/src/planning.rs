@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use blockgrid_grid::store::keys;
 use blockgrid_grid::telemetry::Telemetry;
 use blockgrid_grid::{ENGINE, JobId, Options, Plan, Store, StoreError, Tenant};
+use blockgrid_planner::cache;
 use blockgrid_planner::candles::open_registered;
 use blockgrid_planner::prepare::{estimate, memory, traces};
 use jiff::{SignedDuration, Timestamp};
@@ -32,9 +33,14 @@ const TRIALS_IN_LANE: u64 = 100_000;
 /// vCPU-microseconds that finishing a job of the lane may take at least.
 const FINISH_IN_LANE_MICROS: u64 = 1_000_000;
 
-/// After how long a plan that failed is tried again; each time after twice as long, up to [`LATEST_AGAIN`].
+/// After how long a plan that failed is tried again; each time after twice as long, up to [`LATEST_HERE`].
 const AGAIN: SignedDuration = SignedDuration::from_secs(10);
-const LATEST_AGAIN: SignedDuration = SignedDuration::from_mins(5);
+
+/// The longest pause where it is made here: people wait for candles on their way, and a look at them is cheap.
+const LATEST_HERE: SignedDuration = SignedDuration::from_mins(1);
+
+/// The same where a pod makes it.
+const LATEST_OUTSIDE: SignedDuration = SignedDuration::from_mins(5);
 
 /// Niceness of the threads that plan.
 const NICE: i32 = 10;
@@ -68,8 +74,8 @@ impl Known {
     }
 
     /// It could not be made, and is tried again.
-    fn fails(&mut self, id: &JobId, error: String) {
-        let again = Timestamp::now() + until_again(self.failed);
+    fn fails(&mut self, id: &JobId, error: String, latest: SignedDuration) {
+        let again = Timestamp::now() + until_again(self.failed, latest);
         tracing::warn!(job = %id, error, %again, "the plan failed and is tried again");
         self.failed += 1;
         self.planning = Planning::Failing { error, again };
@@ -123,7 +129,7 @@ impl Plans {
                     Some(outside::Answer::Failing { failing }) => {
                         let mut known = self.known();
                         let known = known.entry(id.clone()).or_insert_with(Known::outside);
-                        known.fails(id, failing);
+                        known.fails(id, failing, LATEST_OUTSIDE);
                         return Ok(known.planning.clone());
                     }
                     None => {}
@@ -154,6 +160,27 @@ impl Plans {
         };
         self.know(id, state.clone());
         Ok(Some(state))
+    }
+
+    /// Has the tables stay that these jobs count on, of those that are planned: they may wait for weeks.
+    pub async fn keep_cached(&self, jobs: impl IntoIterator<Item = JobId>, now: Timestamp) {
+        for id in jobs {
+            let counts = |known: &Known| matches!(&known.planning, Planning::Done(plan) if plan.cached > 0);
+            if !self.known().get(&id).is_some_and(counts) {
+                continue;
+            }
+            let kept = async {
+                let bytes = self.store.get(&keys::plan(&id)).await?;
+                match serde_json::from_slice(&bytes) {
+                    Ok(plan) => cache::keep(&self.store, &plan, now.as_second()).await,
+                    // Whoever runs it says so.
+                    Err(_) => Ok(()),
+                }
+            };
+            if let Err(error) = kept.await {
+                tracing::warn!(job = %id, %error, "the tables that it counts on may go before it ends");
+            }
+        }
     }
 
     fn know(&self, id: &JobId, state: Planning) {
@@ -204,7 +231,7 @@ impl Plans {
             if let Some(known) = plans.known().get_mut(&id) {
                 match made {
                     Ok(made) => known.planning = made,
-                    Err(error) => known.fails(&id, error),
+                    Err(error) => known.fails(&id, error, LATEST_HERE),
                 }
             }
             let _ = plans.made.send(id);
@@ -289,8 +316,8 @@ async fn aside(make: impl FnOnce() -> Result<Planning, String> + Send + 'static)
 }
 
 /// How long a plan that has failed so often before rests until it is tried again.
-fn until_again(failed: u32) -> SignedDuration {
-    AGAIN.saturating_mul(1 << failed.min(16)).min(LATEST_AGAIN)
+fn until_again(failed: u32, latest: SignedDuration) -> SignedDuration {
+    AGAIN.saturating_mul(1 << failed.min(16)).min(latest)
 }
 
 #[cfg(test)]
@@ -314,8 +341,9 @@ mod tests {
 
     #[test]
     fn a_plan_that_fails_again_and_again_is_tried_less_often() {
-        let seconds: Vec<i64> = [0, 1, 4, 5, 100].map(|failed| until_again(failed).as_secs()).to_vec();
-        assert_eq!(seconds, [10, 20, 160, 300, 300]);
+        let seconds = |latest| [0, 1, 4, 5, 100].map(|failed| until_again(failed, latest).as_secs());
+        assert_eq!(seconds(LATEST_OUTSIDE), [10, 20, 160, 300, 300]);
+        assert_eq!(seconds(LATEST_HERE), [10, 20, 60, 60, 60]);
     }
 
     /// Otherwise each leader that lost its lease in the middle of many plans would go on with all of them.

@@ -131,6 +131,8 @@ pub struct PlannerPod {
     pub has_started: bool,
     /// What keeps it from starting.
     pub trouble: Option<Trouble>,
+    /// Whether it has done its work: it has left a plan, or an answer.
+    pub has_ended: bool,
 }
 
 /// What there is to know of a committed plan.

@@ -18,6 +18,9 @@ pub struct CachedTables {
     pub candles: u64,
     /// Their digest.
     pub digest: String,
+    /// Whether they had as much history as any of the trials wants. One that started cold is another on longer history.
+    #[serde(default)]
+    pub is_warm: bool,
     /// The tables.
     pub results: Vec<CachedTable>,
 }

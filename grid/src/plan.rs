@@ -138,6 +138,9 @@ pub struct SymbolInput {
     pub digest: String,
     /// Candles in the snapshot.
     pub candles: u64,
+    /// Whether they have as much history as any trial wants.
+    #[serde(default)]
+    pub has_whole_history: bool,
     /// Names what trials of it depend on beside their parameters and the history: jobs of one family share results.
     pub family: String,
     /// First candle that is traded, counted after filling.

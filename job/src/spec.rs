@@ -7,6 +7,8 @@ mod output;
 mod strategy;
 mod sweep;
 
+use std::borrow::Cow;
+
 use blockgrid_engine::sim::Execution;
 use blockgrid_engine::strategy::Strategy;
 use serde_json::{Value, json};
@@ -68,8 +70,37 @@ impl JobSpec {
 /// it is filled in with defaults, and it is not for running.
 pub(crate) fn decode(value: &Value) -> (Option<JobSpec>, Vec<FieldError>) {
     let errors = Errors::default();
-    let spec = job(&Field { path: String::new(), value, errors: &errors });
+    let value = with_one_zero(value);
+    let spec = job(&Field { path: String::new(), value: &value, errors: &errors });
     (spec, errors.into_vec())
+}
+
+/// A manifest whose numbers that are -0 are 0: API servers write them so, and a trial is the same one everywhere.
+fn with_one_zero(value: &Value) -> Cow<'_, Value> {
+    fn is_below(value: &Value) -> bool {
+        match value {
+            Value::Number(number) => {
+                number.as_f64().is_some_and(|number| number == 0.0 && number.is_sign_negative())
+            }
+            Value::Array(list) => list.iter().any(is_below),
+            Value::Object(map) => map.values().any(is_below),
+            _ => false,
+        }
+    }
+    fn mend(value: &mut Value) {
+        match value {
+            Value::Array(list) => list.iter_mut().for_each(mend),
+            Value::Object(map) => map.values_mut().for_each(mend),
+            number if is_below(number) => *number = 0.0.into(),
+            _ => {}
+        }
+    }
+    if !is_below(value) {
+        return Cow::Borrowed(value);
+    }
+    let mut mended = value.clone();
+    mend(&mut mended);
+    Cow::Owned(mended)
 }
 
 /// Decodes only what a manifest says to a cluster.

@@ -316,3 +316,24 @@ fn what_came_through_kubectl_says_where_true_and_false_come_from() {
         ]
     );
 }
+
+/// kubectl and API servers write -0 as 0: it is no other trial on a laptop.
+#[test]
+fn zero_is_one_number() {
+    let job = |zero: &str| {
+        let mut manifest = full();
+        manifest["spec"]["strategy"]["parameters"]["zero"] = json!(0.5);
+        manifest["spec"]["strategy"]["short"]["enter"] =
+            json!("crosses_below(fastMa, slowMa) && close > zero");
+        manifest["spec"]["sweep"]["parameters"]["zero"] = serde_json::from_str(zero).unwrap();
+        manifest
+    };
+    let resolved = |manifest: &Value| {
+        let job = manifest::of_value(manifest, |_| false).unwrap();
+        assert!(job.grid().swept(0).iter().all(|value| value.is_sign_positive()));
+        job.spec().manifest().to_string()
+    };
+    let plain = resolved(&job("[0, 0.5]"));
+    assert_eq!(resolved(&job("[-0.0, 0.5]")), plain);
+    assert_eq!(resolved(&job("[0.0, 0.5]")), plain);
+}

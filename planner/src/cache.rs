@@ -2,9 +2,11 @@
 //!
 //! A *family* names all of that but the swept parameters and the history before the run: engine, strategy, execution,
 //! metrics, the traded candles. Each job that finishes leaves in the index of a family which tables it made, and on which
-//! history. A trial asks for as much history as its own indicators need, so a table made on some history holds for every
-//! longer one that ends with it; whether ours does is compared by digest.
+//! history. A trial asks for as much history as its own indicators need, so a table made on enough of it holds for every
+//! longer one that ends with it; whether ours does is compared by digest. One that was made where history was too short
+//! holds for that history alone.
 
+mod alive;
 mod index;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -16,7 +18,6 @@ use blockgrid_grid::store::keys;
 use blockgrid_grid::{ENGINE, Store, StoreError, Tenant};
 use blockgrid_job::Job;
 use blockgrid_job::plan::Slices;
-use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -24,14 +25,14 @@ use sha2::{Digest, Sha256};
 
 use crate::candles::{JobCandles, SymbolCandles};
 
+pub use alive::keep;
+
 /// Bytes of tables that a plan reads at most to find trials in: beyond, computing is as cheap as looking.
 const MOST_BYTES: u64 = 256 << 20;
 
-/// Candles that a plan digests at most to find out on which ones tables were made: half a second of one processor.
+/// Candles that a plan digests at most to find out on which ones tables were made, or four times its own where those are
+/// many: half a second of one processor.
 const MOST_DIGESTED: usize = 4 << 20;
-
-/// Seconds after which a table that is counted on is written anew.
-const A_DAY: i64 = 86_400;
 
 /// Objects that are read at a time.
 const AT_ONCE: usize = 16;
@@ -95,7 +96,8 @@ async fn find_symbol(
     (place, symbol): (u32, &SymbolCandles),
     (family, now): (&str, i64),
 ) -> Result<Vec<Cached>, StoreError> {
-    let mut index = index::read(store, &keys::cache_index(tenant, family)).await?;
+    let place_of_index = keys::cache_index(tenant, family);
+    let mut index = index::read(store, &place_of_index).await?;
     if index.is_empty() {
         return Ok(Vec::new());
     }
@@ -117,46 +119,43 @@ async fn find_symbol(
     let mut stretches = Stretches { symbol, digested: 0, known: HashMap::new() };
     index.retain(|left| stretches.are_the_last_of_ours(left));
     let (mut cached, mut bytes, mut seen) = (Vec::new(), 0, HashSet::new());
-    let may_help = index.into_iter().flat_map(|left| left.results).map(|table| table.result);
-    let few = may_help.filter(|result| seen.insert(result.key.clone())).take_while(|result| {
-        bytes += result.bytes;
+    let may_help = index.iter().flat_map(|left| left.results.iter().map(move |table| (left, table)));
+    let few = may_help.filter(|(_, table)| seen.insert(&table.result.key)).take_while(|(_, table)| {
+        bytes += table.result.bytes;
         bytes <= MOST_BYTES
     });
-    let read = few.map(|result| async move {
-        match store.get_checked(&result.key, &result.sha256).await {
-            Ok(bytes) => Ok(Some((result, bytes))),
+    let read = few.map(|(left, table)| async move {
+        match store.get_checked(&table.result.key, &table.result.sha256).await {
+            Ok(bytes) => Ok(Some((left, table, bytes))),
             Err(error) if error.is_unavailable() => Err(error),
             Err(_) => Ok(None),
         }
     });
     let mut read = stream::iter(read.collect::<Vec<_>>()).buffered(AT_ONCE);
+    let mut renewed: Vec<CachedTables> = Vec::new();
     while !wanted.is_empty()
         && let Some(table) = read.try_next().await?
     {
-        let Some((result, bytes)) = table else { continue };
+        let Some((left, table, bytes)) = table else { continue };
         let Ok(parameters) = blockgrid_grid::plan::parameters(bytes.clone(), axes.len()) else { continue };
         let found = parameters.into_iter().filter_map(|values| wanted.remove(&bits(values)));
         let trials: Slices = found.collect();
         if !trials.is_empty() {
-            lives_on(store, &result.key, bytes, now).await?;
+            let result = table.result.clone();
+            if alive::is_old(store, &result.key, now).await? {
+                store.put(&result.key, bytes).await?;
+                renewed.push(CachedTables { left: now, results: vec![table.clone()], ..left.clone() });
+            }
             cached.push(Cached { symbol: place, result, trials });
         }
     }
-    Ok(cached)
-}
-
-/// Writes a table anew that was not written today, so that no lifecycle rule takes it before the job that counts on it has
-/// ended: it may wait for days, and the cache is kept for weeks.
-async fn lives_on(store: &Store, key: &str, bytes: Bytes, now: i64) -> Result<(), StoreError> {
-    let modified = match store.head(key).await {
-        Ok(entry) => entry.modified,
-        Err(error) if error.is_unavailable() => return Err(error),
-        Err(_) => 0,
-    };
-    if now.saturating_sub(modified) >= A_DAY {
-        store.put(key, bytes).await?;
+    // What names a table is as old as it was.
+    if !renewed.is_empty()
+        && let Err(error) = index::leave(store, &place_of_index, &renewed).await
+    {
+        tracing::debug!(%error, family, "the index of a family is not written anew");
     }
-    Ok(())
+    Ok(cached)
 }
 
 /// Which stretches of candles end as a symbol's do.
@@ -168,19 +167,22 @@ struct Stretches<'a> {
 }
 
 impl Stretches<'_> {
-    /// Whether the candles that tables were made on are the last ones of ours. Of too many stretches nobody asks, the latest
-    /// first: computing is as cheap.
+    /// Whether the candles that tables were made on are ours, or the last ones of ours where their trials need no more. Of
+    /// too many stretches nobody asks, the latest first: computing is as cheap.
     fn are_the_last_of_ours(&mut self, tables: &CachedTables) -> bool {
         let (candles, len) = (&self.symbol.unfilled, self.symbol.unfilled.len());
         let count = usize::try_from(tables.candles).unwrap_or(usize::MAX);
         if count >= len {
             return count == len && tables.digest == self.symbol.digest;
         }
+        if !tables.is_warm {
+            return false;
+        }
         let stretch = (tables.candles, tables.digest.clone());
         if let Some(known) = self.known.get(&stretch) {
             return *known;
         }
-        if self.digested.saturating_add(count) > MOST_DIGESTED {
+        if self.digested.saturating_add(count) > MOST_DIGESTED.max(4 * len) {
             return false;
         }
         self.digested += count;

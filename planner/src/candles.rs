@@ -37,6 +37,8 @@ pub struct SymbolCandles {
     pub unfilled: Arc<Candles>,
     /// The candles that are traded.
     pub run: Range<usize>,
+    /// Whether there is as much history as any trial wants: none of them starts cold.
+    pub has_whole_history: bool,
     /// Digest of everything read, before gaps were filled.
     pub digest: String,
     /// What the checks found in it.
@@ -196,7 +198,7 @@ fn from_dataset(job: &Job, name: &str, dataset: Dataset) -> Result<JobCandles, R
     // Symbols beside each other; of several errors the first symbol's is told.
     let read = |symbol: SymbolSpec| {
         let checked = read_with_history(&dataset, spec, &symbol.name, interval, wanted_bars)?;
-        traded(job, symbol, checked)
+        traded(job, symbol, checked, wanted_bars)
     };
     let found: Vec<Result<SymbolCandles, Refusal>> = wanted.into_par_iter().map(read).collect();
     let symbols = found.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -330,15 +332,17 @@ fn from_file(job: &Job, path: &str, folder: &Path) -> Result<JobCandles, Refusal
     // Only the history that is wanted is kept, so that the digest names what the result depends on.
     let opens = file.candles.timestamp();
     let start = spec.from.map_or(0, |from| opens.partition_point(|&t| t < from));
-    let begin = start.saturating_sub(bars_wanted(&survey, interval));
+    let wanted = bars_wanted(&survey, interval);
+    let begin = start.saturating_sub(wanted);
     let end = spec.to.map_or(opens.len(), |to| opens.partition_point(|&t| t < to));
     let kept = if start < end { begin..end } else { 0..opens.len() };
-    let symbols = vec![traded(job, symbol, file.part(spec, kept)?)?];
+    let symbols = vec![traded(job, symbol, file.part(spec, kept)?, wanted)?];
     Ok(JobCandles { symbols, interval, survey, synthetic: false, source: path.to_owned() })
 }
 
-/// The bars of `[from, to)`, their gaps filled as far as the manifest asks; an error when there are none.
-fn traded(job: &Job, symbol: SymbolSpec, checked: Checked) -> Result<SymbolCandles, Refusal> {
+/// The bars of `[from, to)`, their gaps filled as far as the manifest asks; an error when there are none. The trials want
+/// `wanted` candles of history.
+fn traded(job: &Job, symbol: SymbolSpec, checked: Checked, wanted: usize) -> Result<SymbolCandles, Refusal> {
     let Checked { candles, report } = checked;
     let spec = &job.spec().data;
     let opens = candles.timestamp();
@@ -355,6 +359,7 @@ fn traded(job: &Job, symbol: SymbolSpec, checked: Checked) -> Result<SymbolCandl
         return Err(Refusal::input("cannot use the data", DATA, message));
     }
     // Profile vectorbt has no pre-roll: its account and its averages begin with the first candle.
+    let has_whole_history = job.is_vectorbt() || start >= wanted;
     let candles = if job.is_vectorbt() { candles.slice(start..end) } else { candles };
     let digest = digest(&symbol.name, &candles);
     let unfilled = Arc::new(candles);
@@ -368,6 +373,7 @@ fn traded(job: &Job, symbol: SymbolSpec, checked: Checked) -> Result<SymbolCandl
         run: start..end,
         candles,
         unfilled,
+        has_whole_history,
         digest,
         report,
     })

@@ -93,6 +93,7 @@ fn symbol(symbol: &SymbolCandles, family: String) -> SymbolInput {
         name: symbol.name.clone(),
         digest: symbol.digest.clone(),
         candles: symbol.unfilled.len() as u64,
+        has_whole_history: symbol.has_whole_history,
         family,
         run_start: symbol.run.start as u64,
         run_end: symbol.run.end as u64,

@@ -36,6 +36,8 @@ pub(super) struct BacktestJob {
     pub(super) spec: Value,
     /// Whether the operator has said anything about it.
     pub(super) is_seen: bool,
+    /// When it last did, by the API server's clock.
+    pub(super) told: Option<Timestamp>,
     /// What it said; of a version that cannot be read, nothing.
     pub(super) status: JobStatus,
 }
@@ -43,6 +45,8 @@ pub(super) struct BacktestJob {
 impl From<DynamicObject> for BacktestJob {
     fn from(object: DynamicObject) -> Self {
         let (metadata, mut data) = (object.metadata, object.data);
+        let fields = metadata.managed_fields.unwrap_or_default();
+        let of_status = fields.into_iter().filter(|fields| fields.subresource.as_deref() == Some("status"));
         let annotations = metadata.annotations.unwrap_or_default();
         let status = data.get_mut("status").map(Value::take).filter(|status| !status.is_null());
         Self {
@@ -56,6 +60,7 @@ impl From<DynamicObject> for BacktestJob {
             asks: annotations.get(LINKS_ANNOTATION).cloned(),
             spec: data.get_mut("spec").map(Value::take).unwrap_or_default(),
             is_seen: status.is_some(),
+            told: of_status.filter_map(|fields| Some(fields.time?.0)).max(),
             status: status.and_then(|status| serde_json::from_value(status).ok()).unwrap_or_default(),
         }
     }

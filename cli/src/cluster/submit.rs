@@ -147,7 +147,7 @@ pub(super) async fn submit(
         }
     }
     if args.watch {
-        crate::grid::writable(&results::folder(args.out.as_deref(), &prepared.name))?;
+        crate::grid::writable(&results::folder(args.out.as_deref(), &prepared.name), &prepared.name)?;
     }
     let job = create(&cluster, &prepared).await?;
     let name = &job.name;

@@ -50,11 +50,12 @@ pub(super) async fn why(cluster: &Cluster, args: &WhyArgs) -> Result<(), Failure
         flags: &cluster.flags,
         grid: &args.grid_namespace,
         workers: args.workers_namespace.as_ref().unwrap_or(&args.grid_namespace),
+        now: Timestamp::now(),
     };
     let why = gate::why(&job, &seen, &advice);
     show::print(&match args.output {
         Output::Json => format!("{}\n", machine(&job, &seen, &why)),
-        Output::Text => text(&job, &seen, &why, Timestamp::now()),
+        Output::Text => text(&job, &seen, &why, advice.now),
     });
     Ok(())
 }

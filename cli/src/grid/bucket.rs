@@ -33,8 +33,8 @@ pub(crate) struct BucketArgs {
     /// Days after which parts of an unfinished upload go.
     #[arg(long, value_name = "DAYS", default_value_t = Policy::default().upload_days, value_parser = days())]
     days_uploads: u16,
-    /// Days after which results in the cache go.
-    #[arg(long, value_name = "DAYS", default_value_t = Policy::default().cache_days, value_parser = days())]
+    /// Days after which results in the cache go, at least 8: jobs count on them to be there while they wait.
+    #[arg(long, value_name = "DAYS", default_value_t = Policy::default().cache_days, value_parser = days_of_cache())]
     days_cache: u16,
     /// Days after which plans, outcomes and results of jobs go.
     #[arg(long, value_name = "DAYS", default_value_t = Policy::default().jobs_days, value_parser = days())]
@@ -46,6 +46,10 @@ pub(crate) struct BucketArgs {
 
 fn days() -> clap::builder::RangedI64ValueParser<u16> {
     clap::value_parser!(u16).range(1..)
+}
+
+fn days_of_cache() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(8..)
 }
 
 impl BucketCommand {

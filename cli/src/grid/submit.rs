@@ -63,7 +63,7 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<(), Failure> {
     let name = loaded.job.spec().name.clone();
     let out = args.out.clone().unwrap_or_else(|| Path::new("blockgrid-out").join(&name));
     if args.wait {
-        writable(&out)?;
+        writable(&out, &name)?;
     }
     if let Some(seconds) = args.shard_seconds
         && !(seconds > 0.0 && seconds.is_finite())
@@ -189,12 +189,22 @@ pub(crate) async fn deliver(
     Ok(())
 }
 
-/// Makes the folder of the results, before anything is computed for it.
-pub(crate) fn writable(out: &Path) -> Result<(), Failure> {
-    std::fs::create_dir_all(out).map_err(|error| {
-        let why = if out.is_file() { "is a file, not a folder".to_owned() } else { error.to_string() };
-        Failure::input("cannot write results", "--out", format!("`{}` {why}: name another", out.display()))
-    })
+/// Makes the folder of a job's results, before anything is computed for it. One that is run anew takes the place of what it
+/// left before; that of another job is nobody's to lose.
+pub(crate) fn writable(out: &Path, job: &str) -> Result<(), Failure> {
+    let bad = |why: String| {
+        let message = format!("`{}` {why}: name another", out.display());
+        Err(Failure::input("cannot write results", "--out", message))
+    };
+    if let Err(error) = std::fs::create_dir_all(out) {
+        return bad(if out.is_file() { "is a file, not a folder".to_owned() } else { error.to_string() });
+    }
+    let before = std::fs::read(out.join(RECORD)).ok();
+    let before = before.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
+    match before.as_ref().and_then(|record| record["job"].as_str()) {
+        Some(other) if other != job => bad(format!("has results of another job, {other}")),
+        _ => Ok(()),
+    }
 }
 
 /// Fetches the files of a job into a folder.
@@ -242,7 +252,7 @@ pub(crate) fn results(args: &ResultsArgs) -> Result<(), Failure> {
         let plan: Plan = serde_json::from_slice(&bytes)?;
         let name = plan.manifest["metadata"]["name"].as_str().unwrap_or("job");
         let out = args.out.clone().unwrap_or_else(|| Path::new("blockgrid-out").join(name));
-        writable(&out)?;
+        writable(&out, name)?;
         conclude(&grid, &args.uid, plan, &out, args.output, (started, "waited for and fetched")).await
     })
 }

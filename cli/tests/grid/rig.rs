@@ -57,7 +57,7 @@ pub(crate) const TINY: Job = Job {
 };
 
 impl Job {
-    fn args(&self, verb: &str) -> Vec<String> {
+    pub(crate) fn args(&self, verb: &str) -> Vec<String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let file = root.join("examples/sma-crossover.yaml").display().to_string();
         let sets = self.sets.iter().flat_map(|set| ["--set".to_owned(), (*set).to_owned()]);
@@ -80,11 +80,11 @@ impl Job {
     }
 }
 
-fn read_all(out: &Path) -> BTreeMap<&'static str, Vec<u8>> {
+pub(crate) fn read_all(out: &Path) -> BTreeMap<&'static str, Vec<u8>> {
     FILES.iter().map(|file| (*file, std::fs::read(out.join(file)).unwrap())).collect()
 }
 
-fn program(folder: &Path) -> Command {
+pub(crate) fn program(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_blockgrid"));
     command.current_dir(folder).env("BLOCKGRID_HOME", ".blockgrid").stdin(Stdio::null());
     for name in ["BLOCKGRID_STORE", "BLOCKGRID_REDIS", "BLOCKGRID_FAULTS", "BLOCKGRID_S3_ENDPOINT"] {

@@ -63,9 +63,10 @@ pub(super) async fn planner(id: &JobId, context: &Context, now: Timestamp) -> Op
     let name = planner_name(id.as_str());
     let job = of_job_named(&name, id, context)?;
     let status = job.status.clone().unwrap_or_default();
-    let mut conditions = status.conditions.iter().flatten();
-    let failed = conditions.find(|condition| condition.type_ == "Failed" && condition.status == "True");
-    let failed = failed.map(|condition| {
+    let has =
+        |kind: &str| status.conditions.iter().flatten().find(|has| has.type_ == kind && has.status == "True");
+    let has_ended = has("Complete").is_some();
+    let failed = has("Failed").map(|condition| {
         let why = condition.message.clone().or_else(|| condition.reason.clone()).unwrap_or_default();
         format!("the pod that plans it failed: {why}; see the logs of Job {name}")
     });
@@ -80,5 +81,5 @@ pub(super) async fn planner(id: &JobId, context: &Context, now: Timestamp) -> Op
     if pods.is_empty() && failed.is_none() && !is_deleted && !has_started {
         trouble = unmade::unmade(context, &name, Some(since), now).await;
     }
-    Some(PlannerPod { failed, is_deleted, since: Some(since), has_started, trouble })
+    Some(PlannerPod { failed, is_deleted, since: Some(since), has_started, trouble, has_ended })
 }

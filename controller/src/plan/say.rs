@@ -18,6 +18,9 @@ const LONGEST_OTHER: usize = 1000;
 /// Bytes of the longest line that lists show.
 const LONGEST_LINE: usize = 600;
 
+/// Bytes of the word that a cut text loses at most, rather than being cut within it.
+const LONGEST_WORD: usize = 40;
+
 /// Letters of the longest reason.
 const LONGEST_REASON: usize = 100;
 
@@ -155,6 +158,8 @@ impl<'a> Say<'a> {
 
     pub(super) fn planning_again(mut self, error: &str, again: Timestamp) -> Decision {
         self.holds("Planned", false, "Retrying", error);
+        // There is no pod that could be in trouble.
+        self.status.conditions.retain(|condition| condition.kind != "WorkersReady");
         let left = u64::try_from(again.as_second() - self.world.now.as_second()).unwrap_or(0).max(1);
         let message = format!("the plan failed and is tried again at {}: {error}", written(again));
         // Its deadline may be before that.
@@ -419,7 +424,7 @@ fn put(conditions: &mut Vec<Condition>, mut condition: Condition) {
     }
 }
 
-/// A text of at most so many bytes as JSON writes it.
+/// A text of at most so many bytes as JSON writes it, cut between words where one is near.
 pub(crate) fn cut(text: &str, longest: usize) -> String {
     let mut bytes = 0;
     let end = text.char_indices().find(|&(_, letter)| {
@@ -431,7 +436,11 @@ pub(crate) fn cut(text: &str, longest: usize) -> String {
         bytes > longest
     });
     match end {
-        Some((at, _)) => format!("{}…", &text[..at]),
+        Some((at, _)) => {
+            let kept = &text[..at];
+            let word = kept.rfind(char::is_whitespace).filter(|&space| at - space <= LONGEST_WORD);
+            format!("{}…", kept[..word.unwrap_or(at)].trim_end())
+        }
         None => text.to_owned(),
     }
 }

@@ -10,13 +10,14 @@ use serde::{Deserialize, Serialize};
 use super::make::{Made, Order, make};
 use crate::world::Refused;
 
-/// Leaves the order where the pod finds it.
+/// Leaves the order where the pod finds it, in the place of what the one before it has answered.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn put(store: &Store, id: &JobId, order: &Order) -> Result<(), StoreError> {
     let bytes = serde_json::to_vec(order)
         .map_err(|error| StoreError::Other { key: keys::order(id), problem: error.to_string() })?;
+    store.delete(&keys::refusal(id)).await?;
     store.put(&keys::order(id), bytes.into()).await?;
     Ok(())
 }
@@ -34,7 +35,7 @@ pub enum Answer {
     },
 }
 
-/// Why the pod made no plan, if it has said so. That it could not yet is told once.
+/// Why the pod made no plan, if it has said so.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -45,14 +46,10 @@ pub async fn answer(store: &Store, id: &JobId) -> Result<Option<Answer>, StoreEr
         Err(StoreError::NotFound { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let answer = serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+    Ok(Some(serde_json::from_slice(&bytes).unwrap_or_else(|error| {
         let message = format!("the refusal cannot be read: {error}");
         Answer::Refused(Refused { reason: "PlanFailed".into(), message })
-    });
-    if matches!(answer, Answer::Failing { .. }) {
-        store.delete(&key).await?;
-    }
-    Ok(Some(answer))
+    })))
 }
 
 async fn say(store: &Store, id: &JobId, answer: &Answer) -> Result<(), String> {

@@ -125,10 +125,11 @@ impl Books {
             }
             let sums = self.sums(budget);
             let kept = self.kept_from(job, key, more, 0);
-            note(fits(&name, "", budget.spec.monthly_micro_usd, sums, more, kept));
+            let asks = (more, share.micro_usd);
+            note(fits(&name, "", budget.spec.monthly_micro_usd, sums, asks, kept));
             if let Some(limit) = budget.spec.per_user_micro_usd {
                 let sums = self.sums_of(budget, &share.user);
-                note(fits(&name, &format!(" for user {}", share.user), limit, sums, more, 0));
+                note(fits(&name, &format!(" for user {}", share.user), limit, sums, asks, 0));
             }
         }
         refused.map_or(Ok(()), |short| Err(short.held))
@@ -404,6 +405,7 @@ impl<'a> Sums<'a> {
 
 /// What helps who waits for money.
 const WAITS: &str = "it waits for jobs to end, for a higher limit, or for the next month";
+const SPENT: &str = "what was spent leaves too little, so it waits for a higher limit, or for the next month";
 const ABOVE: &str = "that is more than the whole limit, so it waits until that is raised";
 
 /// A budget that does not let a job have what it asks for.
@@ -413,12 +415,13 @@ struct Short {
     is_above: bool,
 }
 
+/// Whether a job's `more` fits, of `all` that it asks for.
 fn fits(
     name: &str,
     whose: &str,
     limit: u64,
     (spent, reserved): (u64, u64),
-    more: u64,
+    (more, all): (u64, u64),
     kept: u64,
 ) -> Result<(), Short> {
     if spent.saturating_add(reserved).saturating_add(kept).saturating_add(more) <= limit {
@@ -430,11 +433,17 @@ fn fits(
         format!(", {} kept for a job that has waited longer", dollars(kept))
     };
     let is_above = more > limit;
-    let (reason, until) = match (is_above, whose.is_empty()) {
-        (true, true) => (ABOVE_BUDGET, ABOVE),
-        (true, false) => (ABOVE_USER_BUDGET, ABOVE),
-        (false, true) => ("WaitingForBudget", WAITS),
-        (false, false) => ("WaitingForUserBudget", WAITS),
+    let reason = match (is_above, whose.is_empty()) {
+        (true, true) => ABOVE_BUDGET,
+        (true, false) => ABOVE_USER_BUDGET,
+        (false, true) => "WaitingForBudget",
+        (false, false) => "WaitingForUserBudget",
+    };
+    let until = match is_above {
+        true => ABOVE,
+        // No end of others' jobs helps.
+        false if spent.saturating_add(all) > limit => SPENT,
+        false => WAITS,
     };
     let message = format!(
         "budget {name}{whose} has {} left of {} this month ({} spent, {} held for other jobs{first}), and the job may cost {}: {until}",
@@ -524,7 +533,10 @@ mod tests {
         assert_eq!(user.reason, "AboveUserBudget", "{user:?}");
         let user = books.may(&id("b"), &share("team-b", "ann", 1)).unwrap_err();
         assert!(user.reason == "WaitingForUserBudget" && user.message.contains("for user ann"), "{user:?}");
+        assert!(user.message.ends_with(WAITS), "{user:?}");
         books.settle(&id("a"), share("team-a", "ann", 150));
+        let spent = books.may(&id("b"), &share("team-a", "bob", 151)).unwrap_err();
+        assert!(spent.reason == "WaitingForBudget" && spent.message.ends_with(SPENT), "{spent:?}");
         assert_eq!(books.may(&id("b"), &share("team-a", "bob", 150)), Ok(()));
         assert!(books.may(&id("b"), &share("team-a", "bob", 151)).is_err());
         assert_eq!(books.drained("team-a"), None);

@@ -98,12 +98,21 @@ fn is_folded(entry: &Entry) -> bool {
     keys::name(&entry.key).starts_with(FOLDED)
 }
 
-/// Puts one object in the place of many. It is there before they go: who lists in between finds everything, some of it twice.
-async fn fold(store: &Store, place: &str, left: &[CachedTables], keys: &[&str]) -> Result<(), StoreError> {
+/// Adds to an index what it may have already, to be found for as long as if it were new.
+///
+/// # Errors
+/// [`StoreError`].
+pub(super) async fn leave(store: &Store, place: &str, left: &[CachedTables]) -> Result<String, StoreError> {
     let bytes = serde_json::to_vec(left)
         .map_err(|error| StoreError::Other { key: place.to_owned(), problem: error.to_string() })?;
     let key = format!("{place}/{FOLDED}{}", &sha256(&bytes)[..32]);
     store.put(&key, bytes.into()).await?;
+    Ok(key)
+}
+
+/// Puts one object in the place of many. It is there before they go: who lists in between finds everything, some of it twice.
+async fn fold(store: &Store, place: &str, left: &[CachedTables], keys: &[&str]) -> Result<(), StoreError> {
+    let key = leave(store, place, left).await?;
     let others: Vec<String> =
         keys.iter().filter(|known| **known != key).map(|&known| known.to_owned()).collect();
     store.delete_all(&others).await
@@ -117,7 +126,7 @@ fn latest<'a>(all: impl Iterator<Item = &'a CachedTables>, most: usize) -> Vec<C
     let once = all.into_iter().map(|left| {
         let mut is_new = |key: &'a str| seen.len() < most && seen.insert((left.candles, &left.digest, key));
         let results = left.results.iter().filter(|table| is_new(&table.result.key)).cloned().collect();
-        CachedTables { left: left.left, candles: left.candles, digest: left.digest.clone(), results }
+        CachedTables { results, digest: left.digest.clone(), ..*left }
     });
     once.filter(|left| !left.results.is_empty()).collect()
 }
@@ -134,7 +143,7 @@ mod tests {
     fn left(job: u32, candles: u64) -> CachedTables {
         let result = ObjectRef { key: format!("cache/team/f/{job}"), sha256: "00".to_owned(), bytes: 1 };
         let results = vec![CachedTable { result, values: vec![Values::of(&[f64::from(job)])] }];
-        CachedTables { left: i64::from(job), candles, digest: candles.to_string(), results }
+        CachedTables { left: i64::from(job), candles, digest: candles.to_string(), is_warm: true, results }
     }
 
     async fn leave(store: &Store, job: u32, candles: u64) {

@@ -154,8 +154,13 @@ impl Work<'_> {
             if input.family.is_empty() {
                 continue;
             }
-            let left =
-                CachedTables { left: 0, candles: input.candles, digest: input.digest.clone(), results };
+            let left = CachedTables {
+                left: 0,
+                candles: input.candles,
+                digest: input.digest.clone(),
+                is_warm: input.has_whole_history,
+                results,
+            };
             let key = format!("{}/{}", keys::cache_index(&plan.tenant, &input.family), self.job.id);
             let Ok(bytes) = serde_json::to_vec(&left) else { continue };
             if let Err(error) = self.store.put(&key, bytes.into()).await {

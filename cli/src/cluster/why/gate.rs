@@ -5,11 +5,13 @@ use blockgrid_job::names::{ABOVE_BUDGET, ABOVE_USER_BUDGET};
 use blockgrid_job::quote::{dollars, dollars_left};
 use blockgrid_job::spec::{API_VERSION, KIND};
 use blockgrid_job::status::{Condition, LaneKind, Phase};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::super::object::BacktestJob;
 use super::ends::finished;
 use super::purse::{Budget, user};
+use crate::show::age;
 
 /// What a job may stand at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +82,8 @@ pub(super) struct Advice<'a> {
     pub(super) grid: &'a str,
     /// That of the workers.
     pub(super) workers: &'a str,
+    /// The time.
+    pub(super) now: Timestamp,
 }
 
 /// Why a job is where it is.
@@ -151,7 +155,7 @@ pub(super) fn why(job: &BacktestJob, seen: &Seen, advice: &Advice<'_>) -> Why {
         _ => match (&seen.pool, is_no("WorkersReady")) {
             (Some(pool), _) if pool.is_suspended && pool.queue.is_some() => kueue(job, Some(pool), advice),
             (_, Some(condition)) => workers(job, condition, advice),
-            _ => running(job),
+            _ => running(job, advice),
         },
     }
 }
@@ -162,7 +166,7 @@ fn planning(job: &BacktestJob, failing: Option<&Condition>) -> Why {
             true,
             condition.reason.clone(),
             format!(
-                "Its plan cannot be made yet, which is not the job's fault, and is tried again, less and less often, up to every five minutes: {}",
+                "Its plan cannot be made yet, which is not the job's fault, and is tried again, less and less often (every minute in the end; every five where a pod makes it): {}",
                 sentence(&condition.message)
             ),
         ),
@@ -220,29 +224,12 @@ fn held(job: &BacktestJob, condition: Option<&Condition>, seen: &Seen, advice: &
             less(job)
         )),
         _ => text.push_str(&format!(
-            "{} It starts by itself {}with the new month (UTC), or when somebody raises the limit (`kubectl edit btb`). {} {cancel}",
+            "{} It starts by itself when that is left (months begin in UTC; `kubectl edit btb` raises a limit). {} {cancel}",
             asked(job, seen),
-            match (is_spent(job, seen), reason) {
-                (true, _) => "",
-                (false, "WaitingForUserBudget") => "when other jobs of its user end, ",
-                (false, _) => "when other jobs end, ",
-            },
             less(job)
         )),
     }
     Why { gate: Gate::Budget, is_blocked: true, reason: reason.to_owned(), text }
-}
-
-/// Whether what was spent leaves too little for a job, so that no end of others helps.
-fn is_spent(job: &BacktestJob, seen: &Seen) -> bool {
-    let Some(asks) = asks_for(job) else { return false };
-    let user = user(job);
-    seen.budgets.iter().any(|budget| {
-        let whole = budget.status.as_ref().map(|status| (status.spent_micro_usd, status.limit_micro_usd));
-        let of_user = budget.allowance(user);
-        let of_user = of_user.and_then(|of| Some((of.used?.spent_micro_usd, of.limit_micro_usd)));
-        [whole, of_user].into_iter().flatten().any(|(spent, limit)| spent.saturating_add(asks) > limit)
-    })
 }
 
 /// How a job asks for less.
@@ -363,7 +350,7 @@ fn workers(job: &BacktestJob, condition: &Condition, advice: &Advice<'_>) -> Why
     Why { gate: Gate::Workers, is_blocked: reason != "Starting", reason: reason.to_owned(), text }
 }
 
-fn running(job: &BacktestJob) -> Why {
+fn running(job: &BacktestJob, advice: &Advice<'_>) -> Why {
     let status = &job.status;
     let mut text = match status.phase {
         Phase::Finishing => "All shards are done; tables and traces are written.".to_owned(),
@@ -384,7 +371,21 @@ fn running(job: &BacktestJob) -> Why {
     if let Some(held) = status.reserved_micro_usd {
         text.push_str(&format!(" Budgets hold {} for it{}.", usd(held), grows(job, held)));
     }
+    text.push_str(&silence(job, advice));
     Why { gate: Gate::Running, is_blocked: false, reason: status.phase.id().to_owned(), text }
+}
+
+/// That nobody has told anything of a job that runs for longer than an operator is silent about one.
+fn silence(job: &BacktestJob, advice: &Advice<'_>) -> String {
+    const LONG: SignedDuration = SignedDuration::from_mins(10);
+    let Some(told) = job.told.filter(|told| advice.now.duration_since(*told) > LONG) else {
+        return String::new();
+    };
+    format!(
+        " That was told {} ago, and an operator tells what has changed every five minutes: if it does not run, nothing is lost, and workers go on, but nobody starts, stops or ends anything. Ask whoever runs the grid (`kubectl get pods -n {}`).",
+        age(told, advice.now),
+        advice.grid
+    )
 }
 
 /// Why more may be held for a job than its quote says.
@@ -443,7 +444,9 @@ pub(super) mod tests {
     use super::*;
 
     const ADVICE: Advice<'_> =
-        Advice { program: "kubectl backtest", flags: " -n a", grid: "grid", workers: "work" };
+        Advice { program: "kubectl backtest", flags: " -n a", grid: "grid", workers: "work", now: NOW };
+
+    const NOW: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
     pub(in super::super) fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Condition {
         let [kind, status, reason, message] = [kind, status, reason, message].map(str::to_owned);
@@ -462,6 +465,7 @@ pub(super) mod tests {
             asks: None,
             spec: Value::Null,
             is_seen: true,
+            told: None,
             status: JobStatus {
                 phase,
                 observed_generation: Some(2),
@@ -649,8 +653,8 @@ pub(super) mod tests {
     fn what_no_end_of_other_jobs_helps_is_told_so() {
         for (reason, part) in [
             ("AboveBudget", "It starts only when somebody raises the limit"),
-            ("WaitingForBudget", "It starts by itself when other jobs end"),
-            ("WaitingForUserBudget", "when other jobs of its user end"),
+            ("WaitingForBudget", "It starts by itself when that is left"),
+            ("WaitingForUserBudget", "It starts by itself when that is left"),
         ] {
             let held = [condition("Admitted", "False", reason, "budget a/b has $1.00 left")];
             let told = judged(&job(Phase::Queued, &held), &Seen::default());
@@ -666,6 +670,11 @@ pub(super) mod tests {
         let parts =
             ["3 of 9 shards are done by 2 workers", "$1.00 to $3.00", "1.000000 vCPU-hours", "cost $0.25"];
         holds(&judged(&running, &Seen::default()), Gate::Running, false, "Running", &parts);
+        for (minutes, is_silent) in [(9, false), (11, true)] {
+            running.told = Some(NOW - SignedDuration::from_mins(minutes));
+            let told = judged(&running, &Seen::default());
+            assert_eq!(told.3.contains("That was told 11m ago"), is_silent, "{}", told.3);
+        }
         let finishing = job(Phase::Finishing, &[]);
         holds(
             &judged(&finishing, &Seen::default()),

@@ -73,6 +73,11 @@ fn a_pod_that_could_not_make_a_plan_goes_before_another_is_made() {
     assert_eq!(plan(&world).acts, [Act::Plan]);
     world.planning = Planning::Outside;
     assert!(plan(&world).acts.is_empty(), "its name is taken still");
+    let ended = PlannerPod { has_started: true, has_ended: true, ..PlannerPod::default() };
+    world.planner = Some(ended.clone());
+    assert_eq!(plan(&world).acts, [Act::DeletePlanner], "it answered to somebody else");
+    world.planner = Some(PlannerPod { is_deleted: true, ..ended });
+    assert!(plan(&world).acts.is_empty(), "its name is taken still");
     world.planner = None;
     assert_eq!(plan(&world).acts, [Act::CreatePlanner]);
 }
