@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use blockgrid_job::manifest::{Invalid, of_value, tree};
 use blockgrid_job::{FieldError, Job, MAX_MANIFEST_BYTES};
 use blockgrid_planner::candles;
 
@@ -20,15 +21,15 @@ pub(crate) struct Loaded {
 
 /// Reads and validates a manifest.
 pub(crate) fn load(args: &ManifestArgs) -> Result<Loaded, Failure> {
-    load_with(args, true)
+    load_with(args, None, true)
 }
 
-/// [`load`] for a job whose candles are elsewhere: they are not looked for here.
-pub(crate) fn load_without_data(args: &ManifestArgs) -> Result<Loaded, Failure> {
-    load_with(args, false)
+/// [`load`] for a job whose candles are elsewhere: they are not looked for here. `name` takes the place of the manifest's.
+pub(crate) fn load_without_data(args: &ManifestArgs, name: Option<&str>) -> Result<Loaded, Failure> {
+    load_with(args, name, false)
 }
 
-fn load_with(args: &ManifestArgs, is_data_here: bool) -> Result<Loaded, Failure> {
+fn load_with(args: &ManifestArgs, name: Option<&str>, is_data_here: bool) -> Result<Loaded, Failure> {
     let file = &args.file;
     let bad = |message: String| Failure::input(format!("cannot read {}", file.display()), "", message);
     let metadata = std::fs::metadata(file).map_err(|error| match error.kind() {
@@ -49,7 +50,15 @@ fn load_with(args: &ManifestArgs, is_data_here: bool) -> Result<Loaded, Failure>
         String::from_utf8(bytes).map_err(|_| bad("it is not UTF-8 text: save it as UTF-8".to_owned()))?;
     let in_file = |errors: Vec<FieldError>| Failure::fields(format!("{} cannot run", file.display()), errors);
     let folder = file.parent().map(PathBuf::from).unwrap_or_default();
-    let loaded = blockgrid_job::load(&text, &args.overrides()?, blockgrid_results::is_reserved);
+    let loaded = tree(&text, &args.overrides()?).map_err(|errors| Invalid { errors, data: None });
+    let loaded = loaded.and_then(|mut manifest| {
+        if let Some(name) = name
+            && let Some(metadata) = manifest.get_mut("metadata").and_then(|metadata| metadata.as_object_mut())
+        {
+            metadata.insert("name".to_owned(), name.into());
+        }
+        of_value(&manifest, blockgrid_results::is_reserved)
+    });
     let job = loaded.map_err(|invalid| {
         // Whoever mends the manifest wants to hear of missing candles now, not in the next round.
         let missing = invalid

@@ -86,7 +86,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     timings.add("read", reading.elapsed());
 
     let out = args.out.clone().unwrap_or_else(|| Path::new("blockgrid-out").join(&loaded.job.spec().name));
-    writable(&out, &loaded.job.spec().name)?;
+    writable(&out, &loaded.job.spec().name, None)?;
     let quote = quote::of(&loaded.job, &data);
     introduce(&loaded, &data, &quote);
 

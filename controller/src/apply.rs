@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::links::sign;
-use crate::observe::{self, ObserveError};
+use crate::observe::{self, ObserveError, planners};
 use crate::plan::Act;
 use crate::plan::say::{ending, written};
 use crate::planning::Wanted;
@@ -26,6 +26,7 @@ use crate::resources::{
 use crate::terms;
 use crate::treasury::books::Share;
 use crate::treasury::{TreasuryError, Whose};
+use crate::unfinished;
 use crate::world::{PlannerPod, Planning, Pool, Trouble, World};
 
 /// Why an act could not be done. It is tried again.
@@ -247,6 +248,11 @@ impl Target<'_> {
                     world.pool = Some(observe::of_job(&job, world.now));
                     return Ok(());
                 }
+                if world.status.start_time.is_some() && !world.status.phase.has_results() {
+                    unfinished::offer(&self.context.store, self.id).await.unwrap_or_else(|error| {
+                        tracing::warn!(job = %self.id, %error, "what it has computed is not offered to later jobs");
+                    });
+                }
                 let ended = world.status.completion_time.as_deref().and_then(|text| text.parse().ok());
                 let is_in_lane = world.status.lane == Some(LaneKind::Interactive);
                 let lane_micro_usd = if is_in_lane { micro_usd - requests_micro_usd } else { 0 };
@@ -365,9 +371,22 @@ impl Target<'_> {
         // Whoever said first that it plans has made no pod.
         owner.image = &world.image;
         let job = pool::planner(&owner, class, &self.context.config)?;
-        let refused = self.create(&pool::planner_name(self.id.as_str()), &job).await?;
-        let failed = refused.map(|trouble| trouble.told());
-        world.planner = Some(PlannerPod { failed, since: Some(world.now), ..PlannerPod::default() });
+        // Of many that are looked at at once as many go on as there are places for.
+        if !planners::take_place(self.context, self.id, &whose.share.namespace, world.now) {
+            world.planners_are_busy = true;
+            return Ok(());
+        }
+        let made = self.create(&pool::planner_name(self.id.as_str()), &job).await;
+        if !matches!(made, Ok(None)) {
+            self.context.ordered().remove(self.id);
+        }
+        if let Some(refused) = made? {
+            world.pool_refused = Some(refused);
+            world.pool_refused_since = Some(self.context.pool_refused(self.id, world.now));
+            return Ok(());
+        }
+        self.context.pool_made(self.id);
+        world.planner = Some(PlannerPod { since: Some(world.now), ..PlannerPod::default() });
         Ok(())
     }
 

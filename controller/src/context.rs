@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use blockgrid_grid::{JobId, RedisQueue, Store};
@@ -10,12 +10,12 @@ use blockgrid_job::status::{JobStatus, Phase};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::{Client, ResourceExt};
 
 use crate::config::Config;
 use crate::election::Reign;
+use crate::events::Teller;
 use crate::meters::Meters;
 use crate::observe::Ended;
 use crate::planning::Plans;
@@ -46,11 +46,13 @@ pub struct Context {
     /// The interactive lane's workers.
     pub lane: Arc<Lane>,
     /// Who tells events.
-    pub recorder: Recorder,
+    pub teller: Teller,
     /// How long this replica leads.
     pub reign: Reign,
     /// What it counts.
     pub meters: Arc<Meters>,
+    /// Pods that plan which were ordered a moment ago, by their job: its namespace, and when.
+    pub ordered: Mutex<HashMap<JobId, (String, Timestamp)>>,
     /// What is remembered of jobs from one look to the next.
     pub notes: Mutex<HashMap<JobId, Note>>,
 }
@@ -195,7 +197,12 @@ impl Context {
         self.with(id, |note| Arc::clone(note.ended.insert(Arc::new(how))))
     }
 
-    /// Workers of a job's own are refused: since when.
+    /// Pods that plan which were ordered a moment ago.
+    pub fn ordered(&self) -> MutexGuard<'_, HashMap<JobId, (String, Timestamp)>> {
+        self.ordered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Workers of a job's own, or the pod that plans it, are refused: since when.
     pub fn pool_refused(&self, id: &JobId, now: Timestamp) -> Timestamp {
         self.with(id, |note| *note.refused.get_or_insert(now))
     }
@@ -256,10 +263,4 @@ fn digest(written: &(String, String)) -> u64 {
     let mut hasher = std::hash::DefaultHasher::new();
     written.hash(&mut hasher);
     hasher.finish()
-}
-
-/// Who tells events: the operator.
-pub fn recorder(client: Client, instance: &str) -> Recorder {
-    let controller = crate::resources::MANAGER.to_owned();
-    Recorder::new(client, Reporter { controller, instance: Some(instance.to_owned()) })
 }

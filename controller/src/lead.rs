@@ -18,8 +18,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::config::Config;
-use crate::context::{Context, recorder};
+use crate::context::Context;
 use crate::election::Reign;
+use crate::events::Teller;
 use crate::meters::Meters;
 use crate::planning::Plans;
 use crate::reconcile::{failed, reconcile};
@@ -120,7 +121,7 @@ pub async fn lead(means: Means, stop: watch::Receiver<bool>) -> Result<(), LeadE
         let (lane, pods, config) = (Arc::clone(&lane), pods.clone(), Arc::clone(&config));
         move || Rates { warm: lane.micro_usd_per_hour(), planners: observe::planners(&pods, &config) }
     };
-    let recorder = recorder(client.clone(), &identity);
+    let teller = Teller::new(client.clone(), &identity);
     let (treasury, clerk) = treasury::open(treasury::Means {
         client: client.clone(),
         store: store.clone(),
@@ -129,7 +130,7 @@ pub async fn lead(means: Means, stop: watch::Receiver<bool>) -> Result<(), LeadE
         watched: budgets,
         wake: wake.clone(),
         meters: Arc::clone(&meters),
-        recorder: recorder.clone(),
+        teller: teller.clone(),
         reign: reign.clone(),
         name: format!("{identity}-{}", Timestamp::now().as_millisecond()),
         rates: Box::new(rates),
@@ -141,8 +142,9 @@ pub async fn lead(means: Means, stop: watch::Receiver<bool>) -> Result<(), LeadE
         pools,
         pods,
         lane: Arc::clone(&lane),
-        recorder,
+        teller,
         meters: Arc::clone(&meters),
+        ordered: std::sync::Mutex::default(),
         notes: std::sync::Mutex::default(),
         config: Arc::clone(&config),
         store,

@@ -1,7 +1,7 @@
 //! What is known of a job, gathered: reads only.
 
 mod ended;
-mod planners;
+pub mod planners;
 mod pods;
 mod unmade;
 
@@ -94,7 +94,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
     // that it began; or it is to be settled.
     let may_have_ended =
         status.reserved_micro_usd.is_some() || is_planned && (status.start_time.is_some() || is_to_end);
-    let end = if may_have_ended { end(context, &id, &rates).await? } else { None };
+    let mut end = if may_have_ended { end(context, &id, &rates).await? } else { None };
     let mut pool = pool(&id, context, now, &rates, &status);
     if !is_over
         && end.is_none()
@@ -103,6 +103,12 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         && let Some(trouble) = unmade::unmade(context, &name(id.as_str()), pool.since, now).await
     {
         pool.trouble = Some(trouble);
+    }
+    let most = asked.as_ref().ok().and_then(|asked| asked.max_cost).filter(|_| pool.is_none());
+    if let Some(most) = most.and_then(|most| most_of_lane(&status, most))
+        && let Some(End::Done { micro_usd, requests_micro_usd, .. }) = &mut end
+    {
+        *micro_usd = within(most, *micro_usd, *requests_micro_usd);
     }
     let planner = planners::planner(&id, context, now).await;
     let done = match (&planning, &end, status.phase) {
@@ -122,7 +128,9 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
                 // It is settled when they are gone.
                 && pool.is_none() =>
         {
-            used(context, &id, &rates).await?
+            let (micro_usd, requests) = used(context, &id, &rates).await?;
+            let most = most.and_then(|most| most_of_lane(&status, most)).unwrap_or(u64::MAX);
+            (within(most, micro_usd, requests), requests)
         }
         _ => (0, 0),
     };
@@ -132,7 +140,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         created: job.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0),
         is_deleted,
         has_finalizer: job.finalizers().iter().any(|known| known == FINALIZER),
-        held: context.treasury.held(&id, &namespace),
+        held: context.treasury.held(&id, &namespace, status.reserved_micro_usd.is_some()),
         ttl_seconds: ttl_seconds(&manifest, config),
         wants_links: job.annotation(LINKS_ANNOTATION).filter(|text| is_request(text)).map(str::to_owned),
         user: user(job, config),
@@ -174,6 +182,17 @@ async fn has_moved(
         Err(StoreError::NotFound { .. }) => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What a small job is charged at most that has a `compute.maxCostUsd`: nothing stops it in the lane, so what it takes beside
+/// that is the platform's. Lowered afterwards, it is what the job was let in at.
+fn most_of_lane(status: &JobStatus, most: u64) -> Option<u64> {
+    (status.lane == Some(LaneKind::Interactive)).then(|| most.max(status.reserved_micro_usd.unwrap_or(0)))
+}
+
+/// What is charged for computing beside requests.
+fn within(most: u64, micro_usd: u64, requests_micro_usd: u64) -> u64 {
+    micro_usd.min(most.saturating_sub(requests_micro_usd))
 }
 
 /// Whether a status can repeat it, as an answer does.
@@ -299,6 +318,19 @@ pub fn user(job: &BacktestJob, config: &Config) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_small_job_is_charged_its_most_however_long_it_took() {
+        let lane = |lane, reserved_micro_usd| JobStatus { lane, reserved_micro_usd, ..JobStatus::default() };
+        assert_eq!(most_of_lane(&lane(Some(LaneKind::Interactive), Some(100)), 120), Some(120));
+        assert_eq!(
+            most_of_lane(&lane(Some(LaneKind::Interactive), Some(100)), 1),
+            Some(100),
+            "lowered since"
+        );
+        assert_eq!(most_of_lane(&lane(Some(LaneKind::Pool), Some(100)), 120), None);
+        assert_eq!((within(120, 175, 10), within(120, 90, 10), within(120, 175, 200)), (110, 90, 0));
+    }
 
     #[test]
     fn lists_of_indexes_are_counted() {

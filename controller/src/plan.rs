@@ -6,7 +6,7 @@
 //!     |          |          |          |          |         Cancelled | DeadlineExceeded | BudgetExceeded
 //!     +----------+----------+----------+----------+-- Suspended
 //! ```
-//! From `Suspended` a job goes back to where it was, and from `Running` to `Queued` where its budget is drained. It may end
+//! From `Suspended` a job goes back to where it was, and from `Running` to `Queued` where its budget is drained or spent. It may end
 //! from everywhere.
 
 mod pools;
@@ -137,7 +137,15 @@ pub fn plan(world: &World) -> Decision {
         Planning::Unknown => act(world, [Act::Plan]),
         Planning::Working => Say::new(world).planning(),
         Planning::Outside => match &world.planner {
-            None if world.planners_are_busy => Say::new(world).planned_outside(),
+            None if world.planners_are_busy => Say::new(world).waits_to_be_planned(),
+            None if let Some(trouble) = &world.pool_refused => {
+                let since = world.pool_refused_since.unwrap_or(world.now);
+                if seconds_since(world.now, since) < asked.start_seconds {
+                    return Say::new(world).planner_refused(trouble);
+                }
+                let message = format!("the pod that plans it could not be made: {}", trouble.told());
+                stop(world, Phase::Failed, "PlannerNotStarted", &message)
+            }
             None => act(world, [Act::CreatePlanner]),
             // It worked for a leader that has heard its answer and could not act on it; or has left a plan meanwhile.
             Some(PlannerPod { has_ended: true, is_deleted: false, .. }) => act(world, [Act::DeletePlanner]),
@@ -291,14 +299,20 @@ fn starting_since(world: &World, asked: &Asked) -> Option<Timestamp> {
     world.pool.as_ref().filter(|pool| !asked.suspend && !pool.is_suspended).and_then(|pool| pool.since)
 }
 
-/// Whether money is held for a job and no worker of its own is ready, though its budget would let it work. What is in the
-/// lane is never idle.
+/// Whether money is held for a job and no worker of its own is ready, though its budget would let it work: one that waits
+/// for more holds little that it has not spent. What is in the lane is never idle.
 fn is_idle(world: &World) -> bool {
     let is_small = matches!(&world.planning, Planning::Done(planned) if planned.is_for_lane());
     world.status.reserved_micro_usd.is_some()
         && !(is_small && world.pool.is_none() && world.status.start_time.is_some())
         && world.pool.as_ref().is_none_or(|pool| pool.ready == 0)
-        && world.held.as_ref().is_none_or(|held| !held.drain)
+        && world.held.as_ref().is_none_or(|held| !held.drain && !waits_for_money(world))
+}
+
+/// Whether a job has no workers that work, and nobody but its budget keeps it from having some.
+fn waits_for_money(world: &World) -> bool {
+    world.asked.as_ref().is_ok_and(|asked| !asked.suspend)
+        && world.pool.as_ref().is_none_or(|pool| pool.is_suspended)
 }
 
 /// Whether the pod that plans a job has not started in its time.

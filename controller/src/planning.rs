@@ -226,7 +226,8 @@ impl Plans {
         tokio::spawn(async move {
             let id = wanted.id.clone();
             let (making, on) = (Arc::clone(&plans), tokio::runtime::Handle::current());
-            let made = aside(move || making.here_or_outside(wanted, &on)).await;
+            let is_first = plans.known().get(&id).is_none_or(|known| known.failed == 0);
+            let made = aside(move || making.here_or_outside(wanted, is_first, &on)).await;
             // A job that was deleted meanwhile has been forgotten, and stays so.
             if let Some(known) = plans.known().get_mut(&id) {
                 match made {
@@ -242,7 +243,12 @@ impl Plans {
 
     /// Makes the plan, or leaves it to a pod of its own: one that takes long, and memory, must not take them from all others.
     /// An error is not the job's fault.
-    fn here_or_outside(&self, wanted: Wanted, on: &tokio::runtime::Handle) -> Result<Planning, String> {
+    fn here_or_outside(
+        &self,
+        wanted: Wanted,
+        is_first: bool,
+        on: &tokio::runtime::Handle,
+    ) -> Result<Planning, String> {
         let id = wanted.id.clone();
         let order = match Order::new(wanted, &self.config) {
             Ok(order) => order,
@@ -251,6 +257,15 @@ impl Plans {
         let small = self.config.jobs.planned_here;
         let dataset = open_registered(&order.location, &self.s3);
         if is_large(&order, &dataset, small) {
+            // A pod may have answered to the leader before this one.
+            if is_first {
+                let answer = on.block_on(outside::answer(&self.store, &id));
+                match answer.map_err(|error| error.to_string())? {
+                    Some(outside::Answer::Refused(refused)) => return Ok(Planning::Refused(refused)),
+                    Some(outside::Answer::Failing { failing }) => return Err(failing),
+                    None => {}
+                }
+            }
             let put = on.block_on(outside::put(&self.store, &id, &order));
             return put.map(|()| Planning::Outside).map_err(|error| error.to_string());
         }

@@ -123,7 +123,11 @@ pub fn failed(job: Arc<BacktestJob>, error: &ApplyError, context: Arc<Context>) 
 /// is left for later: when.
 async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duration>, ApplyError> {
     let before = target.job.status.clone().unwrap_or_default();
-    let Some(patch) = difference(&before, status)? else { return Ok(None) };
+    let Some(mut patch) = difference(&before, status)? else { return Ok(None) };
+    if target.job.status.is_none() {
+        // It is not there, whatever a status has that says nothing.
+        patch["phase"] = json!(status.phase);
+    }
     if target.job.status.is_none()
         && status.phase == Phase::Planning
         && status.condition("Planned").is_none()
@@ -270,7 +274,7 @@ async fn event(target: &Target<'_>, status: &JobStatus) {
 
 async fn publish(target: &Target<'_>, type_: EventType, reason: String, note: String, phase: Phase) {
     let event = Event { type_, reason, note: Some(note), action: phase.id().to_owned(), secondary: None };
-    if let Err(error) = target.context.recorder.publish(&event, &target.job.object_ref(&())).await {
+    if let Err(error) = target.context.teller.publish(&event, &target.job.object_ref(&())).await {
         tracing::warn!(job = %target.id, %error, "the event could not be told");
     }
 }

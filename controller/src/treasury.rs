@@ -23,13 +23,13 @@ use blockgrid_job::budget::{BudgetSpec, HardAction};
 use blockgrid_job::status::Terms;
 use jiff::Timestamp;
 use kube::api::ListParams;
-use kube::runtime::events::Recorder;
 use kube::runtime::reflector;
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::Config;
 use crate::election::Reign;
+use crate::events::Teller;
 use crate::meters::Meters;
 use crate::resources::BacktestBudget;
 use crate::world::Held;
@@ -152,10 +152,11 @@ impl Treasury {
         }
     }
 
-    /// Why a job waits, or should stop, if it does.
-    pub fn held(&self, id: &JobId, namespace: &str) -> Option<Held> {
+    /// Why a job waits, or should stop, if it does. Only one for which money is held is drained: whoever asks is answered.
+    pub fn held(&self, id: &JobId, namespace: &str, has_money: bool) -> Option<Held> {
         let found = lock(&self.found);
-        found.drained.get(namespace).or_else(|| found.line.held(id)).cloned()
+        let drained = found.drained.get(namespace).filter(|_| has_money);
+        drained.or_else(|| found.line.held(id)).cloned()
     }
 
     /// What a budget of the whole grid wants that is spent, if one is; where several are, the sternest.
@@ -249,7 +250,7 @@ pub struct Means {
     /// What is counted.
     pub meters: Arc<Meters>,
     /// Who tells events.
-    pub recorder: Recorder,
+    pub teller: Teller,
     /// How long this replica leads.
     pub reign: Reign,
     /// A name that no other reign has.

@@ -1,8 +1,11 @@
 //! What finished jobs leave in the index of a family, so that later ones find their trials.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::ObjectRef;
+use crate::store::keys;
+use crate::{JobId, ObjectRef, Plan, Store, StoreError};
 
 /// Different values of a parameter up to which a table names them all.
 const MOST_NAMED: usize = 16;
@@ -23,6 +26,9 @@ pub struct CachedTables {
     pub is_warm: bool,
     /// The tables.
     pub results: Vec<CachedTable>,
+    /// The object that says so, where it says nothing else.
+    #[serde(skip)]
+    pub said_by: Option<String>,
 }
 
 /// A table of trials.
@@ -79,6 +85,37 @@ impl Values {
             &Self::Within(first, last) => (f64::from_bits(first)..=f64::from_bits(last)).contains(&value),
         }
     }
+}
+
+/// Leaves tables of a job, by the place of their symbol, to later jobs of its tenant. Without it they compute again, and
+/// nothing else is lost.
+///
+/// # Errors
+/// [`StoreError`]: some of them may be left.
+pub async fn leave(
+    store: &Store,
+    job: &JobId,
+    plan: &Plan,
+    tables: BTreeMap<u32, Vec<CachedTable>>,
+) -> Result<(), StoreError> {
+    for (symbol, results) in tables {
+        let Some(input) = plan.inputs.symbols.get(symbol as usize).filter(|input| !input.family.is_empty())
+        else {
+            continue;
+        };
+        let left = CachedTables {
+            left: 0,
+            candles: input.candles,
+            digest: input.digest.clone(),
+            is_warm: input.has_whole_history,
+            results,
+            said_by: None,
+        };
+        let key = format!("{}/{job}", keys::cache_index(&plan.tenant, &input.family));
+        let Ok(bytes) = serde_json::to_vec(&left) else { continue };
+        store.put(&key, bytes.into()).await?;
+    }
+    Ok(())
 }
 
 /// A value as trials are told apart by it: 0 and -0 are one.

@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::Survey;
 
 pub use cost::{
-    CostModel, NANOS_A_BAR, NANOS_A_NODE, NANOS_A_TRIAL, NANOS_AN_ORDER, ORDERS_A_BAR, SymbolCost,
+    CostModel, NANOS_A_BAR, NANOS_A_NODE, NANOS_A_TRIAL, NANOS_A_WALKED_BAR, NANOS_AN_ORDER, ORDERS_A_BAR,
+    SymbolCost,
 };
 use slices::Cursor;
 pub use slices::{BadSlices, Slices};
@@ -36,6 +37,8 @@ pub struct SymbolWork {
     pub columns: u64,
     /// Columns of numbers that one trial reads, on the mean over the grid: a shard of few trials computes few columns.
     pub columns_a_trial: u64,
+    /// Whether trials go through positions bar by bar: their stops move, or their exits ask for the position.
+    pub walks: bool,
     /// Trials to compute: all of the grid, or those that no cache has.
     pub trials: Slices,
 }
@@ -48,6 +51,7 @@ impl SymbolWork {
             loaded: loaded as u64,
             columns: survey.numbers as u64,
             columns_a_trial: survey.unshared_numbers.div_ceil(grid.max(1)) as u64,
+            walks: survey.walks,
             trials,
         }
     }

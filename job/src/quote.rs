@@ -189,7 +189,7 @@ mod tests {
     use crate::plan::{Slices, shards};
 
     fn work(bars: u64, trials: Slices) -> SymbolWork {
-        SymbolWork { bars, loaded: bars, columns: 200, columns_a_trial: 9, trials }
+        SymbolWork { bars, loaded: bars, columns: 200, columns_a_trial: 9, walks: false, trials }
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
             text.starts_with("2,000,000,000,000 trials (1,000,000,000,000 parameter sets x 2 symbols)"),
             "{text}"
         );
-        assert!(text.ends_with("2 years"), "{text}");
+        assert!(text.ends_with("3 years"), "{text}");
     }
 
     #[test]
@@ -214,7 +214,7 @@ mod tests {
         let terms = Terms { model, ..Terms::default() };
         let quote = Quote::new(3_600_000_000, &[work(1000, Slices::all(3_600_000_000))], &terms);
         assert_eq!(quote.vcpu_micros.mid, 5 * 3_600_000_000);
-        assert_eq!(quote.micro_usd, Estimate { low: 72_000, mid: 180_000, high: 360_000 });
+        assert_eq!(quote.micro_usd, Estimate { low: 36_000, mid: 180_000, high: 450_000 });
         assert_eq!((quote.seconds, quote.shards), (3600.0, 36_000));
         // Shards of 0.1 s: 36,000 in 9,000 rounds of four, 563 of 64 and 141 of 256, with 2.5 s and the finish step around.
         let rounds = quote.finish.map(|finish| ((finish.seconds - 2.5 - 14_400.0) * 10.0).round());

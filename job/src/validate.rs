@@ -28,6 +28,7 @@ pub(crate) fn too_many(size: u128, what: &str) -> String {
         loaded: ASSUMED_BARS,
         columns: 0,
         columns_a_trial: 0,
+        walks: false,
         trials: Slices::default(),
     };
     // Not a `Quote`: there may be more trials than can be numbered.
@@ -57,6 +58,8 @@ pub struct Survey {
     pub frames: BTreeSet<Interval>,
     /// Candles wanted before `from`, in milliseconds, so that every node is settled there. Profile vectorbt wants none.
     pub pre_roll_ms: i64,
+    /// Whether a trial goes through its positions bar by bar.
+    pub walks: bool,
 }
 
 /// A validated job: the strategy parsed, the grid laid out, every trial compiled once.
@@ -201,7 +204,7 @@ impl Job {
     /// A trial that does not compile on this interval.
     pub fn survey(&self, base: Interval) -> Result<Survey, Vec<FieldError>> {
         let (mut graph, mut compiler) = (Graph::new(), self.compiler(base));
-        let (mut unshared_columns, mut unshared_numbers) = (0, 0);
+        let (mut unshared_columns, mut unshared_numbers, mut walks) = (0, 0, false);
         // By node: the last trial that needs it, counted from one, and whether a trial needs it by itself.
         let mut needed: Vec<(usize, bool)> = Vec::new();
         let mut open = Vec::new();
@@ -210,6 +213,7 @@ impl Job {
                 .compile(trial, &mut graph)
                 .map_err(|e| e.into_iter().map(field_error).collect::<Vec<_>>())?;
             needed.resize(graph.nodes().len(), (0, false));
+            walks |= plan.walks(&graph);
             open.extend(plan.roots());
             open.iter().for_each(|root: &NodeId| needed[root.index()].1 = true);
             while let Some(id) = open.pop() {
@@ -229,6 +233,7 @@ impl Job {
             unshared_numbers,
             frames: columns.map(|node| node.frame).collect(),
             pre_roll_ms: if self.is_vectorbt() { 0 } else { graph.pre_roll_ms(roots) },
+            walks: walks && !self.is_vectorbt(),
         })
     }
 

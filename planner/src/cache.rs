@@ -132,7 +132,7 @@ async fn find_symbol(
         }
     });
     let mut read = stream::iter(read.collect::<Vec<_>>()).buffered(AT_ONCE);
-    let mut renewed: Vec<CachedTables> = Vec::new();
+    let mut old: Vec<CachedTables> = Vec::new();
     while !wanted.is_empty()
         && let Some(table) = read.try_next().await?
     {
@@ -144,14 +144,19 @@ async fn find_symbol(
             let result = table.result.clone();
             if alive::is_old(store, &result.key, now).await? {
                 store.put(&result.key, bytes).await?;
-                renewed.push(CachedTables { left: now, results: vec![table.clone()], ..left.clone() });
+            }
+            if now.saturating_sub(left.left) >= alive::A_DAY {
+                let is_known = |old: &CachedTables| old.said_by.is_some() && old.said_by == left.said_by;
+                if !old.iter().any(is_known) {
+                    old.push(CachedTables { results: vec![table.clone()], ..left.clone() });
+                }
             }
             cached.push(Cached { symbol: place, result, trials });
         }
     }
-    // What names a table is as old as it was.
-    if !renewed.is_empty()
-        && let Err(error) = index::leave(store, &place_of_index, &renewed).await
+    // What names a table lives on with it.
+    if !old.is_empty()
+        && let Err(error) = index::renew(store, &place_of_index, &old, now).await
     {
         tracing::debug!(%error, family, "the index of a family is not written anew");
     }

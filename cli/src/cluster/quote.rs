@@ -9,7 +9,7 @@ use crate::load::load_without_data;
 use crate::{ManifestArgs, Output};
 
 pub(super) fn quote(manifest: &ManifestArgs, output: Output) -> Result<(), Failure> {
-    let loaded = load_without_data(manifest)?;
+    let loaded = load_without_data(manifest, None)?;
     if let DataSource::Dataset(name) = &loaded.job.spec().data.source
         && candles::open_dataset(name, &loaded.folder, "spec.data.dataset").is_err()
     {

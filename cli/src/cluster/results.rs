@@ -78,7 +78,7 @@ pub(super) async fn fetch(
 ) -> Result<(), Failure> {
     let started = Instant::now();
     let out = folder(out, &job.name);
-    writable(&out, &job.name)?;
+    writable(&out, &job.name, Some(&job.namespace))?;
     let id: JobId = job.uid.parse()?;
     let Some(results) = &job.status.results else {
         let message = "its status names no results: ask whoever runs the grid";

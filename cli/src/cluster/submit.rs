@@ -53,7 +53,7 @@ pub(super) struct Prepared {
 
 /// Reads the manifest and checks it, as `blockgrid validate` does.
 pub(super) fn prepare(args: &SubmitArgs) -> Result<Prepared, Failure> {
-    let loaded = load_without_data(&args.manifest)?;
+    let loaded = load_without_data(&args.manifest, args.name.as_deref())?;
     let cannot = |errors| Failure::fields(format!("{} cannot run", args.manifest.file.display()), errors);
     Objective::of(&loaded.job.spec().sweep.objective)?;
     if args.watch
@@ -74,11 +74,7 @@ pub(super) fn prepare(args: &SubmitArgs) -> Result<Prepared, Failure> {
         // What the cluster's data set of this name has, the operator checks. Here it gives a quote where it can.
         DataSource::Dataset(name) => match candles::read(&loaded.job, &loaded.folder) {
             Ok(data) => {
-                show::note(&format!(
-                    "{}: {}",
-                    args.name.as_ref().unwrap_or(&loaded.job.spec().name),
-                    quote::of(&loaded.job, &data)
-                ));
+                show::note(&format!("{}: {}", loaded.job.spec().name, quote::of(&loaded.job, &data)));
             }
             Err(Refusal::Input { errors, .. })
                 if candles::open_dataset(name, &loaded.folder, "spec.data.dataset").is_ok() =>
@@ -120,7 +116,7 @@ pub(super) fn prepare(args: &SubmitArgs) -> Result<Prepared, Failure> {
         ));
     }
     Ok(Prepared {
-        name: args.name.clone().unwrap_or_else(|| loaded.job.spec().name.clone()),
+        name: loaded.job.spec().name.clone(),
         namespace: metadata["namespace"].as_str().map(str::to_owned),
         labels,
         annotations,
@@ -147,7 +143,8 @@ pub(super) async fn submit(
         }
     }
     if args.watch {
-        crate::grid::writable(&results::folder(args.out.as_deref(), &prepared.name), &prepared.name)?;
+        let out = results::folder(args.out.as_deref(), &prepared.name);
+        crate::grid::writable(&out, &prepared.name, Some(&cluster.namespace))?;
     }
     let job = create(&cluster, &prepared).await?;
     let name = &job.name;

@@ -63,7 +63,7 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<(), Failure> {
     let name = loaded.job.spec().name.clone();
     let out = args.out.clone().unwrap_or_else(|| Path::new("blockgrid-out").join(&name));
     if args.wait {
-        writable(&out, &name)?;
+        writable(&out, &name, Some(args.tenant.as_str()))?;
     }
     if let Some(seconds) = args.shard_seconds
         && !(seconds > 0.0 && seconds.is_finite())
@@ -191,7 +191,7 @@ pub(crate) async fn deliver(
 
 /// Makes the folder of a job's results, before anything is computed for it. One that is run anew takes the place of what it
 /// left before; that of another job is nobody's to lose.
-pub(crate) fn writable(out: &Path, job: &str) -> Result<(), Failure> {
+pub(crate) fn writable(out: &Path, job: &str, tenant: Option<&str>) -> Result<(), Failure> {
     let bad = |why: String| {
         let message = format!("`{}` {why}: name another", out.display());
         Err(Failure::input("cannot write results", "--out", message))
@@ -201,8 +201,12 @@ pub(crate) fn writable(out: &Path, job: &str) -> Result<(), Failure> {
     }
     let before = std::fs::read(out.join(RECORD)).ok();
     let before = before.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
-    match before.as_ref().and_then(|record| record["job"].as_str()) {
-        Some(other) if other != job => bad(format!("has results of another job, {other}")),
+    let Some(before) = before else { return Ok(()) };
+    match (before["job"].as_str(), before["grid"]["tenant"].as_str()) {
+        (Some(other), _) if other != job => bad(format!("has results of another job, {other}")),
+        (Some(_), Some(other)) if tenant.is_some_and(|tenant| tenant != other) => {
+            bad(format!("has results of another job of this name, of {other}"))
+        }
         _ => Ok(()),
     }
 }
@@ -252,7 +256,7 @@ pub(crate) fn results(args: &ResultsArgs) -> Result<(), Failure> {
         let plan: Plan = serde_json::from_slice(&bytes)?;
         let name = plan.manifest["metadata"]["name"].as_str().unwrap_or("job");
         let out = args.out.clone().unwrap_or_else(|| Path::new("blockgrid-out").join(name));
-        writable(&out, name)?;
+        writable(&out, name, Some(plan.tenant.as_str()))?;
         conclude(&grid, &args.uid, plan, &out, args.output, (started, "waited for and fetched")).await
     })
 }

@@ -20,7 +20,7 @@ fn names_that_do_not_exist_are_answered_with_those_that_do() {
     tenant.run(&["why", "crossover"]).fails(2, &["(there are small)"]);
     let elsewhere = plane.command(&["why", "small", "-n", "kube-public"]).output().unwrap();
     Ran::of(elsewhere).fails(2, &["there is one in namespace "]);
-    tenant.run(&["submit", &file, "--name", "Small"]).fails(2, &["the cluster refuses it", "Small"]);
+    tenant.run(&["submit", &file, "--name", "Small"]).fails(2, &["metadata.name: is \"Small\""]);
     let nowhere = plane.command(&["submit", &file, "-n", "nowhere"]).output().unwrap();
     Ran::of(nowhere).fails(2, &["no such namespace", "`nowhere` does not exist"]);
 }

@@ -1,5 +1,6 @@
 //! The pods that plan large jobs.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use blockgrid_grid::JobId;
@@ -27,6 +28,30 @@ pub(super) fn is_planner(object: &impl ResourceExt) -> bool {
 /// Whether as many plans are made by pods as the operator itself makes at a time; or wait to be, of this namespace's jobs.
 /// Those that cannot start are nobody else's trouble.
 pub(super) fn are_busy(context: &Context, namespace: &str, now: Timestamp) -> bool {
+    busy(context, namespace, now, &mut context.ordered())
+}
+
+/// Takes a place for a job, if there is one: the watch does not know yet of what was ordered a moment ago.
+pub fn take_place(context: &Context, id: &JobId, namespace: &str, now: Timestamp) -> bool {
+    let mut ordered = context.ordered();
+    let is_free = !busy(context, namespace, now, &mut ordered);
+    if is_free {
+        ordered.insert(id.clone(), (namespace.to_owned(), now));
+    }
+    is_free
+}
+
+fn busy(
+    context: &Context,
+    namespace: &str,
+    now: Timestamp,
+    ordered: &mut HashMap<JobId, (String, Timestamp)>,
+) -> bool {
+    ordered.retain(|id, (_, at)| {
+        of_job_named(&planner_name(id.as_str()), id, context).is_none()
+            && now.as_second() - at.as_second() < STARTS
+    });
+    let of_it = ordered.values().filter(|(of, _)| of == namespace).count();
     let most = context.config.jobs.planned_at_once;
     let jobs = context.pools.state();
     let works = |job: &&Arc<Job>| {
@@ -39,8 +64,8 @@ pub(super) fn are_busy(context: &Context, namespace: &str, now: Timestamp) -> bo
         ready > 0 || now.as_second() - began.as_second() < STARTS
     };
     let is_its = |job: &&Arc<Job>| job.labels().get(NAMESPACE_LABEL).map(String::as_str) == Some(namespace);
-    jobs.iter().filter(works).filter(has_started).count() >= most
-        || jobs.iter().filter(works).filter(is_its).count() >= most
+    jobs.iter().filter(works).filter(has_started).count() + ordered.len() >= most
+        || jobs.iter().filter(works).filter(is_its).count() + of_it >= most
 }
 
 /// Micro-USD that an hour of all pods that plan costs at this moment.

@@ -166,7 +166,25 @@ impl<'a> Say<'a> {
         self.phase(Phase::Planning, &message, Duration::from_secs(left.min(60)))
     }
 
+    pub(super) fn waits_to_be_planned(mut self) -> Decision {
+        let message = "as many other plans are made by pods as may be at a time (jobs.plannedAtOnce of the chart), of this namespace's jobs or in all";
+        self.holds("Planned", false, WAITS_ITS_TURN, message);
+        self.status.conditions.retain(|condition| condition.kind != "WorkersReady");
+        self.phase(Phase::Planning, &format!("it waits for its turn to be planned: {message}"), 5 * SECOND)
+    }
+
+    /// The pod that plans it may not be made; it is tried again.
+    pub(super) fn planner_refused(mut self, trouble: &Trouble) -> Decision {
+        self.holds("WorkersReady", false, &trouble.reason, &trouble.message);
+        let message = format!("the pod that plans it could not be made: {}", trouble.told());
+        self.phase(Phase::Planning, &message, 10 * SECOND)
+    }
+
     pub(super) fn planned_outside(mut self) -> Decision {
+        // Its turn has come.
+        let waited =
+            |condition: &Condition| condition.kind == "Planned" && condition.reason == WAITS_ITS_TURN;
+        self.status.conditions.retain(|condition| !waited(condition));
         if let Some(trouble) = self.world.planner.as_ref().and_then(|planner| planner.trouble.as_ref()) {
             self.holds("WorkersReady", false, &trouble.reason, &trouble.message);
             let message = format!("the pod that plans it cannot start: {}", trouble.told());
@@ -381,6 +399,9 @@ pub(super) fn costs(world: &World, pool: &Pool) -> JobStatus {
 fn soon(seconds: i64, longest: u32) -> Duration {
     u32::try_from(seconds.max(1)).unwrap_or(longest).min(longest) * SECOND
 }
+
+/// The reason of jobs that are planned by a pod, and not yet.
+const WAITS_ITS_TURN: &str = "WaitsItsTurn";
 
 /// The reason of workers that are on their way.
 pub(crate) const STARTING: &str = "Starting";

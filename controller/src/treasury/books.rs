@@ -445,12 +445,17 @@ fn fits(
         false if spent.saturating_add(all) > limit => SPENT,
         false => WAITS,
     };
+    let own = all - more;
+    let (own_held, further) = match own {
+        0 => (String::new(), ""),
+        own => (format!(", {} for this one", dollars(own)), " more"),
+    };
     let message = format!(
-        "budget {name}{whose} has {} left of {} this month ({} spent, {} held for other jobs{first}), and the job may cost {}: {until}",
+        "budget {name}{whose} has {} left of {} this month ({} spent, {} held for other jobs{own_held}{first}), and the job may cost {}{further}: {until}",
         left(limit, spent.saturating_add(reserved)),
         dollars(limit),
         dollars(spent),
-        dollars(reserved),
+        dollars(reserved.saturating_sub(own)),
         dollars(more)
     );
     let held = Held { reason: reason.to_owned(), message, asked_micro_usd: 0, drain: false };

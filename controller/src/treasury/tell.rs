@@ -165,10 +165,10 @@ impl Clerk {
                 action: kind,
                 secondary: None,
             };
-            let (recorder, budget) = (self.means.recorder.clone(), budget.object_ref(&()));
+            let (teller, budget) = (self.means.teller.clone(), budget.object_ref(&()));
             // Money waits for nobody's answer to this.
             tokio::spawn(async move {
-                if let Err(error) = recorder.publish(&event, &budget).await {
+                if let Err(error) = teller.publish(&event, &budget).await {
                     tracing::warn!(%error, budget = budget.name, "the event could not be told");
                 }
             });

@@ -8,6 +8,7 @@ mod jobs;
 mod kubelet;
 mod leaders;
 mod money;
+mod planners;
 mod pools;
 mod refusals;
 mod rig;

@@ -17,7 +17,7 @@ fn large() -> Value {
 /// Seven shards of a second.
 pub(crate) fn two_workers() -> Value {
     let mut manifest = sized(json!({
-        "fast": { "from": 5, "to": 54, "step": 1 }, "slow": { "from": 60, "to": 157, "step": 1 },
+        "fast": { "from": 5, "to": 54, "step": 1 }, "slow": { "from": 60, "to": 136, "step": 1 },
         "stop": { "from": 0.01, "to": 0.1, "step": 0.01 },
     }));
     manifest["spec"]["data"]["symbols"] = json!(["SYN-A", "SYN-B"]);
@@ -192,6 +192,37 @@ fn suspending_suspends_the_job_and_resuming_lets_it_go_on() {
     grid.same_as_run(&id, &manifest);
     grid.delete("rests");
     grid.await_gone("rests", &id);
+}
+
+/// What a job has computed that is given up is not computed again.
+#[test]
+fn what_a_cancelled_job_has_computed_is_found_by_the_next() {
+    let Some(grid) = grid_of_pools() else { return };
+    let _operator = grid.operator("a");
+    let manifest = two_workers();
+    let id = grid.apply("given-up", &manifest);
+    let workers = grid.await_pool(&id).spec.unwrap().parallelism.unwrap();
+    grid.await_pods(&id, usize::try_from(workers).unwrap());
+    // It does one shard after the other, until it is told.
+    let _process = grid.worker_with("w0", &["--job", id.as_str()], "slow:1000");
+    grid.await_job("given-up", "a shard is done", |status| {
+        status.shards.is_some_and(|shards| shards.done > 0)
+    });
+    grid.patch("given-up", json!({ "cancel": true }));
+    grid.await_end("given-up", Phase::Cancelled);
+    grid.await_job("given-up", "it is settled", |status| status.reserved_micro_usd.is_none());
+    let id = grid.apply("next", &manifest);
+    let status = grid.await_job("next", "it is planned", |status| status.cached_trials.is_some());
+    let (trials, cached) = (status.trials.unwrap(), status.cached_trials.unwrap());
+    assert!(0 < cached && cached < trials, "{cached} of {trials}");
+    let workers = grid.await_pool(&id).spec.unwrap().parallelism.unwrap();
+    let pods = grid.await_pods(&id, usize::try_from(workers).unwrap());
+    let mut processes: Vec<_> = pods.iter().map(|pod| grid.worker_of(pod)).collect();
+    for process in &mut processes {
+        assert_eq!(process.ended().code(), Some(0), "{}", process.log());
+    }
+    grid.await_end("next", Phase::Succeeded);
+    grid.same_as_run(&id, &manifest);
 }
 
 #[test]

@@ -41,6 +41,21 @@ fn what_is_wrong_is_told_in_the_words_of_validate() {
     assert!(words.contains(message.lines().next().unwrap()), "{message} is not in {words}");
 }
 
+/// Events are named after their objects, and their names are as long at most.
+#[test]
+fn a_job_of_the_longest_name_has_events() {
+    let Some(grid) = Grid::start() else { return };
+    let _operator = grid.operator("a");
+    let mut manifest = fresh();
+    manifest["spec"]["data"]["symbols"] = json!(["SYN-Z"]);
+    let name = "x".repeat(253);
+    let id = grid.apply(&name, &manifest);
+    grid.await_end(&name, Phase::Failed);
+    let is_told =
+        || grid.events(&id).iter().any(|(reason, note)| reason == "InvalidSpec" && note.contains("SYN-Z"));
+    crate::rig::until("it is told", is_told);
+}
+
 #[test]
 fn what_the_cluster_does_not_have_is_told_with_what_it_has() {
     let Some(grid) = Grid::start() else { return };

@@ -165,6 +165,14 @@ impl TrialPlan {
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
+    /// Whether its positions are gone through bar by bar: a stop moves, or an exit asks for the position.
+    pub fn walks(&self, graph: &Graph) -> bool {
+        let mut exits = [&self.long, &self.short].into_iter().flatten().filter_map(|side| side.exit);
+        self.risk.trail.is_some()
+            || self.risk.break_even.is_some()
+            || exits.any(|exit| graph.node(exit).on_position)
+    }
+
     /// Every node the trial needs, for warm-up and evaluation.
     pub fn roots(&self) -> Vec<NodeId> {
         let mut roots = Vec::new();

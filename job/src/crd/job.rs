@@ -175,6 +175,6 @@ fn compute() -> Schema {
     Schema::object("What the job may take of the cluster. Results do not depend on it.")
         .field("class", class.default(DEFAULT_CLASS))
         .field("maxWorkers", Schema::integer(1, "The most workers at once, such as 64. Default: what the platform allows.").at_most(MAX_WORKERS))
-        .field("maxCostUsd", Schema::dollars("The most that the job may cost, in dollars, such as 5; it ends when it would cost more. Default: what the budgets allow.").at_most(MAX_COST_USD))
+        .field("maxCostUsd", Schema::dollars("The most that the job is charged, in dollars, such as 5; with workers of its own it ends before it would cost more. Default: what the budgets allow.").at_most(MAX_COST_USD))
         .field("deadline", duration(1, MAX_DEADLINE_SECONDS, "How long it may take from when it was first let run, such as 2h; time in which it is suspended, drained or in a queue does not count. Default and limit: the platform's."))
 }

@@ -8,9 +8,13 @@ use super::SymbolWork;
 /// workloads of `docs/speed.md` with few trades take 1 to 2.
 pub const NANOS_A_BAR: f64 = 1.0;
 
-/// Nanoseconds an order takes that is filled, its part in the metrics included: W7 of `docs/speed.md` beside W6, which has
-/// fewer on the same bars.
-pub const NANOS_AN_ORDER: f64 = 90.0;
+/// Nanoseconds an order takes that is filled, its part in the metrics included: 90 to 120 of W7 of `docs/speed.md` beside W6,
+/// which has fewer on the same bars; 215 of two sides with sizes by risk and stops in units of the ATR.
+pub const NANOS_AN_ORDER: f64 = 150.0;
+
+/// Nanoseconds more that a bar of a trial takes whose stop moves, or whose exit asks for the position: bars in a position are
+/// gone through one by one, at some 15 each, and half of the bars are assumed to be.
+pub const NANOS_A_WALKED_BAR: f64 = 8.0;
 
 /// Nanoseconds a trial takes whatever its bars: to be compiled, and its metrics to be finished.
 pub const NANOS_A_TRIAL: f64 = 30_000.0;
@@ -40,6 +44,9 @@ pub struct CostModel {
     pub nanos_an_order: f64,
     /// Orders filled a bar, until trials have told.
     pub orders_a_bar: f64,
+    /// Nanoseconds more for a bar of a trial that goes through positions bar by bar. A plan of an older version has none.
+    #[serde(default)]
+    pub nanos_a_walked_bar: f64,
     /// The low end of a quote as a share of the middle.
     pub low: f64,
     /// The high end of a quote as a share of the middle; budgets reserve it.
@@ -47,9 +54,9 @@ pub struct CostModel {
 }
 
 impl Default for CostModel {
-    /// The constants of this module. The ends hold every workload of `docs/speed.md`: 0.4 (few trades) to 1.8 (short
-    /// series with all metrics) of the middle, but for the single run of W3, which is mostly the preparation of its symbol
-    /// and takes some 20 ms more than modelled.
+    /// The constants of this module. The ends hold every workload of `docs/speed.md`, 0.2 (few trades) to 1.6 (short
+    /// series with all metrics) of the middle, and sweeps of a trade each 28 bars with trailing stops (1.8); but not the
+    /// single run of W3, which is mostly the preparation of its symbol and takes some 20 ms more than modelled.
     fn default() -> Self {
         Self {
             nanos_a_bar: NANOS_A_BAR,
@@ -57,8 +64,9 @@ impl Default for CostModel {
             nanos_a_node: NANOS_A_NODE,
             nanos_an_order: NANOS_AN_ORDER,
             orders_a_bar: ORDERS_A_BAR,
-            low: 0.4,
-            high: 2.0,
+            nanos_a_walked_bar: NANOS_A_WALKED_BAR,
+            low: 0.2,
+            high: 2.5,
         }
     }
 }
@@ -68,8 +76,10 @@ impl CostModel {
     pub fn of(&self, work: &SymbolWork) -> SymbolCost {
         let (bars, loaded) = (work.bars as f64, work.loaded as f64);
         let column = loaded * self.nanos_a_node;
+        let walked = if work.walks { self.nanos_a_walked_bar } else { 0.0 };
+        let a_bar = self.nanos_a_bar + self.orders_a_bar * self.nanos_an_order + walked;
         SymbolCost {
-            trial: self.nanos_a_trial + bars * (self.nanos_a_bar + self.orders_a_bar * self.nanos_an_order),
+            trial: self.nanos_a_trial + bars * a_bar,
             own_columns: work.columns_a_trial as f64 * column,
             all_columns: work.columns as f64 * column,
         }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn work(bars: u64, columns: u64, columns_a_trial: u64, trials: Slices) -> SymbolWork {
-    SymbolWork { bars, loaded: bars + bars / 10, columns, columns_a_trial, trials }
+    SymbolWork { bars, loaded: bars + bars / 10, columns, columns_a_trial, walks: false, trials }
 }
 
 fn plan(work: &[SymbolWork], limits: &Limits) -> Vec<Shard> {
@@ -19,8 +19,11 @@ fn a_small_job_is_one_shard_a_symbol() {
     let one = plan(&[symbol()], &limits);
     assert_eq!(one.len(), 1);
     assert_eq!((one[0].number, one[0].symbol, &one[0].trials), (0, 0, &Slices::all(1420)));
-    // 1,420 trials of 30 us and 8,784 bars of 4 ns, and 300 columns of 9,662 bars of 6 ns.
-    assert_eq!(one[0].cost_micros, (42_600.0_f64 + 49_893.12 + 17_391.6).ceil() as u64);
+    // 1,420 trials of 30 us and 8,784 bars of 6 ns, and 300 columns of 9,662 bars of 6 ns.
+    assert_eq!(one[0].cost_micros, (42_600.0_f64 + 74_839.68 + 17_391.6).ceil() as u64);
+    // Stops that move are gone through bar by bar.
+    let walks = plan(&[SymbolWork { walks: true, ..symbol() }], &limits);
+    assert_eq!(walks[0].cost_micros, (42_600.0_f64 + 174_625.92 + 17_391.6).ceil() as u64);
     assert_eq!(plan(&[symbol(), symbol()], &limits).len(), 2);
 }
 
@@ -28,7 +31,7 @@ fn a_small_job_is_one_shard_a_symbol() {
 fn a_sweep_over_one_symbol_is_divided_over_many_workers() {
     // Two minutes of one core, and an hour, and a hundred.
     for (trials, expected) in
-        [(2_000_000, 130..=140), (60_000_000, 600..=700), (6_000_000_000, 60_000..=60_000)]
+        [(2_000_000, 160..=175), (60_000_000, 600..=700), (6_000_000_000, 60_000..=60_000)]
     {
         let all = [work(8_760, 200, 9, Slices::all(trials))];
         let found = count(&cuts(&all, &CostModel::default(), &Limits::default()));
@@ -38,14 +41,14 @@ fn a_sweep_over_one_symbol_is_divided_over_many_workers() {
 
 #[test]
 fn columns_that_weigh_much_make_longer_shards() {
-    // Columns of 50 s over trials of 1000 s, of which each trial reads a few: shards of 60 s were columns for the most part.
+    // Columns of 50 s over trials of 1500 s, of which each trial reads a few: shards of 60 s were columns for the most part.
     let all = [work(500_000, 15_000, 6, Slices::all(500_000))];
     let model = CostModel::default();
     let cut = cuts(&all, &model, &Limits::default())[0];
     let again = cut.total_micros() as f64 / 1e6 - model.of(&all[0]).nanos(500_000) / 1e9;
     let cost = cut.largest_micros() as f64 / 1e6;
     assert!((60.0..=120.0).contains(&cost), "{cost} s a shard");
-    assert!(again < 800.0, "{again} s of columns again");
+    assert!(again < 1200.0, "{again} s of columns again");
 }
 
 #[test]

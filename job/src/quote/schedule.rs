@@ -41,7 +41,14 @@ mod tests {
     use crate::plan::{CostModel, Limits, Slices, SymbolWork, cuts};
 
     fn of(bars: u64, trials: u64) -> SymbolWork {
-        SymbolWork { bars, loaded: bars, columns: 20, columns_a_trial: 5, trials: Slices::all(trials) }
+        SymbolWork {
+            bars,
+            loaded: bars,
+            columns: 20,
+            columns_a_trial: 5,
+            walks: false,
+            trials: Slices::all(trials),
+        }
     }
 
     fn cut(work: &[SymbolWork], max_trials: u64) -> Vec<Cut> {

@@ -6,7 +6,7 @@ use blockgrid_grid::plan::Cached;
 use blockgrid_grid::{Plan, Store, StoreError};
 
 /// Seconds after which a table that is counted on is written anew: far fewer than the cache is kept.
-const A_DAY: i64 = 86_400;
+pub(super) const A_DAY: i64 = 86_400;
 
 /// Whether an object was not written today, seconds since 1970 being `now`.
 ///

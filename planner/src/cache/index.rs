@@ -52,7 +52,7 @@ pub(super) async fn read(store: &Store, place: &str) -> Result<Vec<CachedTables>
     let small: Vec<&Found> = found.iter().filter(|found| is_small(&found.entry)).collect();
     let folded: usize =
         small.iter().filter(|found| is_folded(&found.entry)).map(|found| found.left.len()).sum();
-    if is_whole && small.len() > LOOSE + folded / SHARE {
+    if is_whole && small.len() > (LOOSE + folded / SHARE).min(MOST_READ / 2) {
         let left = latest(small.iter().flat_map(|found| &found.left), MOST_FOLDED);
         let keys: Vec<&str> = small.iter().map(|found| found.entry.key.as_str()).collect();
         if let Err(error) = fold(store, place, &left, &keys).await {
@@ -85,7 +85,7 @@ fn parsed(entry: Entry, bytes: &[u8]) -> Option<Found> {
         serde_json::from_slice(bytes).ok()?
     } else {
         let left: CachedTables = serde_json::from_slice(bytes).ok()?;
-        vec![CachedTables { left: entry.modified, ..left }]
+        vec![CachedTables { left: entry.modified, said_by: Some(entry.key.clone()), ..left }]
     };
     Some(Found { entry, left })
 }
@@ -98,11 +98,40 @@ fn is_folded(entry: &Entry) -> bool {
     keys::name(&entry.key).starts_with(FOLDED)
 }
 
-/// Adds to an index what it may have already, to be found for as long as if it were new.
+/// Has an index say what it says already as if it were new, so that it says so for as long.
 ///
 /// # Errors
 /// [`StoreError`].
-pub(super) async fn leave(store: &Store, place: &str, left: &[CachedTables]) -> Result<String, StoreError> {
+pub(super) async fn renew(
+    store: &Store,
+    place: &str,
+    found: &[CachedTables],
+    now: i64,
+) -> Result<(), StoreError> {
+    let mut folded = Vec::new();
+    for left in found {
+        let Some(key) = &left.said_by else {
+            folded.push(CachedTables { left: now, ..left.clone() });
+            continue;
+        };
+        // What many shards left stays by itself.
+        match store.get(key).await {
+            Ok(bytes) => {
+                store.put(key, bytes).await?;
+            }
+            // Somebody has folded it.
+            Err(StoreError::NotFound { .. }) => folded.push(CachedTables { left: now, ..left.clone() }),
+            Err(error) => return Err(error),
+        }
+    }
+    if !folded.is_empty() {
+        leave(store, place, &folded).await?;
+    }
+    Ok(())
+}
+
+/// Writes a folded object; its key.
+async fn leave(store: &Store, place: &str, left: &[CachedTables]) -> Result<String, StoreError> {
     let bytes = serde_json::to_vec(left)
         .map_err(|error| StoreError::Other { key: place.to_owned(), problem: error.to_string() })?;
     let key = format!("{place}/{FOLDED}{}", &sha256(&bytes)[..32]);
@@ -126,7 +155,7 @@ fn latest<'a>(all: impl Iterator<Item = &'a CachedTables>, most: usize) -> Vec<C
     let once = all.into_iter().map(|left| {
         let mut is_new = |key: &'a str| seen.len() < most && seen.insert((left.candles, &left.digest, key));
         let results = left.results.iter().filter(|table| is_new(&table.result.key)).cloned().collect();
-        CachedTables { results, digest: left.digest.clone(), ..*left }
+        CachedTables { results, ..left.clone() }
     });
     once.filter(|left| !left.results.is_empty()).collect()
 }
@@ -143,7 +172,14 @@ mod tests {
     fn left(job: u32, candles: u64) -> CachedTables {
         let result = ObjectRef { key: format!("cache/team/f/{job}"), sha256: "00".to_owned(), bytes: 1 };
         let results = vec![CachedTable { result, values: vec![Values::of(&[f64::from(job)])] }];
-        CachedTables { left: i64::from(job), candles, digest: candles.to_string(), is_warm: true, results }
+        CachedTables {
+            left: i64::from(job),
+            candles,
+            digest: candles.to_string(),
+            is_warm: true,
+            results,
+            said_by: None,
+        }
     }
 
     async fn leave(store: &Store, job: u32, candles: u64) {
@@ -202,6 +238,36 @@ mod tests {
                 assert_eq!(look.unwrap(), (0..(round + 1) * 20).collect::<Vec<_>>());
             }
         }
+    }
+
+    /// What was renewed of a job of many shards does not take the place of small ones, nor keep them from being folded.
+    #[tokio::test]
+    async fn what_is_renewed_stays_as_it_was() {
+        let store = Store::open("memory:", &Options::default()).unwrap();
+        let many = CachedTables {
+            results: (1000..2000).flat_map(|job| left(job, 50).results).collect(),
+            ..left(1000, 50)
+        };
+        store.put(&format!("{PLACE}/job-large"), serde_json::to_vec(&many).unwrap().into()).await.unwrap();
+        leave(&store, 1, 50).await;
+        for now in [2_000_000_000, 2_000_100_000] {
+            let found = read(&store, PLACE).await.unwrap();
+            renew(&store, PLACE, &found, now).await.unwrap();
+            for job in 0..40 {
+                leave(&store, 2 + job, 50).await;
+                let known: Vec<u32> = (1..=41.min(2 + job)).chain(1000..2000).collect();
+                let found = names(&read(&store, PLACE).await.unwrap());
+                assert!(known.iter().all(|job| found.contains(job)), "{} of {}", found.len(), known.len());
+            }
+            let objects = store.list(PLACE).await.unwrap();
+            assert!(objects.len() <= 2 + LOOSE + 40 / SHARE, "{} objects", objects.len());
+            assert!(objects.iter().any(|entry| entry.key.ends_with("job-large")));
+        }
+        let found = read(&store, PLACE).await.unwrap();
+        assert!(
+            found.iter().any(|left| left.said_by.is_none() && left.left == 2_000_100_000),
+            "as if it were new"
+        );
     }
 
     /// As many as fit, and the latest of them, whatever candles they are on.

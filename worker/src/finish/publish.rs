@@ -1,10 +1,10 @@
 //! What a finished job leaves: tables, traces, its record, and the index by which later jobs find its trials.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use blockgrid_grid::cached::{CachedTable, CachedTables};
+use blockgrid_grid::cached;
 use blockgrid_grid::store::{keys, sha256};
 use blockgrid_grid::usage::{Bill, Spent, UnitUsage};
 use blockgrid_grid::{FailedTrial, Outcome, Unit};
@@ -64,8 +64,12 @@ impl Work<'_> {
                 return Err(UnitError::Abandoned);
             }
         }
-        let (uploaded, ()) = tokio::join!(try_join_all(small), self.index(tables));
+        let left = cached::leave(&self.store, &self.job.id, self.job.ready.plan(), tables);
+        let (uploaded, left) = tokio::join!(try_join_all(small), left);
         uploaded?;
+        if let Err(error) = left {
+            tracing::warn!(%error, "the job's trials are not offered to later jobs");
+        }
         if self.is_cancelled() {
             return Err(UnitError::Abandoned);
         }
@@ -144,29 +148,6 @@ impl Work<'_> {
         });
         self.store.put_large(key, pieces).await?;
         Ok(())
-    }
-
-    /// Leaves the job's tables to later jobs of the tenant. Without it they compute again, and nothing else is lost.
-    async fn index(&self, tables: BTreeMap<u32, Vec<CachedTable>>) {
-        let plan = self.job.ready.plan();
-        for (symbol, results) in tables {
-            let input = &plan.inputs.symbols[symbol as usize];
-            if input.family.is_empty() {
-                continue;
-            }
-            let left = CachedTables {
-                left: 0,
-                candles: input.candles,
-                digest: input.digest.clone(),
-                is_warm: input.has_whole_history,
-                results,
-            };
-            let key = format!("{}/{}", keys::cache_index(&plan.tenant, &input.family), self.job.id);
-            let Ok(bytes) = serde_json::to_vec(&left) else { continue };
-            if let Err(error) = self.store.put(&key, bytes.into()).await {
-                tracing::warn!(%error, "the job's trials are not offered to later jobs");
-            }
-        }
     }
 
     /// `job.json` of a job that ran on the grid.

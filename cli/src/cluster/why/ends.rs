@@ -24,18 +24,16 @@ pub(super) fn finished(job: &BacktestJob, advice: &Advice<'_>) -> Why {
             "It was not started: {message} Submit it under another name with a higher spec.compute.maxCostUsd or fewer trials."
         ),
         Phase::Cancelled => {
-            format!(
-                "It was cancelled: {message} A job of another name begins anew: only a job that has results leaves its trials to others."
-            )
+            format!("It was cancelled: {message} A job of another name computes what this one has not.")
         }
         Phase::DeadlineExceeded if reason == "RestedTooLong" => {
-            format!("It rested too long: {message} A job of another name begins anew.")
+            format!("It rested too long: {message} A job of another name computes what this one has not.")
         }
         Phase::DeadlineExceeded => format!(
-            "It took too long: {message} A job of another name begins anew: with a longer spec.compute.deadline or a higher spec.compute.maxWorkers."
+            "It took too long: {message} A job of another name, with a longer spec.compute.deadline or a higher spec.compute.maxWorkers, computes what this one has not."
         ),
         Phase::BudgetExceeded => format!(
-            "It was stopped for its cost: {message} A job of another name with a higher spec.compute.maxCostUsd begins anew."
+            "It was stopped for its cost: {message} A job of another name with a higher spec.compute.maxCostUsd computes what this one has not."
         ),
         _ => format!("It has no results:{}", problems(job.full_message()).trim_end()),
     };
@@ -106,7 +104,7 @@ mod tests {
             (Phase::Failed, "InvalidSpec", Gate::Spec, true, "Mend the manifest"),
             (Phase::Failed, "QuoteAboveMaxCost", Gate::Finished, false, "a higher spec.compute.maxCostUsd"),
             (Phase::Failed, "WorkersFailed", Gate::Finished, false, "It has no results: told so."),
-            (Phase::Cancelled, "CancelRequested", Gate::Finished, false, "begins anew"),
+            (Phase::Cancelled, "CancelRequested", Gate::Finished, false, "computes what this one has not"),
             (Phase::DeadlineExceeded, "DeadlineExceeded", Gate::Finished, false, "spec.compute.deadline"),
             (Phase::DeadlineExceeded, "RestedTooLong", Gate::Finished, false, "It rested too long"),
             (Phase::BudgetExceeded, "MaxCostReached", Gate::Finished, false, "stopped for its cost"),

@@ -162,6 +162,14 @@ pub(super) fn why(job: &BacktestJob, seen: &Seen, advice: &Advice<'_>) -> Why {
 
 fn planning(job: &BacktestJob, failing: Option<&Condition>) -> Why {
     let (is_blocked, reason, text) = match failing {
+        Some(condition) if condition.reason == "WaitsItsTurn" => (
+            true,
+            condition.reason.clone(),
+            format!(
+                "It waits for its turn to be planned, and is planned by itself: {}",
+                sentence(&condition.message)
+            ),
+        ),
         Some(condition) => (
             true,
             condition.reason.clone(),
@@ -224,8 +232,12 @@ fn held(job: &BacktestJob, condition: Option<&Condition>, seen: &Seen, advice: &
             less(job)
         )),
         _ => text.push_str(&format!(
-            "{} It starts by itself when that is left (months begin in UTC; `kubectl edit btb` raises a limit). {} {cancel}",
+            "{} It {} by itself when that is left (months begin in UTC; `kubectl edit btb` raises a limit). {} {cancel}",
             asked(job, seen),
+            match job.status.start_time {
+                Some(_) => "rests meanwhile, nothing that it has computed is lost, and it goes on",
+                None => "starts",
+            },
             less(job)
         )),
     }
@@ -378,7 +390,9 @@ fn running(job: &BacktestJob, advice: &Advice<'_>) -> Why {
 /// That nobody has told anything of a job that runs for longer than an operator is silent about one.
 fn silence(job: &BacktestJob, advice: &Advice<'_>) -> String {
     const LONG: SignedDuration = SignedDuration::from_mins(10);
-    let Some(told) = job.told.filter(|told| advice.now.duration_since(*told) > LONG) else {
+    // Of a small job that waits for the shared workers there may be nothing to tell for as long as that lasts.
+    let told = job.told.filter(|_| job.status.workers.is_some());
+    let Some(told) = told.filter(|told| advice.now.duration_since(*told) > LONG) else {
         return String::new();
     };
     format!(
