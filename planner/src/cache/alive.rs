@@ -50,8 +50,6 @@ async fn keep_all(store: &Store, cached: impl Iterator<Item = &Cached>, now: i64
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
-
     use blockgrid_grid::store::sha256;
     use blockgrid_grid::{ObjectRef, Options};
 
@@ -61,33 +59,25 @@ mod tests {
     async fn a_table_that_a_job_waits_for_is_written_anew_once_a_day() {
         let folder = std::env::temp_dir().join(format!("blockgrid-alive-{}", std::process::id()));
         let store = Store::open(&folder.to_string_lossy(), &Options::default()).unwrap();
-        let (old, young, other) = ("cache/t/f/old", "cache/t/f/young", "cache/t/f/other");
-        let now = 1_800_000_000;
-        for (key, age) in [(old, A_DAY), (young, A_DAY - 1), (other, 29 * A_DAY)] {
+        let (kept, other) = ("cache/t/f/kept", "cache/t/f/other");
+        for key in [kept, other] {
             store.put(key, key.into()).await.unwrap();
-            let at = SystemTime::UNIX_EPOCH + Duration::from_secs((now - age) as u64);
-            let file = std::fs::File::options().write(true).open(folder.join(key)).unwrap();
-            file.set_modified(at).unwrap();
         }
-        assert!(is_old(&store, old, now).await.unwrap() && !is_old(&store, young, now).await.unwrap());
-        assert!(is_old(&store, "cache/t/f/gone", now).await.unwrap());
+        let written =
+            || [kept, other].map(|key| std::fs::metadata(folder.join(key)).unwrap().modified().unwrap());
         let counts = |key: &str, bytes: &str| {
             let result = ObjectRef { key: key.to_owned(), sha256: sha256(bytes.as_bytes()), bytes: 1 };
             Cached { symbol: 0, result, trials: Default::default() }
         };
-        let cached = [
-            counts(old, old),
-            counts(young, young),
-            counts("cache/t/f/gone", "gone"),
-            counts(other, "damaged"),
-        ];
-        keep_all(&store, cached.iter(), now).await.unwrap();
-        let mut written = Vec::new();
-        for key in [old, young, other] {
-            written.push(store.head(key).await.unwrap().modified);
-        }
+        let cached = [counts(kept, kept), counts("cache/t/f/gone", "gone"), counts(other, "damaged")];
+        let (before, made) = (written(), store.head(kept).await.unwrap().modified);
+        assert!(is_old(&store, "cache/t/f/gone", made).await.unwrap());
+        keep_all(&store, cached.iter(), made + A_DAY - 2).await.unwrap();
+        assert_eq!(written(), before, "a day has not passed");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        keep_all(&store, cached.iter(), made + A_DAY + 1).await.unwrap();
+        let after = written();
         std::fs::remove_dir_all(&folder).unwrap();
-        assert_ne!(written[0], now - A_DAY, "it is written anew");
-        assert_eq!(written[1..], [now - A_DAY + 1, now - 29 * A_DAY], "nobody needs these anew");
+        assert!(after[0] > before[0] && after[1] == before[1], "it is as new, and what is damaged is not");
     }
 }
