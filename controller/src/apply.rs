@@ -374,6 +374,8 @@ impl Target<'_> {
         // Of many that are looked at at once as many go on as there are places for.
         if !planners::take_place(self.context, self.id, &whose.share.namespace, world.now) {
             world.planners_are_busy = true;
+            // One that waits for its turn is refused by nobody meanwhile.
+            self.context.pool_made(self.id);
             return Ok(());
         }
         let made = self.create(&pool::planner_name(self.id.as_str()), &job).await;

@@ -6,7 +6,7 @@
 //!     |          |          |          |          |         Cancelled | DeadlineExceeded | BudgetExceeded
 //!     +----------+----------+----------+----------+-- Suspended
 //! ```
-//! From `Suspended` a job goes back to where it was, and from `Running` to `Queued` where its budget is drained or spent. It may end
+//! From `Suspended` a job goes back to where it was, and from `Running` to `Queued` where its budget is drained. It may end
 //! from everywhere.
 
 mod pools;
@@ -299,20 +299,14 @@ fn starting_since(world: &World, asked: &Asked) -> Option<Timestamp> {
     world.pool.as_ref().filter(|pool| !asked.suspend && !pool.is_suspended).and_then(|pool| pool.since)
 }
 
-/// Whether money is held for a job and no worker of its own is ready, though its budget would let it work: one that waits
-/// for more holds little that it has not spent. What is in the lane is never idle.
+/// Whether money is held for a job and no worker of its own is ready, though its budget would let it work. What is in the
+/// lane is never idle.
 fn is_idle(world: &World) -> bool {
     let is_small = matches!(&world.planning, Planning::Done(planned) if planned.is_for_lane());
     world.status.reserved_micro_usd.is_some()
         && !(is_small && world.pool.is_none() && world.status.start_time.is_some())
         && world.pool.as_ref().is_none_or(|pool| pool.ready == 0)
-        && world.held.as_ref().is_none_or(|held| !held.drain && !waits_for_money(world))
-}
-
-/// Whether a job has no workers that work, and nobody but its budget keeps it from having some.
-fn waits_for_money(world: &World) -> bool {
-    world.asked.as_ref().is_ok_and(|asked| !asked.suspend)
-        && world.pool.as_ref().is_none_or(|pool| pool.is_suspended)
+        && world.held.as_ref().is_none_or(|held| !held.drain)
 }
 
 /// Whether the pod that plans a job has not started in its time.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use blockgrid_grid::cached::{CachedTable, Values, leave};
 use blockgrid_grid::store::keys;
-use blockgrid_grid::{JobId, Outcome, Plan, Store, StoreError, Unit};
+use blockgrid_grid::{JobId, ObjectRef, Outcome, Plan, Store, StoreError, Unit};
 use futures::{StreamExt, TryStreamExt, stream};
 
 /// Outcomes that are read at a time.
@@ -28,30 +28,36 @@ pub(crate) async fn offer(store: &Store, id: &JobId) -> Result<(), StoreError> {
     });
     let read = shards.map(|(number, key)| async move {
         match store.get(&key).await {
-            Ok(bytes) => Ok(serde_json::from_slice::<Outcome>(&bytes).ok().map(|outcome| (number, outcome))),
+            Ok(bytes) => {
+                Ok(serde_json::from_slice(&bytes).ok().and_then(whole).map(|result| (number, result)))
+            }
             Err(error) if error.is_unavailable() => Err(error),
             Err(_) => Ok(None),
         }
     });
-    let found: Vec<Option<(u64, Outcome)>> =
+    let found: Vec<Option<(u64, ObjectRef)>> =
         stream::iter(read.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).try_collect().await?;
     leave(store, id, &plan, tables(&plan, found.into_iter().flatten())).await
 }
 
-/// The tables of shards of which no trial failed, by the place of their symbol.
-fn tables(plan: &Plan, done: impl Iterator<Item = (u64, Outcome)>) -> BTreeMap<u32, Vec<CachedTable>> {
+/// The table of a shard of which no trial failed. The rest of an outcome may be long, and there are many.
+fn whole(outcome: Outcome) -> Option<ObjectRef> {
+    match outcome {
+        Outcome::Done { result, failed_trials, .. } if failed_trials.is_empty() => Some(result),
+        _ => None,
+    }
+}
+
+/// The tables of shards, by the place of their symbol.
+fn tables(plan: &Plan, done: impl Iterator<Item = (u64, ObjectRef)>) -> BTreeMap<u32, Vec<CachedTable>> {
     let job = blockgrid_job::manifest::resolved(&plan.manifest, |_| false).ok();
     let mut tables: BTreeMap<u32, Vec<CachedTable>> = BTreeMap::new();
-    for (number, outcome) in done {
-        let Outcome::Done { result, failed_trials, .. } = outcome else { continue };
+    for (number, result) in done {
         let is_of = |family: &str| {
             !family.is_empty() && keys::cache(&plan.tenant, family, keys::name(&result.key)) == result.key
         };
         let symbol = plan.inputs.symbols.iter().position(|symbol| is_of(&symbol.family));
         let Some(symbol) = symbol.and_then(|place| u32::try_from(place).ok()) else { continue };
-        if !failed_trials.is_empty() {
-            continue;
-        }
         // What is in a part of the plan is read by whoever looks for trials.
         let shard = plan.inline.iter().find(|shard| shard.number == number);
         let values = shard.zip(job.as_ref()).map_or_else(Vec::new, |(shard, job)| {

@@ -34,27 +34,15 @@ pub(super) fn within_what_is_held(world: &World, asked: &Asked, pool: &Pool) -> 
         let wish = ahead.saturating_mul(2).min(most);
         return Some(act(world, [Act::Reserve { micro_usd: ahead.min(most), wish }]));
     };
-    // No more can be: they rest until there is money again, and nothing is lost.
+    // No more can be.
     let paid = paid_to_their_end(world, pool, spent, held);
     if paid == 0 {
-        return Some(rested(world).unwrap_or_else(|| Say::new(world).held(why)));
+        // Why others wait is not why it ended.
+        let message =
+            format!("it has cost what was held for it, and when it asked for more: {}", why.message);
+        return Some(stop(world, Phase::BudgetExceeded, "OutOfBudget", &message));
     }
     (paid < pool.wanted).then(|| act(world, [Act::ScalePool { workers: paid }]))
-}
-
-/// What a job waits for whose workers rest, or are gone, and for which no more is held than it has cost: one worker is to
-/// have as much time to work as it takes to stop.
-fn short_of_money(world: &World, asked: &Asked, spent: u64) -> Option<Decision> {
-    let (held, most) = (world.status.reserved_micro_usd?, asked.max_cost.unwrap_or(u64::MAX));
-    let ahead = spent.saturating_add(least(&world.rates));
-    if ahead <= held || held >= most {
-        return None;
-    }
-    let micro_usd = ahead.min(most);
-    Some(match world.held.as_ref().filter(|why| why.asked_micro_usd <= micro_usd) {
-        Some(why) => Say::new(world).held(why),
-        None => act(world, [Act::Reserve { micro_usd, wish: ahead.saturating_mul(2).min(most) }]),
-    })
 }
 
 /// What keeps a job within `compute.maxCostUsd`: as many workers go on as it pays for to their end, those included that are on
@@ -182,9 +170,6 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
             return Say::new(world).refused(trouble);
         }
         let spent = world.status.spent_micro_usd.unwrap_or(0);
-        if let Some(decision) = short_of_money(world, asked, spent) {
-            return decision;
-        }
         let paid = paid_by_its_most(world, asked, planned, spent);
         let workers = workers(left(world, planned), asked).min(paid.max(1));
         return act(world, [Act::Enqueue { in_lane: false }, Act::CreatePool { workers }]);
@@ -224,9 +209,6 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
             && spent * 2 >= most
         {
             return reached(world, pool, spent, most);
-        }
-        if let Some(decision) = short_of_money(world, asked, spent) {
-            return decision;
         }
         return act(world, [Act::ScalePool { workers: enough.min(paid.max(1)) }]);
     }

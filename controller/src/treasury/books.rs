@@ -406,6 +406,7 @@ impl<'a> Sums<'a> {
 /// What helps who waits for money.
 const WAITS: &str = "it waits for jobs to end, for a higher limit, or for the next month";
 const SPENT: &str = "what was spent leaves too little, so it waits for a higher limit, or for the next month";
+const OWN: &str = "with what is held for it that is more than the whole limit, so it takes a higher one";
 const ABOVE: &str = "that is more than the whole limit, so it waits until that is raised";
 
 /// A budget that does not let a job have what it asks for.
@@ -442,7 +443,8 @@ fn fits(
     let until = match is_above {
         true => ABOVE,
         // No end of others' jobs helps.
-        false if spent.saturating_add(all) > limit => SPENT,
+        false if spent.saturating_add(all) > limit && spent > 0 => SPENT,
+        false if all > limit => OWN,
         false => WAITS,
     };
     let own = all - more;

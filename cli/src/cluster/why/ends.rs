@@ -32,6 +32,9 @@ pub(super) fn finished(job: &BacktestJob, advice: &Advice<'_>) -> Why {
         Phase::DeadlineExceeded => format!(
             "It took too long: {message} A job of another name, with a longer spec.compute.deadline or a higher spec.compute.maxWorkers, computes what this one has not."
         ),
+        Phase::BudgetExceeded if reason == "OutOfBudget" => format!(
+            "It was stopped for its cost: {message} A job of another name computes what this one has not, when the budget has more (`kubectl edit btb`)."
+        ),
         Phase::BudgetExceeded => format!(
             "It was stopped for its cost: {message} A job of another name with a higher spec.compute.maxCostUsd computes what this one has not."
         ),
@@ -107,6 +110,7 @@ mod tests {
             (Phase::Cancelled, "CancelRequested", Gate::Finished, false, "computes what this one has not"),
             (Phase::DeadlineExceeded, "DeadlineExceeded", Gate::Finished, false, "spec.compute.deadline"),
             (Phase::DeadlineExceeded, "RestedTooLong", Gate::Finished, false, "It rested too long"),
+            (Phase::BudgetExceeded, "OutOfBudget", Gate::Finished, false, "when the budget has more"),
             (Phase::BudgetExceeded, "MaxCostReached", Gate::Finished, false, "stopped for its cost"),
         ] {
             let job = job(phase, &[condition("Finished", "True", reason, "told so")]);

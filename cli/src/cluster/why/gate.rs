@@ -232,12 +232,8 @@ fn held(job: &BacktestJob, condition: Option<&Condition>, seen: &Seen, advice: &
             less(job)
         )),
         _ => text.push_str(&format!(
-            "{} It {} by itself when that is left (months begin in UTC; `kubectl edit btb` raises a limit). {} {cancel}",
+            "{} It starts by itself when that is left (months begin in UTC; `kubectl edit btb` raises a limit). {} {cancel}",
             asked(job, seen),
-            match job.status.start_time {
-                Some(_) => "rests meanwhile, nothing that it has computed is lost, and it goes on",
-                None => "starts",
-            },
             less(job)
         )),
     }

@@ -325,7 +325,10 @@ impl Model {
 
     fn write(&mut self, decision: Decision) {
         let (before, after) = (self.status.phase, decision.status.phase);
-        assert!(follows(before, after, !self.has_money || self.kind.is_kueues), "{before} -> {after}");
+        assert!(
+            follows(before, after, self.drained().is_some() || self.kind.is_kueues),
+            "{before} -> {after}"
+        );
         let reserved = self.status.reserved_micro_usd;
         self.status = decision.status;
         self.status.reserved_micro_usd = reserved;
