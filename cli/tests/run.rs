@@ -157,8 +157,8 @@ fn the_resolved_manifest_of_the_record_is_a_manifest_of_the_same_job() {
         run_example(name, set, &out, &[]);
         let resolved = json_of(&out.join("job.json"))["manifest"].clone();
         write(&folder.path().join("resolved.yaml"), &resolved);
-        run_in(folder.path(), ["run", "resolved.yaml", "-o", "again"]).ok();
-        let again = folder.path().join("again");
+        let again = folder.path().join(format!("{name}-again"));
+        run_in(folder.path(), ["run", "resolved.yaml", "-o", again.to_str().unwrap()]).ok();
         assert!(tables(&out) == tables(&again), "{name}");
         assert_eq!(resolved, json_of(&again.join("job.json"))["manifest"], "{name}");
     }

@@ -13,7 +13,7 @@ const SHARDS_A_SLOT: u64 = 2;
 
 /// What keeps the workers of a job within what it may cost and what is held for it, if they come near it.
 pub(super) fn within_what_is_held(world: &World, asked: &Asked, pool: &Pool) -> Option<Decision> {
-    let spent = spent(world, pool);
+    let spent = spent(world);
     let stopping = until_stopped(&world.rates, pool);
     if let Some(decision) = asked.max_cost.and_then(|most| within_its_most(world, pool, spent, most)) {
         return Some(decision);
@@ -61,7 +61,9 @@ fn within_its_most(world: &World, pool: &Pool, spent: u64, most: u64) -> Option<
     (few < pool.wanted).then(|| act(world, [Act::ScalePool { workers: few }]))
 }
 
-/// How many workers a limit pays for until they have stopped, beside those that are on their way out.
+/// How many workers a limit pays for until they have stopped, beside those that are on their way out. They may take as long
+/// as those that stay, so that a pool that comes to its limit is soon at its last one: the first that was too much to stop
+/// later is so for each of the others.
 fn paid_to_their_end(world: &World, pool: &Pool, spent: u64, limit: u64) -> u32 {
     let (each, left) = (a_worker_stops(&world.rates), left_for_workers(&world.rates, limit));
     let ahead = spent.saturating_add(each.saturating_mul(pool.going.into()));
@@ -103,20 +105,36 @@ fn grown(world: &World, asked: &Asked, planned: &Planned, pool: &Pool) -> Option
     if wanted <= pool.wanted || pool.is_kueues || world.held.is_some() {
         return None;
     }
-    let (spent, each) = (spent(world, pool), 2 * a_worker_stops(&world.rates));
-    let cost = |workers: u32| spent.saturating_add(each.saturating_mul(workers.into()));
     // Near its most nobody comes while others are on their way out.
     if asked.max_cost.is_some() && pool.going > 0 {
         return None;
     }
-    let wanted = wanted.min(paid_by_its_most(world, asked, planned, spent));
-    let held = world.status.reserved_micro_usd?;
-    let paid = wanted.min(affordable(held, spent, each));
-    if paid > pool.wanted {
-        return Some(act(world, [Act::ScalePool { workers: paid }]));
+    let wanted = wanted.min(paid_by_its_most(world, asked, planned, spent(world)));
+    (wanted > pool.wanted).then(|| match paid_or_asked(world, pool.wanted, wanted) {
+        Ok(workers) => act(world, [Act::ScalePool { workers }]),
+        Err(reserve) => act(world, [reserve]),
+    })
+}
+
+/// As many of the workers that are wanted as what is held pays for, each for as long as it takes to stop and once that to
+/// work; if that is no more than there are, what has to be held for more.
+fn paid_or_asked(world: &World, there_are: u32, wanted: u32) -> Result<u32, Act> {
+    let (spent, each) = (spent(world), 2 * a_worker_stops(&world.rates));
+    let paid = wanted.min(affordable(world.status.reserved_micro_usd.unwrap_or(0), spent, each));
+    let cost = |workers: u32| spent.saturating_add(each.saturating_mul(workers.into()));
+    if paid > there_are {
+        return Ok(paid);
     }
-    (wanted > pool.wanted)
-        .then(|| act(world, [Act::Reserve { micro_usd: cost(pool.wanted + 1), wish: cost(wanted) }]))
+    Err(Act::Reserve { micro_usd: cost(there_are + 1), wish: cost(wanted) })
+}
+
+/// With how many of the workers that are wanted a pool begins, or goes on after a rest: one that is held for one is not
+/// stopped with many at work. More is held first, if it can be.
+fn begun(world: &World, wanted: u32) -> Result<u32, Act> {
+    match paid_or_asked(world, 1, wanted) {
+        Err(reserve) if wanted > 1 && world.held.is_none() => Err(reserve),
+        paid => Ok(paid.unwrap_or(1)),
+    }
 }
 
 /// Workers that cost so much each, for what is held and not spent.
@@ -126,8 +144,9 @@ fn affordable(held: u64, spent: u64, each: u64) -> u32 {
 
 /// What a job has cost: its pods, those that are gone, and about what its requests to the store have cost by now; those
 /// are known when it has ended.
-fn spent(world: &World, pool: &Pool) -> u64 {
-    let pods = world.rates.price.micro_usd(pool.micros.into()).max(world.status.spent_micro_usd.unwrap_or(0));
+fn spent(world: &World) -> u64 {
+    let micros = world.pool.as_ref().map_or(0, |pool| pool.micros);
+    let pods = world.rates.price.micro_usd(micros.into()).max(world.status.spent_micro_usd.unwrap_or(0));
     pods.saturating_add(world.rates.costs.requests_of_shards(world.done.unwrap_or(0)))
 }
 
@@ -169,10 +188,12 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
             }
             return Say::new(world).refused(trouble);
         }
-        let spent = world.status.spent_micro_usd.unwrap_or(0);
-        let paid = paid_by_its_most(world, asked, planned, spent);
-        let workers = workers(left(world, planned), asked).min(paid.max(1));
-        return act(world, [Act::Enqueue { in_lane: false }, Act::CreatePool { workers }]);
+        let paid = paid_by_its_most(world, asked, planned, spent(world));
+        let wanted = workers(left(world, planned), asked).min(paid.max(1));
+        return match begun(world, wanted) {
+            Ok(workers) => act(world, [Act::Enqueue { in_lane: false }, Act::CreatePool { workers }]),
+            Err(reserve) => act(world, [reserve]),
+        };
     };
     if pool.is_deleted {
         // It was deleted by somebody else; it is made anew when it is gone.
@@ -202,7 +223,7 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
     let enough = if pool.is_kueues { pool.wanted } else { shrunk(pool, left, asked) };
     if pool.is_suspended {
         // As many as what is left of its most pays for.
-        let spent = spent(world, pool);
+        let spent = spent(world);
         let paid = paid_by_its_most(world, asked, planned, spent);
         if let Some(most) = asked.max_cost
             && spent.saturating_add(a_worker_stops(&world.rates)) >= most
@@ -210,7 +231,10 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
         {
             return reached(world, pool, spent, most);
         }
-        return act(world, [Act::ScalePool { workers: enough.min(paid.max(1)) }]);
+        return match begun(world, enough.min(paid.max(1))) {
+            Ok(workers) => act(world, [Act::ScalePool { workers }]),
+            Err(reserve) => act(world, [reserve]),
+        };
     }
     if enough < pool.wanted {
         return act(world, [Act::ScalePool { workers: enough }]);

@@ -169,11 +169,7 @@ impl Server {
 
     /// Says something to all who watch a resource.
     pub(crate) fn say(&self, resource: &str, words: &str) {
-        for (call, sender) in &self.lock().watchers {
-            if call.resource == resource {
-                let _ = sender.send(Ok(words.to_owned()));
-            }
-        }
+        self.lock().say(resource, words);
     }
 
     pub(crate) fn watchers(&self, resource: &str) -> usize {
@@ -189,8 +185,14 @@ impl Server {
         state.compacted = state.version;
     }
 
-    pub(crate) fn version(&self) -> u64 {
-        self.lock().version
+    /// As [`Server::compact`], when all who watch a resource have been told of all that was.
+    pub(crate) fn compact_after_a_bookmark(&self, resource: &str, kind: &str) {
+        let mut state = self.lock();
+        let metadata = json!({ "resourceVersion": state.version.to_string() });
+        let object = json!({ "kind": kind, "apiVersion": "v1", "metadata": metadata });
+        let bookmark = json!({ "type": "BOOKMARK", "object": object });
+        state.say(resource, &format!("{bookmark}\n"));
+        state.compacted = state.version;
     }
 
     pub(crate) fn get(&self, resource: &str, namespace: &str, name: &str) -> Option<Value> {
@@ -256,6 +258,12 @@ fn wanted(call: &Call, path: &Path, object: &Value) -> bool {
 }
 
 impl State {
+    fn say(&self, resource: &str, words: &str) {
+        for (_, sender) in self.watchers.iter().filter(|(call, _)| call.resource == resource) {
+            let _ = sender.send(Ok(words.to_owned()));
+        }
+    }
+
     fn meet(&mut self, call: &Call) -> Option<Fault> {
         self.calls.push(call.clone());
         let rule = self.rules.iter_mut().find(|rule| rule.times > 0 && (rule.is)(call))?;

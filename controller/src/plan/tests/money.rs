@@ -107,6 +107,42 @@ fn where_no_more_can_be_held_as_many_workers_go_on_as_are_paid_for() {
     assert_eq!(message, "it has cost what was held for it, and when it asked for more: it is empty");
 }
 
+/// With all of them at work before more is held, its stopping alone could cost more than there is.
+#[test]
+fn a_pool_begins_and_goes_on_with_no_more_workers_than_are_held_for() {
+    for rests in [false, true] {
+        let mut world = working(600);
+        match rests {
+            true => world.pool.as_mut().unwrap().is_suspended = true,
+            false => world.pool = None,
+        }
+        world.status.reserved_micro_usd = Some(10_000);
+        let asks = Act::Reserve { micro_usd: 3 * 4400, wish: 8 * 4400 };
+        assert_eq!(with(&world, 2), plan(&world).acts, "what is held pays for two");
+        world.status.reserved_micro_usd = Some(5_000);
+        let for_two = Act::Reserve { micro_usd: 2 * 4400, wish: 8 * 4400 };
+        assert_eq!(plan(&world).acts, [for_two], "one alone asks for more first");
+        world.held = Some(held("WaitingForBudget", "it is empty".to_owned(), false));
+        assert_eq!(with(&world, 1), plan(&world).acts, "and begins where there is no more");
+        world.held = None;
+        world.status.reserved_micro_usd = Some(40_000);
+        assert_eq!(with(&world, 8), plan(&world).acts);
+        // The rest comes when it is held.
+        let mut begun = working(600);
+        begun.pool.as_mut().unwrap().wanted = 2;
+        begun.status.reserved_micro_usd = Some(10_000);
+        assert_eq!(plan(&begun).acts, [asks]);
+    }
+}
+
+/// How workers come to a job that has a pool, and to one that has none.
+fn with(world: &World, workers: u32) -> Vec<Act> {
+    match world.pool {
+        Some(_) => vec![Act::ScalePool { workers }],
+        None => vec![Act::Enqueue { in_lane: false }, Act::CreatePool { workers }],
+    }
+}
+
 /// A worker costs $0.0022 in 110 seconds; a new one should be able to work as long as it takes to stop.
 #[test]
 fn workers_come_back_when_there_is_money_again() {
