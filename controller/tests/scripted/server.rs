@@ -185,6 +185,10 @@ impl Server {
         state.compacted = state.version;
     }
 
+    pub(crate) fn version(&self) -> u64 {
+        self.lock().version
+    }
+
     /// As [`Server::compact`], when all who watch a resource have been told of all that was.
     pub(crate) fn compact_after_a_bookmark(&self, resource: &str, kind: &str) {
         let mut state = self.lock();

@@ -1,7 +1,7 @@
 //! Watches that break, expire and begin anew: what happened meanwhile is found.
 
 use blockgrid_grid::RedisQueue;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::call::{Call, Fault};
