@@ -129,7 +129,7 @@ impl Target<'_> {
     }
 
     fn whose(&self, world: &World, micro_usd: u64) -> Whose {
-        let share = Share { namespace: self.namespace(), user: world.user.clone(), micro_usd };
+        let share = Share { namespace: self.namespace(), user: world.user.clone(), micro_usd, grows: false };
         Whose { id: self.id.clone(), name: self.job.name_any(), share }
     }
 
@@ -178,11 +178,13 @@ impl Target<'_> {
                     planner.is_deleted = true;
                 }
             }
-            Act::Reserve { micro_usd, wish } => {
+            Act::Reserve { micro_usd, wish } | Act::Grow { micro_usd, wish } => {
                 let asked = world.asked.as_ref().ok();
                 let offered = asked.map(|asked| terms::of(&world.rates, asked.deadline_seconds));
                 let terms = world.status.terms.or(offered);
-                match self.context.treasury.reserve(self.whose(world, *micro_usd), *wish, terms).await? {
+                let mut whose = self.whose(world, *micro_usd);
+                whose.share.grows = matches!(act, Act::Grow { .. });
+                match self.context.treasury.reserve(whose, *wish, terms).await? {
                     Ok(holds) => {
                         world.status.reserved_micro_usd = Some(holds);
                         world.status.terms = terms;
@@ -232,6 +234,8 @@ impl Target<'_> {
             }
             Act::Cancel { phase, reason, message } => {
                 self.cancel(*phase, reason, message).await?;
+                // Whoever submits it anew does so before its workers are gone and it is settled.
+                self.offer_to_later(world).await;
                 world.end = observe::end(self.context, self.id, &world.rates).await?;
                 // One that is deleted is settled with this look.
                 if world.is_deleted && world.pool.is_none() {
@@ -248,10 +252,8 @@ impl Target<'_> {
                     world.pool = Some(observe::of_job(&job, world.now));
                     return Ok(());
                 }
-                if world.status.start_time.is_some() && !world.status.phase.has_results() {
-                    unfinished::offer(&self.context.store, self.id).await.unwrap_or_else(|error| {
-                        tracing::warn!(job = %self.id, %error, "what it has computed is not offered to later jobs");
-                    });
+                if !world.status.phase.has_results() {
+                    self.offer_to_later(world).await;
                 }
                 let ended = world.status.completion_time.as_deref().and_then(|text| text.parse().ok());
                 let is_in_lane = world.status.lane == Some(LaneKind::Interactive);
@@ -283,6 +285,16 @@ impl Target<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Offers what a job has computed that has no results to later ones; without it they compute it again.
+    async fn offer_to_later(&self, world: &World) {
+        if world.status.start_time.is_none() {
+            return;
+        }
+        if let Err(error) = unfinished::offer(&self.context.store, self.id).await {
+            tracing::warn!(job = %self.id, %error, "what it has computed is not offered to later jobs");
+        }
     }
 
     async fn finalizers(&self, change: impl Fn(&mut Vec<String>)) -> Result<(), ApplyError> {

@@ -81,6 +81,9 @@ impl LeadError {
 /// How often jobs that have not ended are asked whether the tables that they count on are old.
 const KEPT_EACH: Duration = Duration::from_secs(6 * 3600);
 
+/// How long after it began a leader asks first: those that lead for a few hours do it too, and nobody at the start.
+const KEPT_FIRST: Duration = Duration::from_secs(10 * 60);
+
 /// Jobs that are read at a time: each may have half a megabyte of text that is not kept.
 const JOBS_A_PAGE: u32 = 100;
 
@@ -170,9 +173,10 @@ pub async fn lead(means: Means, stop: watch::Receiver<bool>) -> Result<(), LeadE
     });
     let keeping = Arc::clone(&context);
     tasks.spawn(async move {
+        tokio::time::sleep(KEPT_FIRST).await;
         loop {
-            tokio::time::sleep(KEPT_EACH).await;
             keeping.plans.keep_cached(keeping.live(), Timestamp::now()).await;
+            tokio::time::sleep(KEPT_EACH).await;
         }
     });
     let counting = Arc::clone(&context);

@@ -43,7 +43,14 @@ pub enum Act {
     Reserve {
         /// Micro-USD that it needs.
         micro_usd: u64,
-        /// What it had rather, so that it need not ask again soon.
+        /// What it had rather, so that it need not ask again soon: all of it, or as much as there is.
+        wish: u64,
+    },
+    /// The same for more workers: what is kept for a job that has waited long is not for them.
+    Grow {
+        /// Micro-USD that one more takes.
+        micro_usd: u64,
+        /// What all take that it had rather.
         wish: u64,
     },
     /// Queue its shards: in the interactive lane, or for workers of its own.
@@ -281,10 +288,11 @@ fn idle_for_too_long(world: &World, asked: &Asked) -> Option<Decision> {
     }
     (seconds_since(world.now, since) >= asked.rest_seconds).then(|| {
         let is_kueues = world.pool.as_ref().is_some_and(|pool| pool.is_kueues);
-        let how = match (asked.suspend, is_kueues) {
-            (true, _) => "it is suspended",
-            (false, true) => "its workers wait in their queue",
-            (false, false) => "no worker of it is ready",
+        let how = match (asked.suspend, &world.held, is_kueues) {
+            (true, ..) => "it is suspended",
+            (false, Some(_), _) => "its budget has too little left for one worker",
+            (false, None, true) => "its workers wait in their queue",
+            (false, None, false) => "no worker of it is ready",
         };
         let message = format!(
             "money is held for it, and nothing was computed with it for {} s, the longest that this platform waits (jobs.maxRest of the chart): {how}",

@@ -12,6 +12,7 @@ mod live;
 mod month;
 mod platform;
 mod serve;
+mod short;
 mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -263,3 +263,10 @@ pub struct Held {
     /// Whether workers that run should stop too.
     pub drain: bool,
 }
+
+impl Held {
+    /// The numbers alone, for one that waits no more: what it waits for is said last, after a colon.
+    pub fn numbers(&self) -> &str {
+        self.message.rsplit_once(": ").map_or(&self.message, |(numbers, _)| numbers)
+    }
+}

@@ -14,7 +14,6 @@ const SHARDS_A_SLOT: u64 = 2;
 /// What keeps the workers of a job within what it may cost and what is held for it, if they come near it.
 pub(super) fn within_what_is_held(world: &World, asked: &Asked, pool: &Pool) -> Option<Decision> {
     let spent = spent(world);
-    let stopping = until_stopped(&world.rates, pool);
     if let Some(decision) = asked.max_cost.and_then(|most| within_its_most(world, pool, spent, most)) {
         return Some(decision);
     }
@@ -24,52 +23,82 @@ pub(super) fn within_what_is_held(world: &World, asked: &Asked, pool: &Pool) -> 
     let costs = !pool.is_suspended && !pool.is_deleted && pool.micros > 0;
     // They are told to rest elsewhere.
     let is_to_rest = asked.suspend || world.held.as_ref().is_some_and(|held| held.drain);
-    let ahead = spent.saturating_add(stopping);
     let most = asked.max_cost.unwrap_or(u64::MAX);
-    if !costs || is_to_rest || ahead <= held || held >= most {
+    let go_on = going_on(world, pool, spent, held);
+    if !costs || is_to_rest || go_on >= at_work(pool) || held >= most {
         return None;
     }
+    let ahead = spent.saturating_add(to_go_on(&world.rates, pool)).min(most);
     // It may have been refused more than this, to have more workers.
     let Some(why) = world.held.as_ref().filter(|why| why.asked_micro_usd <= ahead) else {
         let wish = ahead.saturating_mul(2).min(most);
-        return Some(act(world, [Act::Reserve { micro_usd: ahead.min(most), wish }]));
+        return Some(act(world, [Act::Reserve { micro_usd: ahead, wish }]));
     };
     // No more can be.
-    let paid = paid_to_their_end(world, pool, spent, held);
-    if paid == 0 {
-        // Why others wait is not why it ended.
-        let message =
-            format!("it has cost what was held for it, and when it asked for more: {}", why.message);
+    if go_on == 0 {
+        let message = format!(
+            "it has cost about {}, its workers may cost {} until they stop, and no more than {} can be held for it: {}",
+            dollars(spent),
+            dollars(until_stopped(&world.rates, pool)),
+            dollars(held),
+            why.numbers()
+        );
         return Some(stop(world, Phase::BudgetExceeded, "OutOfBudget", &message));
     }
-    (paid < pool.wanted).then(|| act(world, [Act::ScalePool { workers: paid }]))
+    Some(act(world, [Act::ScalePool { workers: go_on }]))
 }
 
 /// What keeps a job within `compute.maxCostUsd`: as many workers go on as it pays for to their end, those included that are on
 /// their way out, and when that is none it ends.
 fn within_its_most(world: &World, pool: &Pool, spent: u64, most: u64) -> Option<Decision> {
     // One that rests costs nothing more, and is not woken by this.
-    if pool.is_suspended || pool.is_deleted || spent + until_stopped(&world.rates, pool) < most {
+    if pool.is_suspended || pool.is_deleted {
         return None;
     }
     // What is reached only by stopping was never reached by running.
-    let few = paid_to_their_end(world, pool, spent, most).max((spent * 2 < most).into());
-    // One of a Kueue queue that changes waits there again, with what is held for it.
-    if few == 0 || few < pool.wanted && pool.is_kueues {
+    let few = going_on(world, pool, spent, most).max((spent * 2 < most).into());
+    if few >= at_work(pool) {
+        return None;
+    }
+    if few == 0 || pool.is_kueues {
         return Some(reached(world, pool, spent, most));
     }
-    (few < pool.wanted).then(|| act(world, [Act::ScalePool { workers: few }]))
+    Some(act(world, [Act::ScalePool { workers: few }]))
 }
 
-/// How many workers a limit pays for until they have stopped, beside those that are on their way out. They may take as long
-/// as those that stay, so that a pool that comes to its limit is soon at its last one: the first that was too much to stop
-/// later is so for each of the others.
-fn paid_to_their_end(world: &World, pool: &Pool, spent: u64, limit: u64) -> u32 {
-    let (each, left) = (a_worker_stops(&world.rates), left_for_workers(&world.rates, limit));
-    let ahead = spent.saturating_add(each.saturating_mul(pool.going.into()));
-    // The last one is paid for; only for the moment until the others have gone it may not be.
-    let is_last = affordable(left, spent, each) > 0 && ahead < left;
-    affordable(left, ahead, each).max(is_last.into())
+/// How many workers go on within a limit. All that are there are paid until they have stopped, those on their way out included,
+/// so that the limit is not passed however long that takes; who goes on has half as much again to work with. So there are
+/// fewer the nearer the limit is, and with the last one it is reached. Those of a Kueue queue go on all or none: one that
+/// changes waits there again, with what is held for it.
+fn going_on(world: &World, pool: &Pool, spent: u64, limit: u64) -> u32 {
+    let (there_are, each) = (at_work(pool), a_worker_stops(&world.rates));
+    match limit.checked_sub(spent.saturating_add(until_stopped(&world.rates, pool))) {
+        _ if are_told(pool) => there_are,
+        Some(_) if pool.is_kueues => there_are,
+        Some(rest) => u32::try_from(rest / (each / 2).max(1)).unwrap_or(u32::MAX).max(1).min(there_are),
+        // Nobody looked for too long. Most stop sooner than they may: one goes on until that is known.
+        None => (!pool.is_kueues && there_are > 1 && spent.saturating_add(each) <= limit).into(),
+    }
+}
+
+/// What a limit has to leave so that all go on: see [`going_on`].
+fn to_go_on(rates: &Rates, pool: &Pool) -> u64 {
+    let each = a_worker_stops(rates);
+    let more = match at_work(pool) {
+        several if several > 1 && !pool.is_kueues => each.saturating_mul(several.into()).div_ceil(2),
+        _ => 0,
+    };
+    until_stopped(rates, pool).saturating_add(more)
+}
+
+/// Whether some have just been told to go: nobody knows yet how many are on their way.
+fn are_told(pool: &Pool) -> bool {
+    u32::try_from(pool.active).is_ok_and(|active| active > pool.wanted)
+}
+
+/// Workers that cost, and are to stay.
+fn at_work(pool: &Pool) -> u32 {
+    pool.wanted.min(u32::try_from(pool.active).unwrap_or(0))
 }
 
 /// What a limit leaves for workers: at the end the store is asked for what is no shard's.
@@ -94,7 +123,7 @@ fn paid_by_its_most(world: &World, asked: &Asked, planned: &Planned, spent: u64)
     let (most, each) = (asked.max_cost.unwrap_or(u64::MAX), a_worker_stops(&world.rates));
     let left = left_for_workers(&world.rates, most);
     let low = quote(&world.rates, planned).low;
-    affordable(most, spent, 2 * each).min(affordable(left, low.max(spent), each))
+    affordable(left, spent, 2 * each).min(affordable(left, low.max(spent), each))
 }
 
 /// More workers where there are fewer than its shards are worth: money was short, or `maxWorkers` is higher now. What they
@@ -106,34 +135,46 @@ fn grown(world: &World, asked: &Asked, planned: &Planned, pool: &Pool) -> Option
         return None;
     }
     // Near its most nobody comes while others are on their way out.
-    if asked.max_cost.is_some() && pool.going > 0 {
+    if asked.max_cost.is_some() && (pool.going > 0 || are_told(pool)) {
         return None;
     }
     let wanted = wanted.min(paid_by_its_most(world, asked, planned, spent(world)));
-    (wanted > pool.wanted).then(|| match paid_or_asked(world, pool.wanted, wanted) {
-        Ok(workers) => act(world, [Act::ScalePool { workers }]),
-        Err(reserve) => act(world, [reserve]),
+    let paid = wanted.min(paid_by_what_is_held(world));
+    if paid > pool.wanted {
+        return Some(act(world, [Act::ScalePool { workers: paid }]));
+    }
+    (wanted > pool.wanted).then(|| {
+        let (micro_usd, wish) = (held_for(world, pool.wanted + 1), held_for(world, wanted));
+        act(world, [Act::Grow { micro_usd, wish }])
     })
 }
 
-/// As many of the workers that are wanted as what is held pays for, each for as long as it takes to stop and once that to
-/// work; if that is no more than there are, what has to be held for more.
-fn paid_or_asked(world: &World, there_are: u32, wanted: u32) -> Result<u32, Act> {
-    let (spent, each) = (spent(world), 2 * a_worker_stops(&world.rates));
-    let paid = wanted.min(affordable(world.status.reserved_micro_usd.unwrap_or(0), spent, each));
-    let cost = |workers: u32| spent.saturating_add(each.saturating_mul(workers.into()));
-    if paid > there_are {
-        return Ok(paid);
-    }
-    Err(Act::Reserve { micro_usd: cost(there_are + 1), wish: cost(wanted) })
+/// How many workers what is held pays for, each for as long as it takes to stop and once that to work.
+fn paid_by_what_is_held(world: &World) -> u32 {
+    let left = left_for_workers(&world.rates, world.status.reserved_micro_usd.unwrap_or(0));
+    affordable(left, spent(world), 2 * a_worker_stops(&world.rates))
 }
 
-/// With how many of the workers that are wanted a pool begins, or goes on after a rest: one that is held for one is not
-/// stopped with many at work. More is held first, if it can be.
-fn begun(world: &World, wanted: u32) -> Result<u32, Act> {
-    match paid_or_asked(world, 1, wanted) {
-        Err(reserve) if wanted > 1 && world.held.is_none() => Err(reserve),
-        paid => Ok(paid.unwrap_or(1)),
+/// What has to be held for so many.
+fn held_for(world: &World, workers: u32) -> u64 {
+    let each = 2 * a_worker_stops(&world.rates);
+    let requests = world.rates.costs.requests_of_a_job(0);
+    spent(world).saturating_add(each.saturating_mul(workers.into())).saturating_add(requests)
+}
+
+/// What a pool does that begins, or goes on after a rest, with as many workers as are wanted, or as what is held pays for:
+/// were more at work, their stopping alone could cost more than there is. More is held first, if it can be.
+fn begun(world: &World, asked: &Asked, wanted: u32, with: impl FnOnce(u32) -> Vec<Act>) -> Decision {
+    let (paid, most) = (paid_by_what_is_held(world), asked.max_cost.unwrap_or(u64::MAX));
+    let has_least = world.status.reserved_micro_usd.unwrap_or(0) >= held_for(world, 1).min(most);
+    match &world.held {
+        None if !has_least || paid < wanted && paid > 0 => {
+            let micro_usd = held_for(world, paid + 1).min(most);
+            act(world, [Act::Grow { micro_usd, wish: held_for(world, wanted).min(most) }])
+        }
+        // It would be stopped as soon as it runs.
+        Some(held) if !has_least => Say::new(world).held(held),
+        _ => act(world, with(wanted.min(paid).max(1))),
     }
 }
 
@@ -190,10 +231,8 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
         }
         let paid = paid_by_its_most(world, asked, planned, spent(world));
         let wanted = workers(left(world, planned), asked).min(paid.max(1));
-        return match begun(world, wanted) {
-            Ok(workers) => act(world, [Act::Enqueue { in_lane: false }, Act::CreatePool { workers }]),
-            Err(reserve) => act(world, [reserve]),
-        };
+        let with = |workers| vec![Act::Enqueue { in_lane: false }, Act::CreatePool { workers }];
+        return begun(world, asked, wanted, with);
     };
     if pool.is_deleted {
         // It was deleted by somebody else; it is made anew when it is gone.
@@ -231,10 +270,7 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
         {
             return reached(world, pool, spent, most);
         }
-        return match begun(world, enough.min(paid.max(1))) {
-            Ok(workers) => act(world, [Act::ScalePool { workers }]),
-            Err(reserve) => act(world, [reserve]),
-        };
+        return begun(world, asked, enough.min(paid.max(1)), |workers| vec![Act::ScalePool { workers }]);
     }
     if enough < pool.wanted {
         return act(world, [Act::ScalePool { workers: enough }]);

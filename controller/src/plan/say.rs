@@ -475,9 +475,13 @@ fn word(reason: &str) -> String {
 }
 
 fn first_line(text: &str) -> String {
-    const SHOWN: usize = 300;
+    const SHOWN: usize = 500;
     let mut lines = text.lines();
-    let line: String = lines.next().unwrap_or_default().chars().take(SHOWN).collect();
+    let line = lines.next().unwrap_or_default();
+    let line = match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => cut(line, end),
+        None => line.to_owned(),
+    };
     let line = cut(&line, LONGEST_LINE);
     match lines.count() {
         0 => line,

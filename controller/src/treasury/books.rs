@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use blockgrid_grid::JobId;
 use blockgrid_job::budget::{BudgetSpec, BudgetStatus, HardAction, MAX_USERS, UserSpend};
-use blockgrid_job::names::{ABOVE_BUDGET, ABOVE_USER_BUDGET};
-use blockgrid_job::quote::{dollars, dollars_left};
+use blockgrid_job::quote::dollars;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::short::{Short, fits};
 use crate::costs::seconds_of_month;
 use crate::world::Held;
 
@@ -34,6 +34,8 @@ pub struct Share {
     pub user: String,
     /// Micro-USD.
     pub micro_usd: u64,
+    /// Whether it is asked for to have more workers, not for those at work to go on.
+    pub grows: bool,
 }
 
 /// The books.
@@ -124,7 +126,7 @@ impl Books {
                 return Err(Held { reason, message, asked_micro_usd: 0, drain: false });
             }
             let sums = self.sums(budget);
-            let kept = self.kept_from(job, key, more, 0);
+            let kept = self.kept_from(job, key, (more, share.grows), 0);
             let asks = (more, share.micro_usd);
             note(fits(&name, "", budget.spec.monthly_micro_usd, sums, asks, kept));
             if let Some(limit) = budget.spec.per_user_micro_usd {
@@ -136,8 +138,8 @@ impl Books {
     }
 
     /// What a job that asks for so much must leave of a budget to one that has waited long. Those that run are not ended for
-    /// one that waits.
-    fn kept_from(&self, job: &JobId, key: &Key, more: u64, passing: u64) -> u64 {
+    /// one that waits; more workers they get for nothing that is kept.
+    fn kept_from(&self, job: &JobId, key: &Key, more: (u64, bool), passing: u64) -> u64 {
         let Some(kept) = &self.kept else { return 0 };
         if self.passes(kept, job, more, passing) || kept.job == *job || !kept.of.contains(key) {
             return 0;
@@ -146,10 +148,10 @@ impl Books {
     }
 
     /// Whether a job passes one that has waited long; `passing` is what others are about to.
-    fn passes(&self, kept: &Kept, job: &JobId, more: u64, passing: u64) -> bool {
+    fn passes(&self, kept: &Kept, job: &JobId, (more, grows): (u64, bool), passing: u64) -> bool {
         let together = kept.passed.saturating_add(passing).saturating_add(more);
         let are_few = together.saturating_mul(SMALL_TOGETHER) <= kept.micro_usd;
-        kept.is_large_to(more) && are_few || self.reserved.contains_key(job)
+        kept.is_large_to(more) && are_few || !grows && self.reserved.contains_key(job)
     }
 
     /// Keeps this from now on.
@@ -196,17 +198,38 @@ impl Books {
         waits.then(|| Kept { job: job.clone(), micro_usd: share.micro_usd, of, passed: 0 })
     }
 
-    /// The same of a job that had rather more: the share is made that, where it fits.
+    /// The same of a job that had rather more: the share is made that, or as much of it as there is. Were it what it needs
+    /// alone, it would ask again with each look.
     ///
     /// # Errors
     /// Which budget does not even let it have what it needs.
     pub fn may_rather(&self, job: &JobId, share: &mut Share, wish: u64) -> Result<(), Held> {
-        let rather = Share { micro_usd: wish, ..share.clone() };
-        if wish > share.micro_usd && self.may(job, &rather).is_ok() {
-            *share = rather;
-            return Ok(());
+        self.may(job, share).map_err(|held| Held { asked_micro_usd: share.micro_usd, ..held })?;
+        share.micro_usd = self.most(job, share, wish).max(share.micro_usd);
+        Ok(())
+    }
+
+    /// How much of what it wishes budgets let a job have.
+    fn most(&self, job: &JobId, share: &Share, wish: u64) -> u64 {
+        if wish <= share.micro_usd {
+            return wish;
         }
-        self.may(job, share).map_err(|held| Held { asked_micro_usd: share.micro_usd, ..held })
+        let held = self.reserved.get(job).map_or(0, |held| held.micro_usd);
+        let more = (wish.saturating_sub(held), share.grows);
+        let mut most = wish;
+        for key in self.of_namespace(&share.namespace) {
+            let budget = &self.budgets[key];
+            let (spent, reserved) = self.sums(budget);
+            let kept = self.kept_from(job, key, more, 0);
+            let used = spent.saturating_add(reserved).saturating_add(kept);
+            let of_all = budget.spec.monthly_micro_usd.saturating_sub(used);
+            let of_user = budget.spec.per_user_micro_usd.map(|limit| {
+                let (spent, reserved) = self.sums_of(budget, &share.user);
+                limit.saturating_sub(spent.saturating_add(reserved))
+            });
+            most = most.min(held.saturating_add(of_all.min(of_user.unwrap_or(u64::MAX))));
+        }
+        most
     }
 
     /// Which jobs of a line may have what they ask for, those behind as far as those before them leave something.
@@ -233,14 +256,14 @@ impl Books {
                         .entry((key, &share.user))
                         .or_insert_with(|| rest(limit, self.sums_of(budget, &share.user)))
                 });
-                let kept = if is_kept { self.kept_from(job, key, more, passing) } else { 0 };
+                let kept = if is_kept { self.kept_from(job, key, (more, share.grows), passing) } else { 0 };
                 fits &= more.saturating_add(kept) <= left && left_of.is_none_or(|left| more <= left);
             }
             if !fits {
                 continue;
             }
             let is_small = self.kept.as_ref().is_some_and(|kept| kept.is_large_to(more));
-            if is_small && !self.reserved.contains_key(job) {
+            if is_small && (share.grows || !self.reserved.contains_key(job)) {
                 passing += more;
             }
             is_kept &= self.kept.as_ref().is_none_or(|kept| kept.job != *job);
@@ -315,10 +338,12 @@ impl Books {
         let holds = self.reserved.entry(job.clone()).or_insert_with(|| share.clone());
         holds.micro_usd = holds.micro_usd.max(share.micro_usd);
         self.kept = self.kept.take().filter(|kept| kept.job != *job);
-        if let (Some(kept), None) = (&mut self.kept, before)
-            && kept.is_large_to(share.micro_usd)
+        let more = holds.micro_usd - before.unwrap_or(0);
+        if let Some(kept) = &mut self.kept
+            && (before.is_none() || share.grows)
+            && kept.is_large_to(more)
         {
-            kept.passed = kept.passed.saturating_add(share.micro_usd);
+            kept.passed = kept.passed.saturating_add(more);
         }
         before
     }
@@ -403,72 +428,6 @@ impl<'a> Sums<'a> {
     }
 }
 
-/// What helps who waits for money.
-const WAITS: &str = "it waits for jobs to end, for a higher limit, or for the next month";
-const SPENT: &str = "what was spent leaves too little, so it waits for a higher limit, or for the next month";
-const OWN: &str = "with what is held for it that is more than the whole limit, so it takes a higher one";
-const ABOVE: &str = "that is more than the whole limit, so it waits until that is raised";
-
-/// A budget that does not let a job have what it asks for.
-struct Short {
-    held: Held,
-    /// Whether its whole limit is less than that.
-    is_above: bool,
-}
-
-/// Whether a job's `more` fits, of `all` that it asks for.
-fn fits(
-    name: &str,
-    whose: &str,
-    limit: u64,
-    (spent, reserved): (u64, u64),
-    (more, all): (u64, u64),
-    kept: u64,
-) -> Result<(), Short> {
-    if spent.saturating_add(reserved).saturating_add(kept).saturating_add(more) <= limit {
-        return Ok(());
-    }
-    let first = if kept == 0 {
-        String::new()
-    } else {
-        format!(", {} kept for a job that has waited longer", dollars(kept))
-    };
-    let is_above = more > limit;
-    let reason = match (is_above, whose.is_empty()) {
-        (true, true) => ABOVE_BUDGET,
-        (true, false) => ABOVE_USER_BUDGET,
-        (false, true) => "WaitingForBudget",
-        (false, false) => "WaitingForUserBudget",
-    };
-    let until = match is_above {
-        true => ABOVE,
-        // No end of others' jobs helps.
-        false if spent.saturating_add(all) > limit && spent > 0 => SPENT,
-        false if all > limit => OWN,
-        false => WAITS,
-    };
-    let own = all - more;
-    let (own_held, further) = match own {
-        0 => (String::new(), ""),
-        own => (format!(", {} for this one", dollars(own)), " more"),
-    };
-    let message = format!(
-        "budget {name}{whose} has {} left of {} this month ({} spent, {} held for other jobs{own_held}{first}), and the job may cost {}{further}: {until}",
-        left(limit, spent.saturating_add(reserved)),
-        dollars(limit),
-        dollars(spent),
-        dollars(reserved.saturating_sub(own)),
-        dollars(more)
-    );
-    let held = Held { reason: reason.to_owned(), message, asked_micro_usd: 0, drain: false };
-    Err(Short { held, is_above })
-}
-
-/// What is left of a limit, as people read it: less than nothing where it was lowered since.
-fn left(limit: u64, used: u64) -> String {
-    if used > limit { format!("-{}", dollars(used - limit)) } else { dollars_left(limit - used) }
-}
-
 /// The month of an instant, in UTC.
 pub fn month(now: Timestamp) -> String {
     now.to_zoned(TimeZone::UTC).strftime("%Y-%m").to_string()
@@ -478,6 +437,7 @@ pub fn month(now: Timestamp) -> String {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::short::{SPENT, WAITS};
     use super::*;
 
     fn spec(monthly: u64, per_user: Option<u64>) -> BudgetSpec {
@@ -501,7 +461,7 @@ mod tests {
     }
 
     fn share(namespace: &str, user: &str, micro_usd: u64) -> Share {
-        Share { namespace: namespace.to_owned(), user: user.to_owned(), micro_usd }
+        Share { namespace: namespace.to_owned(), user: user.to_owned(), micro_usd, grows: false }
     }
 
     fn id(name: &str) -> JobId {
@@ -561,7 +521,7 @@ mod tests {
             books.may_rather(&id("a"), &mut share, wish).map(|()| share.micro_usd)
         };
         assert_eq!(asks(&books, 500, 1000), Ok(1000));
-        assert_eq!(asks(&books, 501, 1002), Ok(501));
+        assert_eq!(asks(&books, 501, 1002), Ok(1000), "all that there is");
         assert!(asks(&books, 1001, 2002).is_err());
         // Another gives back what it held: who waits for more is woken.
         books.reserved.insert(id("b"), share("team-b", "bob", 300));

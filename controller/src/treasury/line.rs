@@ -125,7 +125,7 @@ mod tests {
     }
 
     fn share(namespace: &str, user: &str, micro_usd: u64) -> Share {
-        Share { namespace: namespace.to_owned(), user: user.to_owned(), micro_usd }
+        Share { namespace: namespace.to_owned(), user: user.to_owned(), micro_usd, grows: false }
     }
 
     fn books(monthly_micro_usd: u64, per_user_micro_usd: Option<u64>) -> Books {

@@ -48,7 +48,12 @@ impl Clerk {
                     let user = crate::observe::user(job, &self.means.config);
                     found.insert(
                         id,
-                        Share { namespace: job.namespace().unwrap_or_default(), user, micro_usd },
+                        Share {
+                            namespace: job.namespace().unwrap_or_default(),
+                            user,
+                            micro_usd,
+                            grows: false,
+                        },
                     );
                 }
                 match jobs.metadata.continue_.filter(|token| !token.is_empty()) {

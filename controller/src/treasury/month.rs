@@ -64,7 +64,7 @@ impl Clerk {
                 .collect();
         };
         let entries = settling.iter().map(|(whose, lane_micro_usd, at, _)| {
-            let Share { namespace, user, micro_usd } = whose.share.clone();
+            let Share { namespace, user, micro_usd, .. } = whose.share.clone();
             let lane_micro_usd = *lane_micro_usd;
             let entry = Entry { namespace, name: whose.name.clone(), user, micro_usd, lane_micro_usd };
             (month(*at), whose.id.clone(), entry)

@@ -4,6 +4,7 @@ use blockgrid_job::quote::Estimate;
 use blockgrid_job::status::Phase;
 use proptest::prelude::*;
 
+use super::model::PLENTY;
 use super::sentences;
 use crate::world::{Asked, Planned, Refused};
 
@@ -15,9 +16,9 @@ pub(super) enum Event {
     Suspend(bool),
     Cancel,
     Delete,
-    /// The budget lets jobs run, or not; with `drain` not even those that do.
+    /// What the budget has left; with `drain` nobody runs where that is nothing.
     Money {
-        is_there: bool,
+        left: u64,
         drain: bool,
     },
     /// What is in memory is forgotten.
@@ -57,7 +58,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         3 => any::<bool>().prop_map(Event::Suspend),
         1 => Just(Event::Cancel),
         1 => Just(Event::Delete),
-        3 => (any::<bool>(), any::<bool>()).prop_map(|(is_there, drain)| Event::Money { is_there, drain }),
+        3 => (money(), any::<bool>()).prop_map(|(left, drain)| Event::Money { left, drain }),
         2 => Just(Event::Restart),
         3 => (0_usize..4).prop_map(Event::DieAfter),
         6 => Just(Event::PlanDone),
@@ -78,6 +79,11 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         1 => any::<bool>().prop_map(Event::NoRights),
         1 => Just(Event::Links),
     ]
+}
+
+/// What a budget has left.
+pub(super) fn money() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(0), Just(PLENTY), 1_u64..100_000]
 }
 
 /// What the job is.

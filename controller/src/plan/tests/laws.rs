@@ -3,13 +3,19 @@
 use proptest::prelude::*;
 
 use super::events::{Event, event, kind};
-use super::model::Model;
+use super::model::{Model, PLENTY, STOPPING};
+use super::sentences::offered;
+
+/// Micro-USD that so many millionths of vCPU-seconds cost.
+fn price(micros: u64) -> u64 {
+    offered().price.micro_usd(micros.into())
+}
 
 impl Model {
     /// All goes well from now on.
     fn goes_well(&mut self) {
         self.no_rights = false;
-        self.happens(&Event::Money { is_there: true, drain: false });
+        self.happens(&Event::Money { left: PLENTY, drain: false });
         self.happens(&Event::Suspend(false));
         self.die_after = None;
         for _ in 0..40 {
@@ -67,5 +73,47 @@ proptest! {
             }
         }
         model.goes_well();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// Second by second, with what a budget has left at the start: a job asks for money seldom, its pool is changed seldom,
+    /// and when its workers have taken all of their time to stop it has cost no more than was held, but for the seconds
+    /// between looks.
+    #[test]
+    fn little_money_is_neither_passed_nor_asked_for_all_the_time(kind in kind(), left in 1_u64..100_000) {
+        let mut kind = kind;
+        if let Ok(asked) = &mut kind.asked {
+            asked.max_cost = None;
+        }
+        let mut model = Model::new(kind);
+        model.happens(&Event::Money { left, drain: false });
+        model.happens(&Event::Suspend(false));
+        let (mut cost, mut most, mut workers) = (0, 0, 0);
+        for _ in 0..400 {
+            model.look();
+            most = most.max(model.holds.unwrap_or(0));
+            model.happens(&Event::PlanDone);
+            model.happens(&Event::PodsReady);
+            model.happens(&Event::Time(1));
+            if let Some(pool) = &mut model.pool {
+                workers = workers.max(pool.wanted);
+                if pool.is_deleted {
+                    let stopping = u64::try_from(pool.active).unwrap() * STOPPING + model.going.iter().sum::<u64>();
+                    pool.micros += stopping * 2_000_000;
+                }
+                cost = price(pool.micros);
+                if pool.is_deleted {
+                    model.pool = None;
+                }
+            }
+        }
+        // It is found out, its end is said, and its workers are told to go.
+        let looks = price(3 * u64::from(workers) * 2_000_000) + 1;
+        prop_assert!(model.asked <= 24, "asked {} times", model.asked);
+        prop_assert!(model.scaled <= 2 * workers as usize + 4, "scaled {} times", model.scaled);
+        prop_assert!(cost <= most + looks, "{cost} of {most}");
     }
 }

@@ -33,7 +33,8 @@ pub(super) struct Model {
     pub(super) planner: Option<PlannerPod>,
     pub(super) no_rights: bool,
     // The budgets.
-    pub(super) has_money: bool,
+    /// What they have left for it, beside what they hold.
+    pub(super) left: u64,
     pub(super) drains: bool,
     pub(super) holds: Option<u64>,
     // In memory.
@@ -43,7 +44,18 @@ pub(super) struct Model {
     // What was ever so.
     pub(super) cancelled: bool,
     pub(super) pools: usize,
+    /// How often budgets were asked for it, and how often its pool was made larger or smaller.
+    pub(super) asked: usize,
+    pub(super) scaled: usize,
+    /// How long each of those takes still that are on their way out.
+    pub(super) going: Vec<u64>,
 }
+
+/// Money for whatever it may cost.
+pub(super) const PLENTY: u64 = u64::MAX / 4;
+
+/// Seconds in which a worker has stopped.
+pub(super) const STOPPING: u64 = 110;
 
 impl Model {
     pub(super) fn new(kind: Kind) -> Self {
@@ -64,7 +76,7 @@ impl Model {
             pool: None,
             planner: None,
             no_rights: false,
-            has_money: true,
+            left: PLENTY,
             drains: false,
             holds: None,
             planning: Planning::Unknown,
@@ -72,6 +84,9 @@ impl Model {
             die_after: None,
             cancelled: false,
             pools: 0,
+            asked: 0,
+            scaled: 0,
+            going: Vec::new(),
         }
     }
 
@@ -125,7 +140,7 @@ impl Model {
     }
 
     fn drained(&self) -> Option<Held> {
-        (self.drains && !self.has_money).then(|| held("BudgetSpent", self.kind.noise.clone(), true))
+        self.drains.then(|| held("BudgetSpent", self.kind.noise.clone(), true))
     }
 
     /// As `apply` does it; what it may not be asked for is refused here.
@@ -161,22 +176,26 @@ impl Model {
                 self.planning = Planning::Working;
                 world.planning = Planning::Working;
             }
-            Act::Reserve { micro_usd, wish } => {
+            Act::Reserve { micro_usd, wish } | Act::Grow { micro_usd, wish } => {
                 assert!(micro_usd <= wish);
                 assert!(
                     matches!(world.planning, Planning::Done(_)),
                     "nothing is held for what is not planned"
                 );
                 assert!(!self.cancelled && self.end.is_none());
-                if self.has_money || self.holds.is_some_and(|holds| holds >= *micro_usd) {
-                    let holds = self.holds.unwrap_or(0).max(*micro_usd);
+                self.asked += 1;
+                let held = self.holds.unwrap_or(0);
+                if *micro_usd <= held.saturating_add(self.left) {
+                    let holds = held.max((*wish).min(held.saturating_add(self.left)));
+                    self.left -= holds - held;
                     self.holds = Some(holds);
                     self.status.reserved_micro_usd = Some(holds);
                     world.status.reserved_micro_usd = Some(holds);
                     self.held = None;
                     world.held = None;
                 } else {
-                    let held = held("WaitingForBudget", self.kind.noise.clone(), false);
+                    let mut held = super::held("WaitingForBudget", self.kind.noise.clone(), false);
+                    held.asked_micro_usd = *micro_usd;
                     self.held = Some(held.clone());
                     world.held = Some(held);
                 }
@@ -215,7 +234,11 @@ impl Model {
                 self.may_run(world);
                 let now = self.now;
                 let pool = self.pool.as_mut().unwrap();
-                pool.wanted = *workers;
+                let stay = pool.active.min(i32::try_from(*workers).unwrap());
+                self.going.extend((stay..pool.active).map(|_| STOPPING));
+                pool.going = u32::try_from(self.going.len()).unwrap();
+                (pool.wanted, pool.active, pool.ready) = (*workers, stay, pool.ready.min(stay));
+                self.scaled += 1;
                 if pool.is_suspended && !pool.is_kueues {
                     pool.is_suspended = false;
                     pool.since = Some(now);
@@ -226,6 +249,8 @@ impl Model {
                 let pool = self.pool.as_mut().unwrap();
                 assert!(!pool.is_suspended && !pool.is_kueues, "Kueue would wake it");
                 pool.is_suspended = true;
+                self.going.extend((0..pool.active).map(|_| STOPPING));
+                pool.going = u32::try_from(self.going.len()).unwrap();
                 (pool.since, pool.ready, pool.active) = (None, 0, 0);
                 world.pool = self.pool.clone();
             }
@@ -326,7 +351,7 @@ impl Model {
     fn write(&mut self, decision: Decision) {
         let (before, after) = (self.status.phase, decision.status.phase);
         assert!(
-            follows(before, after, self.drained().is_some() || self.kind.is_kueues),
+            follows(before, after, self.drained().is_some() || self.held.is_some() || self.kind.is_kueues),
             "{before} -> {after}"
         );
         let reserved = self.status.reserved_micro_usd;
@@ -374,8 +399,15 @@ impl Model {
             Event::Time(seconds) => {
                 self.now += SignedDuration::from_secs(*seconds);
                 if let Some(pool) = &mut self.pool {
-                    let seconds = seconds.unsigned_abs() * u64::try_from(pool.active).unwrap();
-                    pool.micros += seconds * 2_000_000;
+                    let seconds = seconds.unsigned_abs();
+                    // Those that go take all of their time.
+                    let going: u64 = self.going.iter().map(|left| seconds.min(*left)).sum();
+                    pool.micros += (seconds * u64::try_from(pool.active).unwrap() + going) * 2_000_000;
+                    self.going.retain_mut(|left| {
+                        *left = left.saturating_sub(seconds);
+                        *left > 0
+                    });
+                    pool.going = u32::try_from(self.going.len()).unwrap();
                     if pool.is_kueues && !self.is_deleted && pool.is_suspended {
                         (pool.is_suspended, pool.since) = (false, Some(now));
                     }
@@ -398,9 +430,10 @@ impl Model {
                 // Nothing holds it.
                 self.is_gone |= !self.has_finalizer;
             }
-            Event::Money { is_there, drain } => {
-                (self.has_money, self.drains) = (*is_there, *drain);
-                if *is_there {
+            Event::Money { left, drain } => {
+                // What is held is not spent.
+                (self.left, self.drains) = (*left, *drain && *left == 0);
+                if *left > 0 {
                     self.held = None;
                 }
             }

@@ -84,30 +84,53 @@ fn while_the_workers_of_a_job_that_is_done_go_its_cost_has_its_requests() {
     assert_eq!((status.spent_micro_usd, status.cost.as_deref()), (Some(30_000), Some("$0.0310")));
 }
 
+/// So many at work, and so many on their way out, which the Job counts no more.
+fn of(world: &mut World, wanted: u32, going: u32) {
+    let pool = world.pool.as_mut().unwrap();
+    (pool.wanted, pool.active, pool.going) = (wanted, i32::try_from(wanted).unwrap(), going);
+}
+
 /// Eight workers of two vCPUs cost $0.0022 each in the 110 seconds of stopping.
 #[test]
 fn where_no_more_can_be_held_as_many_workers_go_on_as_are_paid_for() {
     let mut world = working(600);
-    world.pool.as_mut().unwrap().micros = 3_000_000_000;
+    world.pool.as_mut().unwrap().micros = 1_900_000_000;
     assert_eq!(
         plan(&world).acts,
-        [Act::Reserve { micro_usd: 47_600, wish: 95_200 }],
-        "it asks for more first"
+        [Act::Reserve { micro_usd: 19_000 + 12 * 2200, wish: 2 * (19_000 + 12 * 2200) }],
+        "it asks for more first, so that all have half as much to work with as they take to stop"
     );
-    world.held = Some(held("WaitingForBudget", "it is empty".to_owned(), false));
-    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 4 }]);
+    world.held = Some(held("WaitingForBudget", "the budget is empty: it waits".to_owned(), false));
+    assert_eq!(
+        plan(&world).acts,
+        [Act::ScalePool { workers: 3 }],
+        "19,000 and 17,600 leave 3 halves of 2,200"
+    );
     // Those that go are still there for a while.
-    world.pool.as_mut().unwrap().wanted = 4;
+    world.pool.as_mut().unwrap().wanted = 3;
+    assert_eq!(said(&world).0, Phase::Running, "nobody knows yet that they go");
+    of(&mut world, 3, 5);
     assert_eq!(said(&world).0, Phase::Running);
-    world.pool.as_mut().unwrap().micros = 3_700_000_000;
+    world.pool.as_mut().unwrap().micros = 2_100_000_000;
     assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 1 }]);
-    world.pool.as_mut().unwrap().micros = 3_800_000_000;
-    let (phase, reason, message) = ends(world);
+    of(&mut world, 1, 7);
+    assert_eq!(said(&world).0, Phase::Running, "the last one works until its own stop is not paid");
+    let mut sooner = world.clone();
+    of(&mut sooner, 1, 2);
+    sooner.pool.as_mut().unwrap().micros = 3_300_000_000;
+    assert_eq!(said(&sooner).0, Phase::Running, "others took less");
+    world.pool.as_mut().unwrap().micros = 2_300_000_000;
+    let (phase, reason, message) = ends(world.clone());
     assert_eq!((phase, reason.as_str()), (Phase::BudgetExceeded, "OutOfBudget"));
-    assert_eq!(message, "it has cost what was held for it, and when it asked for more: it is empty");
+    let numbers = "it has cost about $0.0230, its workers may cost $0.0176 until they stop, and no more than $0.0400 can be held for it";
+    assert_eq!(message, format!("{numbers}: the budget is empty"), "it waits no more");
+    // Where nobody looked for long.
+    of(&mut world, 8, 0);
+    world.pool.as_mut().unwrap().micros = 3_000_000_000;
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 1 }]);
 }
 
-/// With all of them at work before more is held, its stopping alone could cost more than there is.
+/// With all of them at work before more is held, their stopping alone could cost more than there is.
 #[test]
 fn a_pool_begins_and_goes_on_with_no_more_workers_than_are_held_for() {
     for rests in [false, true] {
@@ -117,22 +140,40 @@ fn a_pool_begins_and_goes_on_with_no_more_workers_than_are_held_for() {
             false => world.pool = None,
         }
         world.status.reserved_micro_usd = Some(10_000);
-        let asks = Act::Reserve { micro_usd: 3 * 4400, wish: 8 * 4400 };
-        assert_eq!(with(&world, 2), plan(&world).acts, "what is held pays for two");
-        world.status.reserved_micro_usd = Some(5_000);
-        let for_two = Act::Reserve { micro_usd: 2 * 4400, wish: 8 * 4400 };
-        assert_eq!(plan(&world).acts, [for_two], "one alone asks for more first");
+        let asks = Act::Grow { micro_usd: 3 * 4400, wish: 8 * 4400 };
+        assert_eq!(plan(&world).acts, [asks.clone()], "what is held pays for two: more is asked for first");
         world.held = Some(held("WaitingForBudget", "it is empty".to_owned(), false));
-        assert_eq!(with(&world, 1), plan(&world).acts, "and begins where there is no more");
+        assert_eq!(plan(&world).acts, with(&world, 2));
         world.held = None;
         world.status.reserved_micro_usd = Some(40_000);
-        assert_eq!(with(&world, 8), plan(&world).acts);
+        assert_eq!(plan(&world).acts, with(&world, 8));
         // The rest comes when it is held.
         let mut begun = working(600);
         begun.pool.as_mut().unwrap().wanted = 2;
         begun.status.reserved_micro_usd = Some(10_000);
         assert_eq!(plan(&begun).acts, [asks]);
+        // It was in the lane, or rested with little left: one would be stopped as soon as it runs.
+        world.status.reserved_micro_usd = Some(199);
+        assert_eq!(plan(&world).acts, [Act::Grow { micro_usd: 4400, wish: 8 * 4400 }]);
+        world.held = Some(held("WaitingForBudget", "it is empty".to_owned(), false));
+        let (phase, _, message) = said(&world);
+        assert_eq!((phase, message.as_str()), (Phase::Queued, "it is empty"));
     }
+}
+
+/// It would wait in its queue again with each of them.
+#[test]
+fn what_kueue_has_let_in_is_not_made_smaller_for_money() {
+    let mut world = working(600);
+    {
+        let pool = world.pool.as_mut().unwrap();
+        (pool.is_kueues, pool.micros) = (true, 2_200_000_000);
+    }
+    world.held = Some(held("WaitingForBudget", "it is empty".to_owned(), false));
+    assert_eq!(said(&world).0, Phase::Running);
+    world.pool.as_mut().unwrap().micros = 2_300_000_000;
+    let (phase, reason, _) = ends(world);
+    assert_eq!((phase, reason.as_str()), (Phase::BudgetExceeded, "OutOfBudget"));
 }
 
 /// How workers come to a job that has a pool, and to one that has none.
@@ -157,7 +198,7 @@ fn workers_come_back_when_there_is_money_again() {
     // 20,000 were spent of 40,000: four workers are paid for.
     assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 4 }]);
     world.pool.as_mut().unwrap().wanted = 4;
-    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 20_000 + 5 * 4400, wish: 20_000 + 8 * 4400 }]);
+    assert_eq!(plan(&world).acts, [Act::Grow { micro_usd: 20_000 + 5 * 4400, wish: 20_000 + 8 * 4400 }]);
     world.status.reserved_micro_usd = Some(20_000 + 7 * 4400);
     assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 7 }], "as far as it reaches");
     world.pool.as_mut().unwrap().wanted = 7;
@@ -177,7 +218,7 @@ fn workers_come_back_within_what_the_job_may_cost() {
     world.status.reserved_micro_usd = Some(33_199);
     assert_eq!(said(&world).0, Phase::Running, "a third would have a bit less than it costs");
     world.asked = asks(|asked| (asked.max_cost, asked.max_workers) = (Some(33_300), 9));
-    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 33_200, wish: 33_200 }]);
+    assert_eq!(plan(&world).acts, [Act::Grow { micro_usd: 33_200, wish: 33_200 }]);
     world.status.reserved_micro_usd = Some(33_200);
     assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 3 }]);
 }
@@ -196,15 +237,15 @@ fn workers_come_when_more_may_be_there() {
 #[test]
 fn who_was_refused_more_than_it_needs_asks_for_what_it_needs() {
     let mut world = working(600);
-    world.pool.as_mut().unwrap().micros = 3_000_000_000;
+    world.pool.as_mut().unwrap().micros = 1_900_000_000;
     let refused = |asked_micro_usd| {
         let held = held("WaitingForBudget", "it is empty".to_owned(), false);
         Some(crate::world::Held { asked_micro_usd, ..held })
     };
-    world.held = refused(47_601);
-    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 47_600, wish: 95_200 }]);
-    world.held = refused(47_600);
-    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 4 }]);
+    world.held = refused(45_401);
+    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 45_400, wish: 90_800 }]);
+    world.held = refused(45_400);
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 3 }]);
 }
 
 #[test]
@@ -230,7 +271,7 @@ fn workers_that_somebody_removed_are_made_anew_though_no_more_can_be_held() {
 #[test]
 fn requests_count_against_what_is_held() {
     let mut world = working(600);
-    world.pool.as_mut().unwrap().micros = 2_235_000_000;
+    world.pool.as_mut().unwrap().micros = 1_355_000_000;
     assert_eq!(said(&world).0, Phase::Running);
     world.rates.costs = S3;
     let ahead = 39_950 + S3.requests_of_shards(10) + S3.requests_of_a_job(0);
@@ -269,20 +310,21 @@ fn workers_go_before_a_job_passes_its_most() {
     let mut world = working(600);
     // Eight workers cost $0.0176 until they have stopped.
     world.asked = asks(|asked| asked.max_cost = Some(40_000));
-    world.pool.as_mut().unwrap().micros = 2_300_000_000;
-    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 7 }]);
+    world.pool.as_mut().unwrap().micros = 1_800_000_000;
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 4 }]);
     let mut queued = world.clone();
-    queued.pool.as_mut().unwrap().is_kueues = true;
+    {
+        let pool = queued.pool.as_mut().unwrap();
+        (pool.is_kueues, pool.micros) = (true, 2_300_000_000);
+    }
     assert_eq!(ends(queued).1, "MaxCostReached", "it would wait in its queue again");
-    world.pool.as_mut().unwrap().wanted = 7;
+    world.pool.as_mut().unwrap().wanted = 4;
     assert_eq!(said(&world).0, Phase::Running, "the same look asks for no more");
     // Those that are on their way cost until they are gone; the Job counts them no more.
-    let of = |world: &mut World, wanted: u32, going: u32| {
-        let pool = world.pool.as_mut().unwrap();
-        (pool.wanted, pool.active, pool.going) = (wanted, i32::try_from(wanted).unwrap(), going);
-    };
-    of(&mut world, 3, 5);
-    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 2 }]);
+    of(&mut world, 4, 4);
+    assert_eq!(said(&world).0, Phase::Running);
+    world.pool.as_mut().unwrap().micros = 2_050_000_000;
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 1 }]);
     of(&mut world, 1, 7);
     assert_eq!(
         said(&world).0,
@@ -290,7 +332,7 @@ fn workers_go_before_a_job_passes_its_most() {
         "the last one works until they are gone, and none comes back before"
     );
     of(&mut world, 2, 0);
-    world.pool.as_mut().unwrap().micros = 3_700_000_000;
+    world.pool.as_mut().unwrap().micros = 3_500_000_000;
     assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 1 }]);
     let pool = world.pool.as_mut().unwrap();
     (pool.wanted, pool.active, pool.micros) = (1, 1, 3_800_000_000);

@@ -199,7 +199,7 @@ fn a_job_that_reaches_its_most_is_stopped_before_it_passes() {
     // Eight workers of two vCPUs cost $0.0176 in the 110 seconds of stopping.
     world.asked = asks(|asked| asked.max_cost = Some(40_000));
     let pool = world.pool.as_mut().unwrap();
-    pool.micros = 2_200_000_000;
+    pool.micros = 1_300_000_000;
     assert_eq!(said(&world).0, Phase::Running);
     world.pool.as_mut().unwrap().micros = 3_800_000_000;
     let (phase, reason, message) = ends(world);
