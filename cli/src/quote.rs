@@ -58,9 +58,10 @@ fn text(job: &Job, quote: &Quote, terms: &Terms) -> String {
     ));
     let _ = writeln!(
         out,
-        "at {} a vCPU-hour (class {}); a grid charges requests to its store beside\n",
+        "at {} a vCPU-hour (class {}); a grid charges requests to its store beside\nfor trials with an order in {:.0} bars: one that trades more often takes longer, with one in three bars ten times as long\n",
         dollars(terms.price.micro_usd_a_vcpu_hour),
-        terms.price.name
+        terms.price.name,
+        1.0 / terms.model.orders_a_bar
     );
     let finish = quote.finish.map(|finish| [finish.workers.to_string(), duration(finish.seconds)]);
     out.push_str(&lines(["workers", "done in"].map(str::to_owned), finish));

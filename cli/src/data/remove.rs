@@ -25,6 +25,10 @@ pub(crate) fn remove(args: &RemoveArgs) -> Result<(), Failure> {
         return Err(Failure::input("nothing to remove", "NAME", error + &hint));
     };
     Catalogue::remove(&home, &args.name).map_err(failed)?;
-    show::print(&format!("{}: no longer registered; its files stay in {}\n", args.name, entry.location));
+    let files = match std::path::Path::new(&entry.location).exists() {
+        true => format!("its files stay in {}", entry.location),
+        false => format!("{}, where its files were, is not there", entry.location),
+    };
+    show::print(&format!("{}: no longer registered; {files}\n", args.name));
     Ok(())
 }

@@ -53,6 +53,11 @@ impl fmt::Display for Compared {
         write!(f, "quoted {}, took {}", fine(self.quoted), fine(self.took))?;
         match self.off_percent().map(f64::round) {
             None => Ok(()),
+            // What is told as 0 ms is no measure.
+            Some(_) if self.quoted < 0.0005 => Ok(()),
+            Some(percent) if percent >= 200.0 => {
+                write!(f, ": {} times as long", grouped((self.took / self.quoted).round() as u128))
+            }
             Some(percent) if percent >= 1.0 => write!(f, ": {} % over", grouped(percent as u128)),
             Some(percent) if percent <= -1.0 => write!(f, ": {} % under", grouped(-percent as u128)),
             Some(_) => f.write_str(", as quoted"),
@@ -75,7 +80,8 @@ mod tests {
             (0.7, 0.9, "quoted 700 ms, took 900 ms: 29 % over"),
             (100.0, 50.0, "quoted 100.0 s, took 50.0 s: 50 % under"),
             (2.0, 2.004, "quoted 2.0 s, took 2.0 s, as quoted"),
-            (0.001, 1.0, "quoted 1 ms, took 1.0 s: 99,900 % over"),
+            (0.001, 1.0, "quoted 1 ms, took 1.0 s: 1,000 times as long"),
+            (0.000_08, 0.004, "quoted 0 ms, took 4 ms"),
             (0.0, 1.0, "quoted 0 ms, took 1.0 s"),
         ];
         for (quoted, took, text) in said {

@@ -191,7 +191,7 @@ fn planning(job: &BacktestJob, failing: Option<&Condition>) -> Why {
 fn suspended(job: &BacktestJob, advice: &Advice<'_>) -> Why {
     let Advice { program, flags, .. } = advice;
     let mut text = format!(
-        "spec.suspend is true: nothing of it runs, and nothing that it has computed is lost. `{program} resume {}{flags}` lets it go on.",
+        "spec.suspend is true: nothing of it runs, and no shard that is done is lost. `{program} resume {}{flags}` lets it go on.",
         job.name
     );
     text.push_str(&quoted(job));
@@ -217,7 +217,7 @@ fn held(job: &BacktestJob, condition: Option<&Condition>, seen: &Seen, advice: &
         "BudgetSpent" => text.push_str(&format!(
             " Its budget drains{}. It goes on by itself with the new month (UTC), or when somebody raises the limit (`kubectl edit btb`). {cancel}",
             if job.status.start_time.is_some() {
-                ": its workers rest, and nothing that it has computed is lost"
+                ": its workers rest, and no shard that is done is lost"
             } else {
                 ""
             }
