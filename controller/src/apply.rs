@@ -223,6 +223,10 @@ impl Target<'_> {
                 if let Some(pool) = &mut world.pool {
                     pool.is_deleted = true;
                 }
+                // Whoever submits it anew may do so before its workers are gone and it is settled.
+                if world.status.phase.is_terminal() && !world.status.phase.has_results() {
+                    self.offer_to_later(world).await;
+                }
             }
             Act::Release { pods } => {
                 for pod in pods {
@@ -234,8 +238,6 @@ impl Target<'_> {
             }
             Act::Cancel { phase, reason, message } => {
                 self.cancel(*phase, reason, message).await?;
-                // Whoever submits it anew does so before its workers are gone and it is settled.
-                self.offer_to_later(world).await;
                 world.end = observe::end(self.context, self.id, &world.rates).await?;
                 // One that is deleted is settled with this look.
                 if world.is_deleted && world.pool.is_none() {

@@ -288,11 +288,11 @@ fn idle_for_too_long(world: &World, asked: &Asked) -> Option<Decision> {
     }
     (seconds_since(world.now, since) >= asked.rest_seconds).then(|| {
         let is_kueues = world.pool.as_ref().is_some_and(|pool| pool.is_kueues);
-        let how = match (asked.suspend, &world.held, is_kueues) {
-            (true, ..) => "it is suspended",
-            (false, Some(_), _) => "its budget has too little left for one worker",
-            (false, None, true) => "its workers wait in their queue",
-            (false, None, false) => "no worker of it is ready",
+        let how = match (asked.suspend, is_kueues) {
+            (true, _) => "it is suspended",
+            (false, true) => "its workers wait in their queue",
+            (false, false) if pools::waits_for_one(world, asked) => "its budget has too little left for one worker",
+            (false, false) => "no worker of it is ready",
         };
         let message = format!(
             "money is held for it, and nothing was computed with it for {} s, the longest that this platform waits (jobs.maxRest of the chart): {how}",

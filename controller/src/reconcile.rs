@@ -98,6 +98,9 @@ async fn look(job: &BacktestJob, context: &Context) -> Result<Action, ApplyError
     if decision.status.phase.is_terminal() || decision.status.phase == Phase::Suspended {
         context.treasury.asks_no_more(&id);
     }
+    if world.held.is_none() {
+        context.treasury.has_looked(&id);
+    }
     context.spent(&id, &mut decision.status);
     let again =
         write(&target, &decision.status).await?.map_or(decision.again, |soon| soon.min(decision.again));

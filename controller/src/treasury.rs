@@ -201,6 +201,11 @@ impl Treasury {
         answer.await.map_err(|_| TreasuryError::Gone)?
     }
 
+    /// A job has been looked at, and is refused nothing.
+    pub fn has_looked(&self, id: &JobId) {
+        lock(&self.found).line.has_looked(id);
+    }
+
     /// A job asks for nothing any more, though it may hold something.
     pub fn asks_no_more(&self, id: &JobId) {
         lock(&self.found).line.leaves(id);

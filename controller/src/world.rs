@@ -258,7 +258,8 @@ pub struct Held {
     pub reason: String,
     /// For people, with the numbers.
     pub message: String,
-    /// What it asked for in vain, in all; 0 where nobody asked.
+    /// What it asked for in vain, in all; 0 where nobody asked, the most where it was for more workers, which says nothing
+    /// of those at work.
     pub asked_micro_usd: u64,
     /// Whether workers that run should stop too.
     pub drain: bool,

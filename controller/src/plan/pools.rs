@@ -151,29 +151,43 @@ fn grown(world: &World, asked: &Asked, planned: &Planned, pool: &Pool) -> Option
 
 /// How many workers what is held pays for, each for as long as it takes to stop and once that to work.
 fn paid_by_what_is_held(world: &World) -> u32 {
-    let left = left_for_workers(&world.rates, world.status.reserved_micro_usd.unwrap_or(0));
-    affordable(left, spent(world), 2 * a_worker_stops(&world.rates))
+    let held = world.status.reserved_micro_usd.unwrap_or(0);
+    affordable(held, held_for(world, 0), 2 * a_worker_stops(&world.rates))
 }
 
-/// What has to be held for so many.
+/// What has to be held for so many, beside those that are on their way out.
 fn held_for(world: &World, workers: u32) -> u64 {
-    let each = 2 * a_worker_stops(&world.rates);
+    let each = a_worker_stops(&world.rates);
+    let going = world.pool.as_ref().map_or(0, |pool| each.saturating_mul(pool.going.into()));
     let requests = world.rates.costs.requests_of_a_job(0);
-    spent(world).saturating_add(each.saturating_mul(workers.into())).saturating_add(requests)
+    let workers = each.saturating_mul(2 * u64::from(workers));
+    spent(world).saturating_add(going).saturating_add(workers).saturating_add(requests)
+}
+
+/// Whether a job has less than one worker takes to stop, and its budgets no more: it would be stopped as soon as it runs.
+pub(super) fn waits_for_one(world: &World, asked: &Asked) -> bool {
+    world.held.is_some() && !pays_for_one(world, asked)
+}
+
+fn pays_for_one(world: &World, asked: &Asked) -> bool {
+    let stops = held_for(world, 0).saturating_add(a_worker_stops(&world.rates));
+    world.status.reserved_micro_usd.unwrap_or(0) >= stops.min(asked.max_cost.unwrap_or(u64::MAX))
 }
 
 /// What a pool does that begins, or goes on after a rest, with as many workers as are wanted, or as what is held pays for:
 /// were more at work, their stopping alone could cost more than there is. More is held first, if it can be.
 fn begun(world: &World, asked: &Asked, wanted: u32, with: impl FnOnce(u32) -> Vec<Act>) -> Decision {
     let (paid, most) = (paid_by_what_is_held(world), asked.max_cost.unwrap_or(u64::MAX));
-    let has_least = world.status.reserved_micro_usd.unwrap_or(0) >= held_for(world, 1).min(most);
     match &world.held {
-        None if !has_least || paid < wanted && paid > 0 => {
-            let micro_usd = held_for(world, paid + 1).min(most);
+        Some(held) if waits_for_one(world, asked) => Say::new(world).held(held),
+        None if !pays_for_one(world, asked) => {
+            let one = held_for(world, 1).min(most);
+            act(world, [Act::Reserve { micro_usd: one, wish: one }])
+        }
+        None if paid.max(1) < wanted => {
+            let micro_usd = held_for(world, paid.max(1) + 1).min(most);
             act(world, [Act::Grow { micro_usd, wish: held_for(world, wanted).min(most) }])
         }
-        // It would be stopped as soon as it runs.
-        Some(held) if !has_least => Say::new(world).held(held),
         _ => act(world, with(wanted.min(paid).max(1))),
     }
 }

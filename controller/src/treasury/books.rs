@@ -78,6 +78,9 @@ impl Kept {
 /// A job that asks for less than this part of what is kept passes by: it does not keep anybody waiting.
 const SMALL: u64 = 100;
 
+/// Those at work may have so much more than they need, as a part of it, where something is kept: seldom enough they ask again.
+const BESIDE_KEPT: u64 = 4;
+
 /// All of them together may have this part of it: many small ones keep somebody waiting, too.
 const SMALL_TOGETHER: u64 = 10;
 
@@ -204,7 +207,8 @@ impl Books {
     /// # Errors
     /// Which budget does not even let it have what it needs.
     pub fn may_rather(&self, job: &JobId, share: &mut Share, wish: u64) -> Result<(), Held> {
-        self.may(job, share).map_err(|held| Held { asked_micro_usd: share.micro_usd, ..held })?;
+        let asked_micro_usd = if share.grows { u64::MAX } else { share.micro_usd };
+        self.may(job, share).map_err(|held| Held { asked_micro_usd, ..held })?;
         share.micro_usd = self.most(job, share, wish).max(share.micro_usd);
         Ok(())
     }
@@ -221,6 +225,10 @@ impl Books {
             let budget = &self.budgets[key];
             let (spent, reserved) = self.sums(budget);
             let kept = self.kept_from(job, key, more, 0);
+            if kept == 0 && self.kept_from(job, key, (more.0, true), 0) > 0 {
+                // What those at work need they have; it is not to be all that was kept.
+                most = most.min(share.micro_usd.saturating_add(share.micro_usd / BESIDE_KEPT));
+            }
             let used = spent.saturating_add(reserved).saturating_add(kept);
             let of_all = budget.spec.monthly_micro_usd.saturating_sub(used);
             let of_user = budget.spec.per_user_micro_usd.map(|limit| {
@@ -529,6 +537,25 @@ mod tests {
         assert!(books.fitting([(&job, &wants)].into_iter()).is_empty());
         books.reserved.remove(&id("b"));
         assert_eq!(books.fitting([(&job, &wants)].into_iter()), [job]);
+    }
+
+    #[test]
+    fn more_workers_get_nothing_that_is_kept_and_those_at_work_not_all_of_it() {
+        let mut books = books(1000, None, None);
+        books.reserved.insert(id("a"), share("team-a", "ann", 400));
+        let key = books.of_namespace("team-a")[0].clone();
+        books.kept = Some(Kept { job: id("x"), micro_usd: 500, of: vec![key], passed: 0 });
+        let asks = |books: &Books, needs: u64, wish: u64, grows: bool| {
+            let mut share = Share { grows, ..share("team-a", "ann", needs) };
+            books.may_rather(&id("a"), &mut share, wish).map(|()| share.micro_usd)
+        };
+        assert_eq!(asks(&books, 500, 900, true), Ok(500), "what is left beside");
+        let refused = asks(&books, 501, 900, true).unwrap_err();
+        assert_eq!(refused.asked_micro_usd, u64::MAX, "it is no answer to those at work");
+        assert_eq!(asks(&books, 600, 1000, false), Ok(750), "a quarter more");
+        assert_eq!(asks(&books, 960, 1920, false), Ok(1000));
+        books.kept = None;
+        assert_eq!(asks(&books, 600, 1000, false), Ok(1000));
     }
 
     #[test]

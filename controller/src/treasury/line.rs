@@ -63,6 +63,13 @@ impl Line {
         self.jobs.remove(job);
     }
 
+    /// A job has been looked at and is not refused: if it was told to ask again, it wants no more, and keeps nobody waiting.
+    pub(super) fn has_looked(&mut self, job: &JobId) {
+        if self.jobs.get(job).is_some_and(|waits| waits.why.is_err()) {
+            self.leaves(job);
+        }
+    }
+
     /// Those who may ask again now, the first of the line first.
     pub(super) fn wake(&mut self, books: &Books, now: Timestamp) -> Vec<JobId> {
         self.jobs
@@ -290,6 +297,14 @@ mod tests {
             ["a", "c"],
             "the first is the first still; the second is gone"
         );
+        // One that has what it wanted without asking keeps nobody waiting.
+        let before = line.jobs.len();
+        line.has_looked(&id("c"));
+        assert_eq!(line.jobs.len(), before - 1);
+        line.has_looked(&id("d"));
+        assert_eq!(line.jobs.len(), before - 1, "who was not told waits still");
+        assert!(!asks(&mut books, &mut line, "c", &share("team", "ann", 500)));
+        line.told(vec![id("c")], at(320));
         line.leaves(&id("a"));
         books.reserve(&id("z"), &share("team", "bob", 80));
         assert!(!asks(&mut books, &mut line, "d", &share("team", "ann", 50)));

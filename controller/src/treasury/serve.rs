@@ -50,6 +50,8 @@ impl Clerk {
                     }
                 }
                 Request::Settle { whose, lane_micro_usd, at, reply } => {
+                    // One that ran and asked for more would be the first who waits, and nobody's patience last.
+                    lock(&self.found).line.leaves(&whose.id);
                     settling.push((whose, lane_micro_usd, at, reply));
                 }
             }

@@ -141,7 +141,7 @@ fn a_pool_begins_and_goes_on_with_no_more_workers_than_are_held_for() {
         }
         world.status.reserved_micro_usd = Some(10_000);
         let asks = Act::Grow { micro_usd: 3 * 4400, wish: 8 * 4400 };
-        assert_eq!(plan(&world).acts, [asks.clone()], "what is held pays for two: more is asked for first");
+        assert_eq!(plan(&world).acts, vec![asks.clone()], "what is held pays for two: more is asked for first");
         world.held = Some(held("WaitingForBudget", "it is empty".to_owned(), false));
         assert_eq!(plan(&world).acts, with(&world, 2));
         world.held = None;
@@ -152,9 +152,16 @@ fn a_pool_begins_and_goes_on_with_no_more_workers_than_are_held_for() {
         begun.pool.as_mut().unwrap().wanted = 2;
         begun.status.reserved_micro_usd = Some(10_000);
         assert_eq!(plan(&begun).acts, [asks]);
+        // What it has cost counts, and one that can work for a while does.
+        world.status.reserved_micro_usd = Some(4_400);
+        world.status.spent_micro_usd = Some(2_200);
+        world.held = Some(held("WaitingForBudget", "it is empty".to_owned(), false));
+        assert_eq!(plan(&world).acts, with(&world, 1));
         // It was in the lane, or rested with little left: one would be stopped as soon as it runs.
-        world.status.reserved_micro_usd = Some(199);
-        assert_eq!(plan(&world).acts, [Act::Grow { micro_usd: 4400, wish: 8 * 4400 }]);
+        world.held = None;
+        world.status.reserved_micro_usd = Some(4_399);
+        let one = 2_200 + 4_400;
+        assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: one, wish: one }]);
         world.held = Some(held("WaitingForBudget", "it is empty".to_owned(), false));
         let (phase, _, message) = said(&world);
         assert_eq!((phase, message.as_str()), (Phase::Queued, "it is empty"));
