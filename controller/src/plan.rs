@@ -217,7 +217,9 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
         let message = format!("it was not done within {} s of its start", asked.deadline_seconds);
         return stop(world, Phase::DeadlineExceeded, "DeadlineExceeded", &message);
     }
-    if let Some(decision) = world.pool.as_ref().and_then(|pool| within_what_is_held(world, asked, pool)) {
+    if let Some(decision) =
+        world.pool.as_ref().and_then(|pool| within_what_is_held(world, asked, planned, pool))
+    {
         return decision;
     }
     let is_queued_in_lane = in_lane && status.start_time.is_some();

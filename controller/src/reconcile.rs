@@ -14,7 +14,7 @@ use crate::apply::{ApplyError, Target};
 use crate::context::Context;
 use crate::observe::{self, observe};
 use crate::plan::plan;
-use crate::plan::say::{NO_WORKERS, STALLED, STARTING, cut, stalled};
+use crate::plan::say::{NO_MORE_HELD, NO_WORKERS, STALLED, STARTING, cut, stalled};
 use crate::resources::{BacktestJob, is_gone, is_there, patching};
 
 /// Rounds of deciding and doing in one look: the longest way has nine.
@@ -193,7 +193,9 @@ fn newly_ails<'a>(before: &JobStatus, after: &'a JobStatus) -> Option<&'a Condit
     let is_its_own =
         |ready: &&Condition| computes && ![STARTING, NO_WORKERS].contains(&ready.reason.as_str());
     let lacks = || newly("WorkersReady", "False").filter(is_its_own);
-    newly(STALLED, "True").or_else(lacks)
+    // In time to raise a limit.
+    let is_short = || newly("Admitted", "True").filter(|admitted| admitted.reason == NO_MORE_HELD);
+    newly(STALLED, "True").or_else(lacks).or_else(is_short)
 }
 
 /// Whether numbers have moved as far as somebody who looks would notice.

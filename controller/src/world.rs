@@ -265,9 +265,14 @@ pub struct Held {
     pub drain: bool,
 }
 
+/// How what was asked for is said after the numbers of a budget.
+pub const ASKED: &str = ", and the job may cost ";
+
 impl Held {
-    /// The numbers alone, for one that waits no more: what it waits for is said last, after a colon.
+    /// The numbers of the budget alone, for one that waits no more. What was asked for is said after them (to go on for a
+    /// moment, and no sum to raise a limit by), and last, after a colon, what is waited for.
     pub fn numbers(&self) -> &str {
-        self.message.rsplit_once(": ").map_or(&self.message, |(numbers, _)| numbers)
+        let numbers = self.message.rsplit_once(": ").map_or(&*self.message, |(numbers, _)| numbers);
+        numbers.split_once(ASKED).map_or(numbers, |(budget, _)| budget)
     }
 }

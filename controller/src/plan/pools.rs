@@ -12,7 +12,12 @@ use crate::world::{Asked, Planned, Pool, Trouble, World};
 const SHARDS_A_SLOT: u64 = 2;
 
 /// What keeps the workers of a job within what it may cost and what is held for it, if they come near it.
-pub(super) fn within_what_is_held(world: &World, asked: &Asked, pool: &Pool) -> Option<Decision> {
+pub(super) fn within_what_is_held(
+    world: &World,
+    asked: &Asked,
+    planned: &Planned,
+    pool: &Pool,
+) -> Option<Decision> {
     let spent = spent(world);
     if let Some(decision) = asked.max_cost.and_then(|most| within_its_most(world, pool, spent, most)) {
         return Some(decision);
@@ -37,15 +42,26 @@ pub(super) fn within_what_is_held(world: &World, asked: &Asked, pool: &Pool) -> 
     // No more can be.
     if go_on == 0 {
         let message = format!(
-            "it has cost about {}, its workers may cost {} until they stop, and no more than {} can be held for it: {}",
+            "it has cost about {}, its workers may cost {} until they stop, and no more than {} can be held for it: {}; what is left of it may cost some {} more",
             dollars(spent),
             dollars(until_stopped(&world.rates, pool)),
             dollars(held),
-            why.numbers()
+            why.numbers(),
+            dollars(rest_may_cost(world, planned, spent))
         );
         return Some(stop(world, Phase::BudgetExceeded, "OutOfBudget", &message));
     }
     Some(act(world, [Act::ScalePool { workers: go_on }]))
+}
+
+/// What the shards that are left may cost: as much each as those that are done, or as was quoted.
+fn rest_may_cost(world: &World, planned: &Planned, spent: u64) -> u64 {
+    let left = left(world, planned);
+    let (cost, shards) = match planned.shards - left {
+        0 => (quote(&world.rates, planned).high.max(spent), planned.shards),
+        done => (spent, done),
+    };
+    u64::try_from(u128::from(cost) * u128::from(left) / u128::from(shards.max(1))).unwrap_or(u64::MAX)
 }
 
 /// What keeps a job within `compute.maxCostUsd`: as many workers go on as it pays for to their end, those included that are on

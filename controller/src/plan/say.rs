@@ -240,7 +240,15 @@ impl<'a> Say<'a> {
         let now = written(self.world.now);
         self.status.start_time.get_or_insert(now);
         self.goes_on();
-        self.holds("Admitted", true, "Admitted", "budgets hold what it may cost");
+        match &self.world.held {
+            // Refused to more workers, or to those at work.
+            Some(held) if self.world.pool.is_some() && !held.drain => {
+                let message =
+                    format!("budgets hold what its workers may cost, and no more for it: {}", held.numbers());
+                self.holds("Admitted", true, NO_MORE_HELD, &message);
+            }
+            _ => self.holds("Admitted", true, "Admitted", "budgets hold what it may cost"),
+        }
         let done = self.status.shards.unwrap_or_default().done;
         let Some(pool) = &self.world.pool else {
             if self.world.lane_empty_since.is_some() {
@@ -399,6 +407,9 @@ pub(super) fn costs(world: &World, pool: &Pool) -> JobStatus {
 fn soon(seconds: i64, longest: u32) -> Duration {
     u32::try_from(seconds.max(1)).unwrap_or(longest).min(longest) * SECOND
 }
+
+/// The reason of jobs that run and may have no more money.
+pub(crate) const NO_MORE_HELD: &str = "NoMoreHeld";
 
 /// The reason of jobs that are planned by a pod, and not yet.
 const WAITS_ITS_TURN: &str = "WaitsItsTurn";

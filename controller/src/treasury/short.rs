@@ -3,7 +3,7 @@
 use blockgrid_job::names::{ABOVE_BUDGET, ABOVE_USER_BUDGET};
 use blockgrid_job::quote::{dollars, dollars_left};
 
-use crate::world::Held;
+use crate::world::{ASKED, Held};
 
 /// What helps who waits for money; of one that has ended it is left out, see [`Held::numbers`].
 pub(super) const WAITS: &str = "it waits for jobs to end, for a higher limit, or for the next month";
@@ -56,7 +56,7 @@ pub(super) fn fits(
         own => (format!(", {} for this one", dollars(own)), " more"),
     };
     let message = format!(
-        "budget {name}{whose} has {} left of {} this month ({} spent, {} held for other jobs{own_held}{first}), and the job may cost {}{further}: {until}",
+        "budget {name}{whose} has {} left of {} this month ({} spent, {} held for other jobs{own_held}{first}){ASKED}{}{further}: {until}",
         left(limit, spent.saturating_add(reserved)),
         dollars(limit),
         dollars(spent),
@@ -85,7 +85,9 @@ mod tests {
             (0, 0, (1100, 1100), ABOVE),
         ] {
             let refused = fits("team-a/purse", "", 1000, (spent, held), asks, 0).unwrap_err().held;
-            assert_eq!(refused.message, format!("{}: {until}", refused.numbers()));
+            let (numbers, asked) = refused.message.split_at(refused.numbers().len());
+            assert!(numbers.starts_with("budget team-a/purse has ") && numbers.ends_with(')'), "{numbers}");
+            assert!(asked.starts_with(ASKED) && asked.ends_with(until), "{asked}");
         }
     }
 }

@@ -246,6 +246,10 @@ fn less(job: &BacktestJob) -> String {
     match job.status.lane {
         // Nothing stops it once it runs: one that may cost less than it asks for is refused.
         Some(LaneKind::Interactive) => "A job with fewer trials asks for less.".to_owned(),
+        // It has cost something, and asks for what one worker takes to go on.
+        _ if job.status.reserved_micro_usd.is_some() => {
+            "It needs that to go on at all; with more it is done sooner.".to_owned()
+        }
         _ => format!(
             "A lower spec.compute.maxCostUsd asks for less (below {} the job is refused and ends), and a job with fewer trials does.",
             usd(least)
@@ -379,6 +383,12 @@ fn running(job: &BacktestJob, advice: &Advice<'_>) -> Why {
     if let Some(held) = status.reserved_micro_usd {
         text.push_str(&format!(" Budgets hold {} for it{}.", usd(held), grows(job, held)));
     }
+    if let Some(short) = status.condition("Admitted").filter(|admitted| admitted.reason == "NoMoreHeld") {
+        text.push_str(&format!(
+            " {} The nearer it comes to that the fewer workers it has; they come back when more can be held.",
+            sentence(&short.message)
+        ));
+    }
     text.push_str(&silence(job, advice));
     Why { gate: Gate::Running, is_blocked: false, reason: status.phase.id().to_owned(), text }
 }
@@ -402,7 +412,7 @@ fn silence(job: &BacktestJob, advice: &Advice<'_>) -> String {
 fn grows(job: &BacktestJob, held: u64) -> &'static str {
     let high = job.status.quote.map_or(u64::MAX, |quote| quote.high_micro_usd);
     if job.status.workers.is_some() && held > high {
-        ", more than it was quoted at: before its workers could pass that, twice what they have cost is held, at most compute.maxCostUsd"
+        ", more than it was quoted at: before its workers could pass that, more is held if there is more, at most compute.maxCostUsd"
     } else {
         ""
     }
@@ -413,7 +423,7 @@ pub(super) fn quoted(job: &BacktestJob) -> String {
     let Some(quote) = job.status.quote else { return String::new() };
     let hours = quote.vcpu_micros as f64 / 3.6e9;
     format!(
-        " It was quoted at {} to {} (most likely {}), {hours:.6} vCPU-hours.",
+        " It was quoted at {} to {} (most likely {}), {hours:.6} vCPU-hours, for trials with an order in some 30 bars; many more cost more.",
         usd(quote.low_micro_usd),
         usd(quote.high_micro_usd),
         usd(quote.mid_micro_usd)

@@ -123,7 +123,8 @@ fn where_no_more_can_be_held_as_many_workers_go_on_as_are_paid_for() {
     let (phase, reason, message) = ends(world.clone());
     assert_eq!((phase, reason.as_str()), (Phase::BudgetExceeded, "OutOfBudget"));
     let numbers = "it has cost about $0.0230, its workers may cost $0.0176 until they stop, and no more than $0.0400 can be held for it";
-    assert_eq!(message, format!("{numbers}: the budget is empty"), "it waits no more");
+    let rest = "what is left of it may cost some $0.2070 more";
+    assert_eq!(message, format!("{numbers}: the budget is empty; {rest}"), "it waits no more");
     // Where nobody looked for long.
     of(&mut world, 8, 0);
     world.pool.as_mut().unwrap().micros = 3_000_000_000;
@@ -141,7 +142,11 @@ fn a_pool_begins_and_goes_on_with_no_more_workers_than_are_held_for() {
         }
         world.status.reserved_micro_usd = Some(10_000);
         let asks = Act::Grow { micro_usd: 3 * 4400, wish: 8 * 4400 };
-        assert_eq!(plan(&world).acts, vec![asks.clone()], "what is held pays for two: more is asked for first");
+        assert_eq!(
+            plan(&world).acts,
+            vec![asks.clone()],
+            "what is held pays for two: more is asked for first"
+        );
         world.held = Some(held("WaitingForBudget", "it is empty".to_owned(), false));
         assert_eq!(plan(&world).acts, with(&world, 2));
         world.held = None;
