@@ -10,6 +10,7 @@
 //! from everywhere.
 
 mod pools;
+mod reasons;
 pub mod say;
 #[cfg(test)]
 mod tests;

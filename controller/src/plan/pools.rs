@@ -29,17 +29,17 @@ pub(super) fn within_what_is_held(
     // They are told to rest elsewhere.
     let is_to_rest = asked.suspend || world.held.as_ref().is_some_and(|held| held.drain);
     let most = asked.max_cost.unwrap_or(u64::MAX);
-    let go_on = going_on(world, pool, spent, held);
-    if !costs || is_to_rest || go_on >= at_work(pool) || held >= most {
+    let ahead = spent.saturating_add(to_go_on(&world.rates, pool)).min(most);
+    if !costs || is_to_rest || are_told(pool) || held >= ahead {
         return None;
     }
-    let ahead = spent.saturating_add(to_go_on(&world.rates, pool)).min(most);
     // It may have been refused more than this, to have more workers.
     let Some(why) = world.held.as_ref().filter(|why| why.asked_micro_usd <= ahead) else {
         let wish = ahead.saturating_mul(2).min(most);
         return Some(act(world, [Act::Reserve { micro_usd: ahead, wish }]));
     };
     // No more can be.
+    let go_on = going_on(world, pool, spent, held);
     if go_on == 0 {
         let message = format!(
             "it has cost about {}, its workers may cost {} until they stop, and no more than {} can be held for it: {}; what is left of it may cost some {} more",
@@ -51,7 +51,7 @@ pub(super) fn within_what_is_held(
         );
         return Some(stop(world, Phase::BudgetExceeded, "OutOfBudget", &message));
     }
-    Some(act(world, [Act::ScalePool { workers: go_on }]))
+    (go_on < at_work(pool)).then(|| act(world, [Act::ScalePool { workers: go_on }]))
 }
 
 /// What the shards that are left may cost: as much each as those that are done, or as was quoted.
@@ -97,13 +97,10 @@ fn going_on(world: &World, pool: &Pool, spent: u64, limit: u64) -> u32 {
     }
 }
 
-/// What a limit has to leave so that all go on: see [`going_on`].
+/// What a limit has to leave so that all go on: see [`going_on`]. The last one, and those of Kueue, go on with less, until
+/// their way to their end takes the rest: who may give them more is told before.
 fn to_go_on(rates: &Rates, pool: &Pool) -> u64 {
-    let each = a_worker_stops(rates);
-    let more = match at_work(pool) {
-        several if several > 1 && !pool.is_kueues => each.saturating_mul(several.into()).div_ceil(2),
-        _ => 0,
-    };
+    let more = (a_worker_stops(rates) / 2).max(1).saturating_mul(at_work(pool).into());
     until_stopped(rates, pool).saturating_add(more)
 }
 
@@ -174,7 +171,11 @@ fn paid_by_what_is_held(world: &World) -> u32 {
 /// What has to be held for so many, beside those that are on their way out.
 fn held_for(world: &World, workers: u32) -> u64 {
     let each = a_worker_stops(&world.rates);
-    let going = world.pool.as_ref().map_or(0, |pool| each.saturating_mul(pool.going.into()));
+    let going = world.pool.as_ref().map_or(0, |pool| {
+        // Those of a pool that was made to rest a moment ago may be counted as at work.
+        let resting = if pool.is_suspended { u64::try_from(pool.active).unwrap_or(0) } else { 0 };
+        each.saturating_mul(resting.saturating_add(pool.going.into()))
+    });
     let requests = world.rates.costs.requests_of_a_job(0);
     let workers = each.saturating_mul(2 * u64::from(workers));
     spent(world).saturating_add(going).saturating_add(workers).saturating_add(requests)
@@ -194,15 +195,16 @@ fn pays_for_one(world: &World, asked: &Asked) -> bool {
 /// were more at work, their stopping alone could cost more than there is. More is held first, if it can be.
 fn begun(world: &World, asked: &Asked, wanted: u32, with: impl FnOnce(u32) -> Vec<Act>) -> Decision {
     let (paid, most) = (paid_by_what_is_held(world), asked.max_cost.unwrap_or(u64::MAX));
+    let more = held_for(world, paid.max(1).saturating_add(1)).min(most);
     match &world.held {
         Some(held) if waits_for_one(world, asked) => Say::new(world).held(held),
         None if !pays_for_one(world, asked) => {
             let one = held_for(world, 1).min(most);
             act(world, [Act::Reserve { micro_usd: one, wish: one }])
         }
-        None if paid.max(1) < wanted => {
-            let micro_usd = held_for(world, paid.max(1) + 1).min(most);
-            act(world, [Act::Grow { micro_usd, wish: held_for(world, wanted).min(most) }])
+        // With those that are on their way out all that it may ever cost can be held for fewer.
+        None if paid.max(1) < wanted && world.status.reserved_micro_usd.is_some_and(|held| held < more) => {
+            act(world, [Act::Grow { micro_usd: more, wish: held_for(world, wanted).min(most) }])
         }
         _ => act(world, with(wanted.min(paid).max(1))),
     }

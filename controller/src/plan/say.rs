@@ -7,6 +7,7 @@ use blockgrid_job::quote::{counted, dollars};
 use blockgrid_job::status::{Condition, JobStatus, LaneKind, Phase, QuoteStatus, ResultsRef, ShardCounts};
 use jiff::Timestamp;
 
+pub(crate) use super::reasons::{NO_MORE_HELD, NO_WORKERS, STALLED, STARTING, WAITS_ITS_TURN};
 use super::{Decision, SECOND, is_idle, least_to_end, quote, seconds_since, starting_since, time};
 use crate::world::{End, Held, Planned, Planning, Pool, Trouble, World};
 
@@ -247,6 +248,9 @@ impl<'a> Say<'a> {
                     format!("budgets hold what its workers may cost, and no more for it: {}", held.numbers());
                 self.holds("Admitted", true, NO_MORE_HELD, &message);
             }
+            // It asks again when those are gone that are on their way out.
+            None if self.world.pool.as_ref().is_some_and(|pool| pool.going > 0)
+                && self.status.condition("Admitted").is_some_and(|was| was.reason == NO_MORE_HELD) => {}
             _ => self.holds("Admitted", true, "Admitted", "budgets hold what it may cost"),
         }
         let done = self.status.shards.unwrap_or_default().done;
@@ -407,21 +411,6 @@ pub(super) fn costs(world: &World, pool: &Pool) -> JobStatus {
 fn soon(seconds: i64, longest: u32) -> Duration {
     u32::try_from(seconds.max(1)).unwrap_or(longest).min(longest) * SECOND
 }
-
-/// The reason of jobs that run and may have no more money.
-pub(crate) const NO_MORE_HELD: &str = "NoMoreHeld";
-
-/// The reason of jobs that are planned by a pod, and not yet.
-const WAITS_ITS_TURN: &str = "WaitsItsTurn";
-
-/// The reason of workers that are on their way.
-pub(crate) const STARTING: &str = "Starting";
-
-/// The reason of small jobs while no warm worker is ready.
-pub(crate) const NO_WORKERS: &str = "NoWorkers";
-
-/// The condition that looks at a job fail, and why.
-pub(crate) const STALLED: &str = "Stalled";
 
 /// What a job says of itself while it cannot be looked at: what it said before, and why.
 pub(crate) fn stalled(before: &JobStatus, now: Timestamp, reason: &str, error: &str) -> JobStatus {

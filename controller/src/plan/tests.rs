@@ -3,6 +3,7 @@
 
 mod asked;
 mod events;
+mod happens;
 mod laws;
 mod limits;
 mod model;

@@ -385,7 +385,7 @@ fn running(job: &BacktestJob, advice: &Advice<'_>) -> Why {
     }
     if let Some(short) = status.condition("Admitted").filter(|admitted| admitted.reason == "NoMoreHeld") {
         text.push_str(&format!(
-            " {} The nearer it comes to that the fewer workers it has; they come back when more can be held.",
+            " {} As that runs out it may have fewer workers, and it ends when not one is paid for; who raises the limit before loses nothing.",
             sentence(&short.message)
         ));
     }

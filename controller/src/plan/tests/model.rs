@@ -4,11 +4,11 @@
 use blockgrid_job::status::{JobStatus, MAX_STATUS_BYTES, Phase};
 use jiff::{SignedDuration, Timestamp};
 
-use super::events::{Event, Kind, follows};
+use super::events::{Kind, follows};
 use super::held;
 use crate::plan::say::{ending, written};
 use crate::plan::{Act, Decision, plan};
-use crate::world::{End, Held, PlannerPod, Planning, Pool, Refused, Trouble, World};
+use crate::world::{End, Held, PlannerPod, Planning, Pool, Trouble, World};
 
 /// What is so, whoever knows it.
 #[derive(Debug)]
@@ -185,6 +185,7 @@ impl Model {
                 assert!(!self.cancelled && self.end.is_none());
                 self.asked += 1;
                 let held = self.holds.unwrap_or(0);
+                assert!(*micro_usd > held || self.holds.is_none(), "{micro_usd} is held");
                 if *micro_usd <= held.saturating_add(self.left) {
                     let holds = held.max((*wish).min(held.saturating_add(self.left)));
                     self.left -= holds - held;
@@ -195,7 +196,8 @@ impl Model {
                     world.held = None;
                 } else {
                     let mut held = super::held("WaitingForBudget", self.kind.noise.clone(), false);
-                    held.asked_micro_usd = *micro_usd;
+                    held.asked_micro_usd =
+                        if matches!(act, Act::Grow { .. }) { u64::MAX } else { *micro_usd };
                     self.held = Some(held.clone());
                     world.held = Some(held);
                 }
@@ -387,133 +389,8 @@ impl Model {
         }
     }
 
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.planning = Planning::Unknown;
         self.held = None;
-    }
-
-    pub(super) fn happens(&mut self, event: &Event) {
-        let now = self.now;
-        let noise = self.kind.noise.clone();
-        match event {
-            Event::Time(seconds) => {
-                self.now += SignedDuration::from_secs(*seconds);
-                if let Some(pool) = &mut self.pool {
-                    let seconds = seconds.unsigned_abs();
-                    // Those that go take all of their time.
-                    let going: u64 = self.going.iter().map(|left| seconds.min(*left)).sum();
-                    pool.micros += (seconds * u64::try_from(pool.active).unwrap() + going) * 2_000_000;
-                    self.going.retain_mut(|left| {
-                        *left = left.saturating_sub(seconds);
-                        *left > 0
-                    });
-                    pool.going = u32::try_from(self.going.len()).unwrap();
-                    if pool.is_kueues && !self.is_deleted && pool.is_suspended {
-                        (pool.is_suspended, pool.since) = (false, Some(now));
-                    }
-                }
-            }
-            Event::Suspend(suspend) => {
-                if let Ok(asked) = &mut self.kind.asked {
-                    asked.suspend = *suspend;
-                    self.generation += 1;
-                }
-            }
-            Event::Cancel => {
-                if let Ok(asked) = &mut self.kind.asked {
-                    asked.cancel = true;
-                    self.generation += 1;
-                }
-            }
-            Event::Delete => {
-                self.is_deleted = true;
-                // Nothing holds it.
-                self.is_gone |= !self.has_finalizer;
-            }
-            Event::Money { left, drain } => {
-                // What is held is not spent.
-                (self.left, self.drains) = (*left, *drain && *left == 0);
-                if *left > 0 {
-                    self.held = None;
-                }
-            }
-            Event::Restart => self.restart(),
-            Event::DieAfter(acts) => self.die_after = Some(*acts),
-            Event::PlanOutside if self.planning == Planning::Working => self.planning = Planning::Outside,
-            Event::PlannerFails if self.planning == Planning::Outside => {
-                if let Some(planner) = &mut self.planner {
-                    planner.failed = Some(noise);
-                }
-            }
-            Event::PlanDone
-                if self.planning == Planning::Working
-                    || self.planning == Planning::Outside
-                        && self.planner.as_ref().is_some_and(|planner| planner.failed.is_none()) =>
-            {
-                self.committed = true;
-                self.planning = Planning::Done(self.kind.planned.clone());
-            }
-            Event::PlanFails
-                if self.planning == Planning::Working
-                    || self.planning == Planning::Outside && self.planner.is_some() =>
-            {
-                self.planning =
-                    Planning::Failing { error: noise, again: now + SignedDuration::from_secs(10) };
-            }
-            Event::PlanRefused if self.planning == Planning::Working && !self.committed => {
-                self.planning = Planning::Refused(Refused { reason: "InvalidSpec".into(), message: noise });
-            }
-            Event::PodsReady => {
-                if let Some(pool) = self.pool.as_mut().filter(|pool| !pool.is_suspended && !pool.is_deleted) {
-                    pool.ready = i32::try_from(pool.wanted).unwrap();
-                    pool.active = pool.ready;
-                    pool.trouble = None;
-                }
-            }
-            Event::PodsStuck => {
-                if let Some(pool) = self.pool.as_mut().filter(|pool| !pool.is_suspended) {
-                    (pool.ready, pool.active) = (0, i32::try_from(pool.wanted).unwrap());
-                    pool.trouble = Some(Trouble { reason: "!Err Image-Pull".to_owned(), message: noise });
-                }
-            }
-            Event::Shards(percent) if self.queued => {
-                self.done = self.done.max(self.kind.planned.shards * percent / 100);
-            }
-            Event::Finish { partly } if self.queued => {
-                self.end.get_or_insert(End::Done {
-                    partly: *partly,
-                    micro_usd: 7,
-                    requests_micro_usd: 2,
-                    best: Some(noise),
-                    record: "cache/t/k".to_owned(),
-                    sha256: "0".repeat(64),
-                    location: "s3://grid/jobs/1".to_owned(),
-                });
-            }
-            Event::Fails if self.queued => {
-                self.end.get_or_insert(End::Failed { reason: "panicked".to_owned(), message: noise });
-            }
-            Event::NodeDies => {
-                if let Some(pool) = &mut self.pool {
-                    (pool.ready, pool.stuck) = (0, vec!["worker-0".to_owned()]);
-                }
-            }
-            Event::WorkersFail => {
-                if let Some(pool) = &mut self.pool {
-                    (pool.failed, pool.active, pool.ready) = (i32::try_from(pool.wanted).unwrap(), 0, 0);
-                }
-            }
-            Event::Misconfigured => {
-                if let Some(pool) = &mut self.pool {
-                    pool.is_misconfigured = true;
-                }
-            }
-            // Workers of the lane find it out.
-            Event::TooLong if self.queued => self.kind.planned.is_small = false,
-            Event::PoolGone => self.pool = None,
-            Event::NoRights(no_rights) => self.no_rights = *no_rights,
-            Event::Links => self.links = Some(now.to_string()),
-            _ => {}
-        }
     }
 }

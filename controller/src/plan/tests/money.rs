@@ -137,7 +137,10 @@ fn a_pool_begins_and_goes_on_with_no_more_workers_than_are_held_for() {
     for rests in [false, true] {
         let mut world = working(600);
         match rests {
-            true => world.pool.as_mut().unwrap().is_suspended = true,
+            true => {
+                let pool = world.pool.as_mut().unwrap();
+                (pool.is_suspended, pool.active, pool.ready) = (true, 0, 0);
+            }
             false => world.pool = None,
         }
         world.status.reserved_micro_usd = Some(10_000);

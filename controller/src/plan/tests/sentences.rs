@@ -222,7 +222,8 @@ fn a_budget_that_is_spent_lets_workers_go_on_unless_it_drains() {
     assert_eq!(said(&world).0, Phase::Running);
     world.held = Some(held("BudgetSpent", "it is spent".to_owned(), true));
     assert_eq!(plan(&world).acts, [Act::SuspendPool]);
-    world.pool.as_mut().unwrap().is_suspended = true;
+    let pool = world.pool.as_mut().unwrap();
+    (pool.is_suspended, pool.active) = (true, 0);
     assert_eq!((said(&world).0, lacks(&world, "Admitted").0), (Phase::Queued, "BudgetSpent".to_owned()));
     world.held = None;
     assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 8 }]);

@@ -1,0 +1,16 @@
+//! Reasons and conditions that more than one place knows.
+
+/// The reason of jobs that run and may have no more money.
+pub(crate) const NO_MORE_HELD: &str = "NoMoreHeld";
+
+/// The reason of jobs that are planned by a pod, and not yet.
+pub(crate) const WAITS_ITS_TURN: &str = "WaitsItsTurn";
+
+/// The reason of workers that are on their way.
+pub(crate) const STARTING: &str = "Starting";
+
+/// The reason of small jobs while no warm worker is ready.
+pub(crate) const NO_WORKERS: &str = "NoWorkers";
+
+/// The condition that looks at a job fail, and why.
+pub(crate) const STALLED: &str = "Stalled";
