@@ -137,7 +137,9 @@ fn the_record_holds_the_resolved_manifest_digests_version_and_seed_and_timings_a
     let off = (seconds("computeSeconds") / seconds("quotedSeconds") - 1.0) * 100.0;
     assert!((seconds("quoteOffPercent") - off).abs() < 1e-6 * off.abs().max(1.0), "{timings}");
     let said = ran.stdout.lines().find(|line| line.starts_with("quoted ")).unwrap();
-    assert!(said.contains(", took ") && (said.contains(" % ") || said.ends_with("as quoted")), "{said}");
+    // On a machine with much else to do it takes many times as long; a quote of less than half a millisecond is no measure.
+    let compares = [" % ", "as quoted", " times as long"].iter().any(|how| said.contains(how));
+    assert!(said.contains(", took ") && (compares || said.starts_with("quoted 0 ms")), "{said}");
 
     // The record without its timings does not depend on when, where or how fast.
     run_in(folder.path(), ["run", "job.yaml", "-o", "again", "--threads", "1"]).ok();
