@@ -224,7 +224,7 @@ impl Target<'_> {
                     pool.is_deleted = true;
                 }
                 // Whoever submits it anew may do so before its workers are gone and it is settled.
-                if world.status.phase.is_terminal() && !world.status.phase.has_results() {
+                if world.status.phase.is_terminal() {
                     self.offer_to_later(world).await;
                 }
             }
@@ -254,9 +254,7 @@ impl Target<'_> {
                     world.pool = Some(observe::of_job(&job, world.now));
                     return Ok(());
                 }
-                if !world.status.phase.has_results() {
-                    self.offer_to_later(world).await;
-                }
+                self.offer_to_later(world).await;
                 let ended = world.status.completion_time.as_deref().and_then(|text| text.parse().ok());
                 let is_in_lane = world.status.lane == Some(LaneKind::Interactive);
                 let lane_micro_usd = if is_in_lane { micro_usd - requests_micro_usd } else { 0 };
@@ -291,7 +289,7 @@ impl Target<'_> {
 
     /// Offers what a job has computed that has no results to later ones; without it they compute it again.
     async fn offer_to_later(&self, world: &World) {
-        if world.status.start_time.is_none() {
+        if world.status.start_time.is_none() || world.status.phase.has_results() {
             return;
         }
         if let Err(error) = unfinished::offer(&self.context.store, self.id).await {
@@ -388,8 +386,6 @@ impl Target<'_> {
         // Of many that are looked at at once as many go on as there are places for.
         if !planners::take_place(self.context, self.id, &whose.share.namespace, world.now) {
             world.planners_are_busy = true;
-            // One that waits for its turn is refused by nobody meanwhile.
-            self.context.pool_made(self.id);
             return Ok(());
         }
         let made = self.create(&pool::planner_name(self.id.as_str()), &job).await;

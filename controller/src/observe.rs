@@ -111,11 +111,6 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         *micro_usd = within(most, *micro_usd, *requests_micro_usd);
     }
     let planner = planners::planner(&id, context, now).await;
-    let planners_are_busy = planners::are_busy(context, &namespace, now);
-    if planners_are_busy && planner.is_none() && matches!(planning, Planning::Outside) {
-        // Nobody refuses one that waits for its turn.
-        context.pool_made(&id);
-    }
     let done = match (&planning, &end, status.phase) {
         // A lane's job is done before anyone has counted.
         (Planning::Done(planned), None, phase)
@@ -159,7 +154,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         pool_refused_since: None,
         end,
         done,
-        planners_are_busy,
+        planners_are_busy: planners::are_busy(context, &namespace, now),
         used_micro_usd,
         used_requests_micro_usd,
         planner,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use blockgrid_job::names::NO_MORE_HELD;
 use blockgrid_job::status::{Condition, JobStatus, LaneKind, MAX_STATUS_BYTES, Phase};
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
@@ -14,8 +15,9 @@ use crate::apply::{ApplyError, Target};
 use crate::context::Context;
 use crate::observe::{self, observe};
 use crate::plan::plan;
-use crate::plan::say::{NO_MORE_HELD, NO_WORKERS, STALLED, STARTING, cut, stalled};
+use crate::plan::say::{NO_WORKERS, STALLED, STARTING, cut, stalled};
 use crate::resources::{BacktestJob, is_gone, is_there, patching};
+use crate::world::Planning;
 
 /// Rounds of deciding and doing in one look: the longest way has nine.
 const ROUNDS: usize = 16;
@@ -97,6 +99,10 @@ async fn look(job: &BacktestJob, context: &Context) -> Result<Action, ApplyError
     }
     if decision.status.phase.is_terminal() || decision.status.phase == Phase::Suspended {
         context.treasury.asks_no_more(&id);
+    }
+    if world.planners_are_busy && world.planner.is_none() && matches!(world.planning, Planning::Outside) {
+        // One that waits for its turn is refused by nobody meanwhile.
+        context.pool_made(&id);
     }
     if world.held.is_none() {
         context.treasury.has_looked(&id);

@@ -21,6 +21,11 @@ pub const ABOVE_BUDGET: &str = "AboveBudget";
 /// The same of a user's limit in it.
 pub const ABOVE_USER_BUDGET: &str = "AboveUserBudget";
 
+/// Reason of `Admitted=True`: the job runs, and no more money can be held for it.
+pub const NO_MORE_HELD: &str = "NoMoreHeld";
+/// Reason of a job that has ended as its budgets could hold no more for it.
+pub const OUT_OF_BUDGET: &str = "OutOfBudget";
+
 /// The longest text of the author's that goes into [`TEXT_ANNOTATION`], in bytes: all annotations of an object together
 /// may have four times that.
 pub const MAX_TEXT_BYTES: usize = 64 << 10;

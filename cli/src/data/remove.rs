@@ -5,7 +5,7 @@ use blockgrid_datasets::catalogue::SAMPLE;
 use blockgrid_engine::expr::nearest;
 use clap::Args;
 
-use super::{catalogue, failed};
+use super::{catalogue, failed, is_there};
 use crate::failure::Failure;
 use crate::show;
 
@@ -25,7 +25,7 @@ pub(crate) fn remove(args: &RemoveArgs) -> Result<(), Failure> {
         return Err(Failure::input("nothing to remove", "NAME", error + &hint));
     };
     Catalogue::remove(&home, &args.name).map_err(failed)?;
-    let files = match std::path::Path::new(&entry.location).exists() {
+    let files = match is_there(&entry.location) {
         true => format!("its files stay in {}", entry.location),
         false => format!("{}, where its files were, is not there", entry.location),
     };

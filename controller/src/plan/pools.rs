@@ -1,5 +1,6 @@
 //! A job with workers of its own: how many it has, what they cost, and when they are given up.
 
+use blockgrid_job::names::OUT_OF_BUDGET;
 use blockgrid_job::quote::dollars;
 use blockgrid_job::status::Phase;
 
@@ -19,15 +20,16 @@ pub(super) fn within_what_is_held(
     pool: &Pool,
 ) -> Option<Decision> {
     let spent = spent(world);
-    if let Some(decision) = asked.max_cost.and_then(|most| within_its_most(world, pool, spent, most)) {
+    // They are told to rest elsewhere.
+    let is_to_rest = asked.suspend || world.held.as_ref().is_some_and(|held| held.drain);
+    let within_its_most = |most| within_its_most(world, pool, spent, most, is_to_rest);
+    if let Some(decision) = asked.max_cost.and_then(within_its_most) {
         return Some(decision);
     }
     // What is held is the limit: before workers could pass it, more is held, or they stop.
     let held = world.status.reserved_micro_usd?;
     // Pods that wait for a node cost nothing.
     let costs = !pool.is_suspended && !pool.is_deleted && pool.micros > 0;
-    // They are told to rest elsewhere.
-    let is_to_rest = asked.suspend || world.held.as_ref().is_some_and(|held| held.drain);
     let most = asked.max_cost.unwrap_or(u64::MAX);
     let ahead = spent.saturating_add(to_go_on(&world.rates, pool)).min(most);
     if !costs || is_to_rest || are_told(pool) || held >= ahead {
@@ -49,7 +51,7 @@ pub(super) fn within_what_is_held(
             why.numbers(),
             dollars(rest_may_cost(world, planned, spent))
         );
-        return Some(stop(world, Phase::BudgetExceeded, "OutOfBudget", &message));
+        return Some(stop(world, Phase::BudgetExceeded, OUT_OF_BUDGET, &message));
     }
     (go_on < at_work(pool)).then(|| act(world, [Act::ScalePool { workers: go_on }]))
 }
@@ -66,7 +68,7 @@ fn rest_may_cost(world: &World, planned: &Planned, spent: u64) -> u64 {
 
 /// What keeps a job within `compute.maxCostUsd`: as many workers go on as it pays for to their end, those included that are on
 /// their way out, and when that is none it ends.
-fn within_its_most(world: &World, pool: &Pool, spent: u64, most: u64) -> Option<Decision> {
+fn within_its_most(world: &World, pool: &Pool, spent: u64, most: u64, is_to_rest: bool) -> Option<Decision> {
     // One that rests costs nothing more, and is not woken by this.
     if pool.is_suspended || pool.is_deleted {
         return None;
@@ -79,7 +81,8 @@ fn within_its_most(world: &World, pool: &Pool, spent: u64, most: u64) -> Option<
     if few == 0 || pool.is_kueues {
         return Some(reached(world, pool, spent, most));
     }
-    Some(act(world, [Act::ScalePool { workers: few }]))
+    // All of them go where it is to rest; scaled, it would be woken.
+    (!is_to_rest).then(|| act(world, [Act::ScalePool { workers: few }]))
 }
 
 /// How many workers go on within a limit. All that are there are paid until they have stopped, those on their way out included,
@@ -106,12 +109,17 @@ fn to_go_on(rates: &Rates, pool: &Pool) -> u64 {
 
 /// Whether some have just been told to go: nobody knows yet how many are on their way.
 fn are_told(pool: &Pool) -> bool {
-    u32::try_from(pool.active).is_ok_and(|active| active > pool.wanted)
+    active(pool) > pool.wanted
+}
+
+/// Workers that are there, beside those that are on their way out.
+fn active(pool: &Pool) -> u32 {
+    u32::try_from(pool.active).unwrap_or(0)
 }
 
 /// Workers that cost, and are to stay.
 fn at_work(pool: &Pool) -> u32 {
-    pool.wanted.min(u32::try_from(pool.active).unwrap_or(0))
+    pool.wanted.min(active(pool))
 }
 
 /// What a limit leaves for workers: at the end the store is asked for what is no shard's.
@@ -136,7 +144,7 @@ fn paid_by_its_most(world: &World, asked: &Asked, planned: &Planned, spent: u64)
     let (most, each) = (asked.max_cost.unwrap_or(u64::MAX), a_worker_stops(&world.rates));
     let left = left_for_workers(&world.rates, most);
     let low = quote(&world.rates, planned).low;
-    affordable(left, spent, 2 * each).min(affordable(left, low.max(spent), each))
+    affordable(left, spent, a_worker_works(&world.rates)).min(affordable(left, low.max(spent), each))
 }
 
 /// More workers where there are fewer than its shards are worth: money was short, or `maxWorkers` is higher now. What they
@@ -165,19 +173,19 @@ fn grown(world: &World, asked: &Asked, planned: &Planned, pool: &Pool) -> Option
 /// How many workers what is held pays for, each for as long as it takes to stop and once that to work.
 fn paid_by_what_is_held(world: &World) -> u32 {
     let held = world.status.reserved_micro_usd.unwrap_or(0);
-    affordable(held, held_for(world, 0), 2 * a_worker_stops(&world.rates))
+    affordable(held, held_for(world, 0), a_worker_works(&world.rates))
 }
 
 /// What has to be held for so many, beside those that are on their way out.
 fn held_for(world: &World, workers: u32) -> u64 {
-    let each = a_worker_stops(&world.rates);
     let going = world.pool.as_ref().map_or(0, |pool| {
         // Those of a pool that was made to rest a moment ago may be counted as at work.
-        let resting = if pool.is_suspended { u64::try_from(pool.active).unwrap_or(0) } else { 0 };
-        each.saturating_mul(resting.saturating_add(pool.going.into()))
+        let resting = if pool.is_suspended { active(pool) } else { 0 };
+        u64::from(resting) + u64::from(pool.going)
     });
+    let going = a_worker_stops(&world.rates).saturating_mul(going);
     let requests = world.rates.costs.requests_of_a_job(0);
-    let workers = each.saturating_mul(2 * u64::from(workers));
+    let workers = a_worker_works(&world.rates).saturating_mul(workers.into());
     spent(world).saturating_add(going).saturating_add(workers).saturating_add(requests)
 }
 
@@ -226,7 +234,7 @@ fn spent(world: &World) -> u64 {
 /// What its workers cost until they have stopped, if they were told to now, and at most what is asked of the store beside
 /// shards.
 fn until_stopped(rates: &Rates, pool: &Pool) -> u64 {
-    let workers = u64::try_from(pool.active).unwrap_or(0).saturating_add(pool.going.into());
+    let workers = u64::from(active(pool)) + u64::from(pool.going);
     workers.saturating_mul(a_worker_stops(rates)).saturating_add(rates.costs.requests_of_a_job(0))
 }
 
@@ -235,10 +243,15 @@ fn a_worker_stops(rates: &Rates) -> u64 {
     rates.price.micro_usd((rates.millicpus * 1000 * rates.stopping_seconds).into())
 }
 
+/// What one of them costs that works for as long as it takes to stop, and then stops.
+fn a_worker_works(rates: &Rates) -> u64 {
+    a_worker_stops(rates).saturating_mul(2)
+}
+
 /// What is held at least before a job gets workers of its own: a pool of which not one worker had as much time to work as
 /// it takes to stop would be ended as soon as it runs.
 pub(super) fn least(rates: &Rates) -> u64 {
-    a_worker_stops(rates).saturating_mul(2).saturating_add(rates.costs.requests_of_a_job(0))
+    a_worker_works(rates).saturating_add(rates.costs.requests_of_a_job(0))
 }
 
 /// The lowest `compute.maxCostUsd` with which a job that costs `low` comes to its end by one worker, and is not stopped just

@@ -1,8 +1,5 @@
 //! Reasons and conditions that more than one place knows.
 
-/// The reason of jobs that run and may have no more money.
-pub(crate) const NO_MORE_HELD: &str = "NoMoreHeld";
-
 /// The reason of jobs that are planned by a pod, and not yet.
 pub(crate) const WAITS_ITS_TURN: &str = "WaitsItsTurn";
 

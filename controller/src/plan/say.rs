@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use blockgrid_job::names::NO_MORE_HELD;
 use blockgrid_job::quote::{counted, dollars};
 use blockgrid_job::status::{Condition, JobStatus, LaneKind, Phase, QuoteStatus, ResultsRef, ShardCounts};
 use jiff::Timestamp;
 
-pub(crate) use super::reasons::{NO_MORE_HELD, NO_WORKERS, STALLED, STARTING, WAITS_ITS_TURN};
+pub(crate) use super::reasons::{NO_WORKERS, STALLED, STARTING, WAITS_ITS_TURN};
 use super::{Decision, SECOND, is_idle, least_to_end, quote, seconds_since, starting_since, time};
 use crate::world::{End, Held, Planned, Planning, Pool, Trouble, World};
 

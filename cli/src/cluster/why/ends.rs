@@ -1,5 +1,6 @@
 //! How a job ended, and what comes next.
 
+use blockgrid_job::names::OUT_OF_BUDGET;
 use blockgrid_job::status::Phase;
 
 use super::super::object::BacktestJob;
@@ -32,7 +33,7 @@ pub(super) fn finished(job: &BacktestJob, advice: &Advice<'_>) -> Why {
         Phase::DeadlineExceeded => format!(
             "It took too long: {message} A job of another name, with a longer spec.compute.deadline or a higher spec.compute.maxWorkers, computes what this one has not."
         ),
-        Phase::BudgetExceeded if reason == "OutOfBudget" => format!(
+        Phase::BudgetExceeded if reason == OUT_OF_BUDGET => format!(
             "It was stopped for its cost: {message} A job of another name computes what this one has not, when the budget has more (`kubectl edit btb`)."
         ),
         Phase::BudgetExceeded => format!(

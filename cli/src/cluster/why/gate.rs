@@ -1,7 +1,8 @@
 //! Which gate: decided from what a status says, in the order in which a job meets them.
 
 use blockgrid_job::manifest;
-use blockgrid_job::names::{ABOVE_BUDGET, ABOVE_USER_BUDGET};
+use blockgrid_job::names::{ABOVE_BUDGET, ABOVE_USER_BUDGET, NO_MORE_HELD};
+use blockgrid_job::plan::ORDERS_A_BAR;
 use blockgrid_job::quote::{dollars, dollars_left};
 use blockgrid_job::spec::{API_VERSION, KIND};
 use blockgrid_job::status::{Condition, LaneKind, Phase};
@@ -383,7 +384,7 @@ fn running(job: &BacktestJob, advice: &Advice<'_>) -> Why {
     if let Some(held) = status.reserved_micro_usd {
         text.push_str(&format!(" Budgets hold {} for it{}.", usd(held), grows(job, held)));
     }
-    if let Some(short) = status.condition("Admitted").filter(|admitted| admitted.reason == "NoMoreHeld") {
+    if let Some(short) = status.condition("Admitted").filter(|admitted| admitted.reason == NO_MORE_HELD) {
         text.push_str(&format!(
             " {} As that runs out it may have fewer workers, and it ends when not one is paid for; who raises the limit before loses nothing.",
             sentence(&short.message)
@@ -423,10 +424,11 @@ pub(super) fn quoted(job: &BacktestJob) -> String {
     let Some(quote) = job.status.quote else { return String::new() };
     let hours = quote.vcpu_micros as f64 / 3.6e9;
     format!(
-        " It was quoted at {} to {} (most likely {}), {hours:.6} vCPU-hours, for trials with an order in some 30 bars; many more cost more.",
+        " It was quoted at {} to {} (most likely {}), {hours:.6} vCPU-hours, for trials with an order in some {:.0} bars; many more cost more.",
         usd(quote.low_micro_usd),
         usd(quote.high_micro_usd),
-        usd(quote.mid_micro_usd)
+        usd(quote.mid_micro_usd),
+        1.0 / ORDERS_A_BAR
     )
 }
 
