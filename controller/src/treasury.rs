@@ -6,6 +6,7 @@
 //! the store, one object for each job and month, which is written once.
 
 pub mod books;
+pub mod kept;
 mod ledger;
 mod line;
 mod live;

@@ -256,8 +256,10 @@ impl Trouble {
 pub struct Held {
     /// For programs.
     pub reason: String,
-    /// For people, with the numbers.
-    pub message: String,
+    /// Which budget, with its numbers.
+    pub numbers: String,
+    /// What was asked for, and what helps who waits: nothing to one that has ended, which asked to go on for a moment.
+    pub until: String,
     /// What it asked for in vain, in all; 0 where nobody asked, the most where it was for more workers, which says nothing
     /// of those at work.
     pub asked_micro_usd: u64,
@@ -265,14 +267,9 @@ pub struct Held {
     pub drain: bool,
 }
 
-/// How what was asked for is said after the numbers of a budget.
-pub const ASKED: &str = ", and the job may cost ";
-
 impl Held {
-    /// The numbers of the budget alone, for one that waits no more. What was asked for is said after them (to go on for a
-    /// moment, and no sum to raise a limit by), and last, after a colon, what is waited for.
-    pub fn numbers(&self) -> &str {
-        let numbers = self.message.rsplit_once(": ").map_or(&*self.message, |(numbers, _)| numbers);
-        numbers.split_once(ASKED).map_or(numbers, |(budget, _)| budget)
+    /// All of it, for people.
+    pub fn told(&self) -> String {
+        format!("{}{}", self.numbers, self.until)
     }
 }

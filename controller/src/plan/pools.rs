@@ -48,7 +48,7 @@ pub(super) fn within_what_is_held(
             dollars(spent),
             dollars(until_stopped(&world.rates, pool)),
             dollars(held),
-            why.numbers(),
+            why.numbers,
             dollars(rest_may_cost(world, planned, spent))
         );
         return Some(stop(world, Phase::BudgetExceeded, OUT_OF_BUDGET, &message));

@@ -233,9 +233,10 @@ impl<'a> Say<'a> {
     }
 
     pub(super) fn held(mut self, held: &Held) -> Decision {
-        self.holds("Admitted", false, &held.reason, &held.message);
+        let told = held.told();
+        self.holds("Admitted", false, &held.reason, &told);
         self.rests(&held.reason);
-        self.phase(Phase::Queued, &held.message, 60 * SECOND)
+        self.phase(Phase::Queued, &told, 60 * SECOND)
     }
 
     pub(super) fn running(mut self, planned: &Planned) -> Decision {
@@ -246,7 +247,7 @@ impl<'a> Say<'a> {
             // Refused to more workers, or to those at work.
             Some(held) if self.world.pool.is_some() && !held.drain => {
                 let message =
-                    format!("budgets hold what its workers may cost, and no more for it: {}", held.numbers());
+                    format!("budgets hold what its workers may cost, and no more for it: {}", held.numbers);
                 self.holds("Admitted", true, NO_MORE_HELD, &message);
             }
             // It asks again when those are gone that are on their way out.

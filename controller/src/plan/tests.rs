@@ -15,6 +15,6 @@ mod workers;
 use crate::world::Held;
 
 /// What budgets say.
-fn held(reason: &str, message: String, drain: bool) -> Held {
-    Held { reason: reason.to_owned(), message, asked_micro_usd: 0, drain }
+fn held(reason: &str, numbers: String, drain: bool) -> Held {
+    Held { reason: reason.to_owned(), numbers, until: String::new(), asked_micro_usd: 0, drain }
 }

@@ -9,6 +9,7 @@ use blockgrid_job::quote::dollars;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::kept::{BESIDE_KEPT, Kept};
 use super::short::{Short, fits};
 use crate::costs::seconds_of_month;
 use crate::world::Held;
@@ -55,35 +56,6 @@ pub struct Books {
     pub kept: Option<Kept>,
 }
 
-/// What is kept for a job that has waited long: others get what is left beside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
-    /// The job.
-    pub job: JobId,
-    /// Micro-USD.
-    pub micro_usd: u64,
-    /// The budgets that it waits for.
-    pub of: Vec<Key>,
-    /// Micro-USD that small jobs have been let have in the meantime.
-    pub passed: u64,
-}
-
-impl Kept {
-    /// Whether a job that asks for so much is small beside it.
-    fn is_large_to(&self, micro_usd: u64) -> bool {
-        micro_usd.saturating_mul(SMALL) < self.micro_usd
-    }
-}
-
-/// A job that asks for less than this part of what is kept passes by: it does not keep anybody waiting.
-const SMALL: u64 = 100;
-
-/// Those at work may have so much more than they need, as a part of it, where something is kept: seldom enough they ask again.
-const BESIDE_KEPT: u64 = 4;
-
-/// All of them together may have this part of it: many small ones keep somebody waiting, too.
-const SMALL_TOGETHER: u64 = 10;
-
 /// The limit of a budget that cannot be read: better no job than one that nobody allowed. No other has it.
 pub const UNREADABLE: u64 = 0;
 
@@ -122,11 +94,12 @@ impl Books {
             let budget = &self.budgets[key];
             let name = format!("{}/{}", key.0, key.1);
             if budget.spec.monthly_micro_usd == UNREADABLE {
-                let message = format!(
+                let numbers = format!(
                     "budget {name} cannot be read, so that it lets nothing run: its condition Valid says what is wrong (`kubectl describe btb`)"
                 );
                 let reason = "BudgetUnreadable".to_owned();
-                return Err(Held { reason, message, asked_micro_usd: 0, drain: false });
+                let until = String::new();
+                return Err(Held { reason, numbers, until, asked_micro_usd: 0, drain: false });
             }
             let sums = self.sums(budget);
             let kept = self.kept_from(job, key, (more, share.grows), 0);
@@ -138,67 +111,6 @@ impl Books {
             }
         }
         refused.map_or(Ok(()), |short| Err(short.held))
-    }
-
-    /// What a job that asks for so much must leave of a budget to one that has waited long. Those that run are not ended for
-    /// one that waits; more workers they get for nothing that is kept.
-    fn kept_from(&self, job: &JobId, key: &Key, more: (u64, bool), passing: u64) -> u64 {
-        let Some(kept) = &self.kept else { return 0 };
-        if self.passes(kept, job, more, passing) || kept.job == *job || !kept.of.contains(key) {
-            return 0;
-        }
-        kept.micro_usd
-    }
-
-    /// Whether a job passes one that has waited long; `passing` is what others are about to.
-    fn passes(&self, kept: &Kept, job: &JobId, (more, grows): (u64, bool), passing: u64) -> bool {
-        let together = kept.passed.saturating_add(passing).saturating_add(more);
-        let are_few = together.saturating_mul(SMALL_TOGETHER) <= kept.micro_usd;
-        kept.is_large_to(more) && are_few || !grows && self.reserved.contains_key(job)
-    }
-
-    /// Keeps this from now on.
-    pub fn keep(&mut self, mut kept: Option<Kept>) {
-        if let (Some(now), Some(before)) = (&mut kept, &self.kept)
-            && now.job == before.job
-        {
-            now.passed = before.passed;
-        }
-        self.kept = kept;
-    }
-
-    /// What to keep for the first of a line who could have it when those that run have ended.
-    pub fn kept_among<'a>(&'a self, mut line: impl Iterator<Item = (&'a JobId, &'a Share)>) -> Option<Kept> {
-        let mut sums = Sums { books: self, whole: BTreeMap::new(), of_user: BTreeMap::new() };
-        line.find_map(|(job, share)| self.kept_for(job, share, &mut sums))
-    }
-
-    /// What to keep for a job that waits: what it asks for, of the budgets that have not enough left, if they will have when
-    /// those that run have ended. Nothing for one that runs, or that waits for others of its own user.
-    fn kept_for<'a>(&'a self, job: &JobId, share: &'a Share, sums: &mut Sums<'a>) -> Option<Kept> {
-        let mut of = Vec::new();
-        for key in self.of_namespace(&share.namespace) {
-            let budget = &self.budgets[key];
-            let (limit, (spent, held)) = (budget.spec.monthly_micro_usd, sums.whole(key));
-            let needs = spent.saturating_add(share.micro_usd);
-            let of_user = budget.spec.per_user_micro_usd.is_some_and(|limit| {
-                let (spent, held) = sums.of_user(key, &share.user);
-                spent.saturating_add(held).saturating_add(share.micro_usd) > limit
-            });
-            if needs > limit || of_user {
-                return None;
-            }
-            if needs.saturating_add(held) > limit {
-                of.push(key.clone());
-            }
-        }
-        // One that waits for its own namespace's jobs keeps nothing from others.
-        let is_own = |key: &Key| self.budgets[key].scope.is_some();
-        if of.iter().any(is_own) {
-            of.retain(is_own);
-        }
-        let waits = !of.is_empty() && !self.reserved.contains_key(job);
-        waits.then(|| Kept { job: job.clone(), micro_usd: share.micro_usd, of, passed: 0 })
     }
 
     /// The same of a job that had rather more: the share is made that, or as much of it as there is. Were it what it needs
@@ -294,13 +206,14 @@ impl Books {
             let is = spec.hard_action == HardAction::Drain && spent >= spec.monthly_micro_usd;
             is.then(|| Held {
                 reason: "BudgetSpent".to_owned(),
-                message: format!(
+                numbers: format!(
                     "budget {}/{} is spent: {} of {} this month; its hardAction is Drain",
                     key.0,
                     key.1,
                     dollars(spent),
                     dollars(spec.monthly_micro_usd)
                 ),
+                until: String::new(),
                 asked_micro_usd: 0,
                 drain: true,
             })
@@ -319,7 +232,7 @@ impl Books {
         self.sum(budget, None)
     }
 
-    fn sums_of(&self, budget: &Budget, user: &str) -> (u64, u64) {
+    pub(super) fn sums_of(&self, budget: &Budget, user: &str) -> (u64, u64) {
         self.sum(budget, Some(user))
     }
 
@@ -418,24 +331,6 @@ impl Books {
     }
 }
 
-/// Spent and reserved of budgets, made once however many jobs of a line ask.
-struct Sums<'a> {
-    books: &'a Books,
-    whole: BTreeMap<&'a Key, (u64, u64)>,
-    of_user: BTreeMap<(&'a Key, &'a str), (u64, u64)>,
-}
-
-impl<'a> Sums<'a> {
-    fn whole(&mut self, key: &'a Key) -> (u64, u64) {
-        *self.whole.entry(key).or_insert_with(|| self.books.sums(&self.books.budgets[key]))
-    }
-
-    fn of_user(&mut self, key: &'a Key, user: &'a str) -> (u64, u64) {
-        let budget = &self.books.budgets[key];
-        *self.of_user.entry((key, user)).or_insert_with(|| self.books.sums_of(budget, user))
-    }
-}
-
 /// The month of an instant, in UTC.
 pub fn month(now: Timestamp) -> String {
     now.to_zoned(TimeZone::UTC).strftime("%Y-%m").to_string()
@@ -491,11 +386,11 @@ mod tests {
         );
         let team = books.may(&id("b"), &share("team-a", "bob", 101)).unwrap_err();
         assert!(
-            team.reason == "WaitingForBudget" && team.message.starts_with("budget team-a/budget has"),
+            team.reason == "WaitingForBudget" && team.numbers.starts_with("budget team-a/budget has"),
             "{team:?}"
         );
         let both = books.may(&id("b"), &share("team-a", "bob", 900)).unwrap_err();
-        assert!(both.message.starts_with("budget team-a/budget has"), "{both:?}");
+        assert!(both.numbers.starts_with("budget team-a/budget has"), "{both:?}");
         assert_eq!(both.reason, "AboveBudget", "no end of others' jobs helps");
         let mut other = books.clone();
         let own = ("team-a".to_owned(), "budget".to_owned());
@@ -503,15 +398,15 @@ mod tests {
         other.settle(&id("z"), share("team-a", "bob", 4500));
         let grids = other.may(&id("b"), &share("team-a", "bob", 1001)).unwrap_err();
         assert_eq!(grids.reason, "AboveBudget", "though the namespace's waits too: {grids:?}");
-        assert!(grids.message.starts_with("budget blockgrid/budget has"), "{grids:?}");
+        assert!(grids.numbers.starts_with("budget blockgrid/budget has"), "{grids:?}");
         let user = books.may(&id("b"), &share("team-b", "bob", 201)).unwrap_err();
         assert_eq!(user.reason, "AboveUserBudget", "{user:?}");
         let user = books.may(&id("b"), &share("team-b", "ann", 1)).unwrap_err();
-        assert!(user.reason == "WaitingForUserBudget" && user.message.contains("for user ann"), "{user:?}");
-        assert!(user.message.ends_with(WAITS), "{user:?}");
+        assert!(user.reason == "WaitingForUserBudget" && user.numbers.contains("for user ann"), "{user:?}");
+        assert!(user.until.ends_with(WAITS), "{user:?}");
         books.settle(&id("a"), share("team-a", "ann", 150));
         let spent = books.may(&id("b"), &share("team-a", "bob", 151)).unwrap_err();
-        assert!(spent.reason == "WaitingForBudget" && spent.message.ends_with(SPENT), "{spent:?}");
+        assert!(spent.reason == "WaitingForBudget" && spent.until.ends_with(SPENT), "{spent:?}");
         assert_eq!(books.may(&id("b"), &share("team-a", "bob", 150)), Ok(()));
         assert!(books.may(&id("b"), &share("team-a", "bob", 151)).is_err());
         assert_eq!(books.drained("team-a"), None);
@@ -565,7 +460,7 @@ mod tests {
         books.unattributed = 600;
         assert_eq!(books.may(&id("b"), &share("team-a", "ann", 200)), Ok(()), "300 are left of each");
         let held = books.may(&id("b"), &share("team-b", "bob", 301)).unwrap_err();
-        assert!(held.message.contains("$0.000300 left"), "{}", held.message);
+        assert!(held.numbers.contains("$0.000300 left"), "{}", held.numbers);
         let now = "2026-01-16T00:00:00Z".parse().unwrap();
         let told = |scope: Option<&str>| {
             let budget = books.budgets.values().find(|budget| budget.scope.as_deref() == scope).unwrap();

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use blockgrid_grid::JobId;
 use jiff::{SignedDuration, Timestamp};
 
-use super::books::{Books, Kept, Share};
+use super::books::{Books, Share};
+use super::kept::Kept;
 use crate::world::Held;
 
 /// How long the first of the line waits until money is kept for it.
@@ -204,9 +205,9 @@ mod tests {
                 } else {
                     let held = line.held(&id(&name)).unwrap();
                     assert!(
-                        held.message.contains("$0.000800 kept for a job that has waited longer"),
+                        held.numbers.contains("$0.000800 kept for a job that has waited longer"),
                         "{}",
-                        held.message
+                        held.numbers
                     );
                     line.leaves(&id(&name));
                 }

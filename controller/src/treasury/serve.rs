@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::books::Kept;
+use super::kept::Kept;
 use super::{AT_ONCE, Clerk, Request, TreasuryError, Whose, lock};
 use crate::plan::say::written;
 use crate::world::Held;

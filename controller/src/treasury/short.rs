@@ -3,9 +3,9 @@
 use blockgrid_job::names::{ABOVE_BUDGET, ABOVE_USER_BUDGET};
 use blockgrid_job::quote::{dollars, dollars_left};
 
-use crate::world::{ASKED, Held};
+use crate::world::Held;
 
-/// What helps who waits for money; of one that has ended it is left out, see [`Held::numbers`].
+/// What helps who waits for money.
 pub(super) const WAITS: &str = "it waits for jobs to end, for a higher limit, or for the next month";
 pub(super) const SPENT: &str =
     "what was spent leaves too little, so it waits for a higher limit, or for the next month";
@@ -55,15 +55,15 @@ pub(super) fn fits(
         0 => (String::new(), ""),
         own => (format!(", {} for this one", dollars(own)), " more"),
     };
-    let message = format!(
-        "budget {name}{whose} has {} left of {} this month ({} spent, {} held for other jobs{own_held}{first}){ASKED}{}{further}: {until}",
+    let numbers = format!(
+        "budget {name}{whose} has {} left of {} this month ({} spent, {} held for other jobs{own_held}{first})",
         left(limit, spent.saturating_add(reserved)),
         dollars(limit),
         dollars(spent),
-        dollars(reserved.saturating_sub(own)),
-        dollars(more)
+        dollars(reserved.saturating_sub(own))
     );
-    let held = Held { reason: reason.to_owned(), message, asked_micro_usd: 0, drain: false };
+    let until = format!(", and the job may cost {}{further}: {until}", dollars(more));
+    let held = Held { reason: reason.to_owned(), numbers, until, asked_micro_usd: 0, drain: false };
     Err(Short { held, is_above })
 }
 
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_told_without_what_is_waited_for() {
+    fn what_is_waited_for_is_said_apart_from_the_numbers() {
         for (spent, held, asks, until) in [
             (0, 900, (200, 200), WAITS),
             (900, 0, (200, 200), SPENT),
@@ -85,9 +85,9 @@ mod tests {
             (0, 0, (1100, 1100), ABOVE),
         ] {
             let refused = fits("team-a/purse", "", 1000, (spent, held), asks, 0).unwrap_err().held;
-            let (numbers, asked) = refused.message.split_at(refused.numbers().len());
+            let (numbers, asked) = (&refused.numbers, &refused.until);
             assert!(numbers.starts_with("budget team-a/purse has ") && numbers.ends_with(')'), "{numbers}");
-            assert!(asked.starts_with(ASKED) && asked.ends_with(until), "{asked}");
+            assert!(asked.starts_with(", and the job may cost $") && asked.ends_with(until), "{asked}");
         }
     }
 }
