@@ -26,12 +26,12 @@ const ROUNDS: usize = 16;
 const TELL_SMALL: Duration = Duration::from_secs(1);
 const TELL: Duration = Duration::from_secs(5);
 
-/// Steps of progress that are worth a word, and what the cost has to have grown by, in percent: a job is told of some dozen
-/// times, however long it takes.
-const STEPS: u64 = 30;
-const GROWN: u64 = 25;
+/// Steps of progress that are worth a word, and what the cost has to have grown by, in percent: a job is told of some three
+/// dozen times, however long it takes.
+const STEPS: u64 = 20;
+const GROWN: u64 = 100;
 
-/// After this long whatever has changed is told.
+/// After this long whatever has changed is told, and after half as long as the job has taken.
 const TELL_ALL: Duration = Duration::from_secs(300);
 
 /// A plan that is made within this time is not worth a word: its job is done a moment later.
@@ -154,7 +154,7 @@ async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duratio
             _ if status.phase.is_terminal() => TELL_SMALL,
             Some(LaneKind::Interactive) => TELL_SMALL,
             _ if is_a_step(&before, status) => TELL,
-            _ => TELL_ALL,
+            _ => tell_all(status, Timestamp::now()),
         };
         if let Some(left) = pause.checked_sub(since) {
             return Ok(Some(left));
@@ -202,6 +202,12 @@ fn newly_ails<'a>(before: &JobStatus, after: &'a JobStatus) -> Option<&'a Condit
     // In time to raise a limit.
     let is_short = || newly("Admitted", "True").filter(|admitted| admitted.reason == NO_MORE_HELD);
     newly(STALLED, "True").or_else(lacks).or_else(is_short)
+}
+
+/// How long it takes until a job is told of whatever has changed.
+fn tell_all(status: &JobStatus, now: Timestamp) -> Duration {
+    let started = status.start_time.as_deref().and_then(|text| text.parse().ok()).unwrap_or(now);
+    TELL_ALL.max(now.duration_since(started).unsigned_abs() / 2)
 }
 
 /// Whether numbers have moved as far as somebody who looks would notice.
@@ -311,24 +317,30 @@ mod tests {
         };
         let before = status(20, 1000);
         for (after, is) in [
-            (status(29, 1249), false),
-            (status(30, 1000), true),
-            (status(20, 1251), true),
+            (status(34, 2000), false),
+            (status(35, 1000), true),
+            (status(20, 2001), true),
             (status(300, 1000), true),
             (JobStatus { workers: Some(2), ..before.clone() }, true),
         ] {
             assert_eq!(is_a_step(&before, &after), is, "{after:?}");
         }
         assert!(is_a_step(&status(0, 0), &status(0, 1)), "the first cost");
-        // However long it takes: a day of progress and cost, looked at every five seconds.
-        let (mut told, mut last) = (0, status(0, 0));
-        for look in 1..=17_280_u64 {
-            let now = status(look * 300 / 17_280, look * 10);
-            if is_a_step(&last, &now) {
-                (told, last) = (told + 1, now);
+        // However long it takes: a minute, a day and a month of progress and cost, looked at every five seconds. With the
+        // dozen calls that a pool takes beside, that is less than forty and eight a worker.
+        for looks in [12, 17_280, 518_400_u64] {
+            let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+            let begun = |status| JobStatus { start_time: Some(crate::plan::say::written(start)), ..status };
+            let (mut told, mut last, mut at) = (0, begun(status(0, 0)), start);
+            for look in 1..=looks {
+                let now = start + jiff::SignedDuration::from_secs(i64::try_from(look * 5).unwrap());
+                let next = begun(status(look * 300 / looks, look * 10));
+                if is_a_step(&last, &next) || now.duration_since(at).unsigned_abs() >= tell_all(&next, now) {
+                    (told, last, at) = (told + 1, next, now);
+                }
             }
+            assert!(told <= 36, "{told} in {looks} looks");
         }
-        assert!(told <= 75, "{told}");
     }
 
     #[test]
