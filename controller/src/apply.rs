@@ -27,7 +27,7 @@ use crate::terms;
 use crate::treasury::books::Share;
 use crate::treasury::{TreasuryError, Whose};
 use crate::unfinished;
-use crate::world::{PlannerPod, Planning, Pool, Trouble, World};
+use crate::world::{PlannerPod, Planning, Pool, Purpose, Trouble, World};
 
 /// Why an act could not be done. It is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +129,12 @@ impl Target<'_> {
     }
 
     fn whose(&self, world: &World, micro_usd: u64) -> Whose {
-        let share = Share { namespace: self.namespace(), user: world.user.clone(), micro_usd, grows: false };
+        let share = Share {
+            namespace: self.namespace(),
+            user: world.user.clone(),
+            micro_usd,
+            purpose: Purpose::Begin,
+        };
         Whose { id: self.id.clone(), name: self.job.name_any(), share }
     }
 
@@ -178,17 +183,17 @@ impl Target<'_> {
                     planner.is_deleted = true;
                 }
             }
-            Act::Reserve { micro_usd, wish } | Act::Grow { micro_usd, wish } => {
+            Act::Reserve { purpose, micro_usd, wish } => {
                 let asked = world.asked.as_ref().ok();
                 let offered = asked.map(|asked| terms::of(&world.rates, asked.deadline_seconds));
                 let terms = world.status.terms.or(offered);
                 let mut whose = self.whose(world, *micro_usd);
-                whose.share.grows = matches!(act, Act::Grow { .. });
+                whose.share.purpose = *purpose;
                 match self.context.treasury.reserve(whose, *wish, terms).await? {
                     Ok(holds) => {
                         world.status.reserved_micro_usd = Some(holds);
                         world.status.terms = terms;
-                        world.held = None;
+                        (world.held, world.is_granted) = (None, true);
                     }
                     Err(held) => world.held = Some(held),
                 }

@@ -145,6 +145,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         wants_links: job.annotation(LINKS_ANNOTATION).filter(|text| is_request(text)).map(str::to_owned),
         user: user(job, config),
         image: config.workers.image.clone(),
+        is_granted: false,
         lane_empty_since: context.lane.empty_since(),
         status,
         asked,

@@ -22,7 +22,7 @@ use blockgrid_job::status::{JobStatus, Phase};
 use jiff::Timestamp;
 
 use crate::terms::Rates;
-use crate::world::{Asked, End, Held, Planned, PlannerPod, Planning, Trouble, World};
+use crate::world::{Asked, End, Held, Planned, PlannerPod, Planning, Purpose, Trouble, World};
 
 use pools::{rested, running, within_what_is_held};
 use say::Say;
@@ -42,16 +42,11 @@ pub enum Act {
     DeletePlanner,
     /// Have the budgets hold so many micro-USD for it.
     Reserve {
+        /// What for.
+        purpose: Purpose,
         /// Micro-USD that it needs.
         micro_usd: u64,
         /// What it had rather, so that it need not ask again soon: all of it, or as much as there is.
-        wish: u64,
-    },
-    /// The same for more workers: what is kept for a job that has waited long is not for them.
-    Grow {
-        /// Micro-USD that one more takes.
-        micro_usd: u64,
-        /// What all take that it had rather.
         wish: u64,
     },
     /// Queue its shards: in the interactive lane, or for workers of its own.
@@ -239,7 +234,7 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
         return rested(world).unwrap_or_else(|| Say::new(world).held(held));
     }
     if status.reserved_micro_usd.is_none() {
-        return act(world, [Act::Reserve { micro_usd, wish: micro_usd }]);
+        return act(world, [Act::Reserve { purpose: Purpose::Begin, micro_usd, wish: micro_usd }]);
     }
     if in_lane {
         return match status.start_time {

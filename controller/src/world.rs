@@ -52,6 +52,8 @@ pub struct World {
     pub pool_refused_since: Option<Timestamp>,
     /// Why no budget lets it run.
     pub held: Option<Held>,
+    /// Whether budgets have just let it have more.
+    pub is_granted: bool,
     /// Links to results that somebody wants: the text of the request.
     pub wants_links: Option<String>,
     /// Whom it counts for in budgets.
@@ -249,6 +251,17 @@ impl Trouble {
     pub fn told(&self) -> String {
         format!("{}: {}", self.reason, self.message)
     }
+}
+
+/// What a job asks money for. What is kept for one that has waited long is for nobody but those at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To begin, or to begin again: nobody works for it.
+    Begin,
+    /// That its workers may go on.
+    GoOn,
+    /// To have more of them.
+    Grow,
 }
 
 /// Why no budget lets a job run.

@@ -7,7 +7,7 @@ use blockgrid_job::status::Phase;
 use super::say::Say;
 use super::{Act, Decision, act, quote, seconds_since, stop};
 use crate::terms::Rates;
-use crate::world::{Asked, Planned, Pool, Trouble, World};
+use crate::world::{Asked, Planned, Pool, Purpose, Trouble, World};
 
 /// Shards that a slot should have of a job, so that starting it was worth while and the last ones end together.
 const SHARDS_A_SLOT: u64 = 2;
@@ -32,13 +32,13 @@ pub(super) fn within_what_is_held(
     let costs = !pool.is_suspended && !pool.is_deleted && pool.micros > 0;
     let most = asked.max_cost.unwrap_or(u64::MAX);
     let ahead = spent.saturating_add(to_go_on(&world.rates, pool)).min(most);
-    if !costs || is_to_rest || are_told(pool) || held >= ahead {
+    if !costs || is_to_rest || are_told(pool) && spent < held || held >= ahead {
         return None;
     }
     // It may have been refused more than this, to have more workers.
     let Some(why) = world.held.as_ref().filter(|why| why.asked_micro_usd <= ahead) else {
         let wish = ahead.saturating_mul(2).min(most);
-        return Some(act(world, [Act::Reserve { micro_usd: ahead, wish }]));
+        return Some(act(world, [Act::Reserve { purpose: Purpose::GoOn, micro_usd: ahead, wish }]));
     };
     // No more can be.
     let go_on = going_on(world, pool, spent, held);
@@ -92,7 +92,14 @@ fn within_its_most(world: &World, pool: &Pool, spent: u64, most: u64, is_to_rest
 fn going_on(world: &World, pool: &Pool, spent: u64, limit: u64) -> u32 {
     let (there_are, each) = (at_work(pool), a_worker_stops(&world.rates));
     match limit.checked_sub(spent.saturating_add(until_stopped(&world.rates, pool))) {
-        _ if are_told(pool) => there_are,
+        // They have not gone for as long as they may take: nothing else ends them.
+        _ if are_told(pool) => {
+            if spent < limit {
+                there_are
+            } else {
+                0
+            }
+        }
         Some(_) if pool.is_kueues => there_are,
         Some(rest) => u32::try_from(rest / (each / 2).max(1)).unwrap_or(u32::MAX).max(1).min(there_are),
         // Nobody looked for too long. Most stop sooner than they may: one goes on until that is known.
@@ -166,7 +173,7 @@ fn grown(world: &World, asked: &Asked, planned: &Planned, pool: &Pool) -> Option
     }
     (wanted > pool.wanted).then(|| {
         let (micro_usd, wish) = (held_for(world, pool.wanted + 1), held_for(world, wanted));
-        act(world, [Act::Grow { micro_usd, wish }])
+        act(world, [Act::Reserve { purpose: Purpose::Grow, micro_usd, wish }])
     })
 }
 
@@ -208,11 +215,12 @@ fn begun(world: &World, asked: &Asked, wanted: u32, with: impl FnOnce(u32) -> Ve
         Some(held) if waits_for_one(world, asked) => Say::new(world).held(held),
         None if !pays_for_one(world, asked) => {
             let one = held_for(world, 1).min(most);
-            act(world, [Act::Reserve { micro_usd: one, wish: one }])
+            act(world, [Act::Reserve { purpose: Purpose::Begin, micro_usd: one, wish: one }])
         }
         // With those that are on their way out all that it may ever cost can be held for fewer.
         None if paid.max(1) < wanted && world.status.reserved_micro_usd.is_some_and(|held| held < more) => {
-            act(world, [Act::Grow { micro_usd: more, wish: held_for(world, wanted).min(most) }])
+            let wish = held_for(world, wanted).min(most);
+            act(world, [Act::Reserve { purpose: Purpose::Grow, micro_usd: more, wish }])
         }
         _ => act(world, with(wanted.min(paid).max(1))),
     }

@@ -251,7 +251,8 @@ impl<'a> Say<'a> {
                 self.holds("Admitted", true, NO_MORE_HELD, &message);
             }
             // It asks again when those are gone that are on their way out.
-            None if self.world.pool.as_ref().is_some_and(|pool| pool.going > 0)
+            None if !self.world.is_granted
+                && self.world.pool.as_ref().is_some_and(|pool| pool.going > 0)
                 && self.status.condition("Admitted").is_some_and(|was| was.reason == NO_MORE_HELD) => {}
             _ => self.holds("Admitted", true, "Admitted", "budgets hold what it may cost"),
         }

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use super::kept::{BESIDE_KEPT, Kept};
 use super::short::{Short, fits};
 use crate::costs::seconds_of_month;
-use crate::world::Held;
+use crate::world::{Held, Purpose};
 
 /// A budget's namespace and name.
 pub type Key = (String, String);
@@ -35,8 +35,8 @@ pub struct Share {
     pub user: String,
     /// Micro-USD.
     pub micro_usd: u64,
-    /// Whether it is asked for to have more workers, not for those at work to go on.
-    pub grows: bool,
+    /// What it was asked for, last.
+    pub purpose: Purpose,
 }
 
 /// The books.
@@ -102,7 +102,7 @@ impl Books {
                 return Err(Held { reason, numbers, until, asked_micro_usd: 0, drain: false });
             }
             let sums = self.sums(budget);
-            let kept = self.kept_from(job, key, (more, share.grows), 0);
+            let kept = self.kept_from(job, key, (more, share.purpose), 0);
             let asks = (more, share.micro_usd);
             note(fits(&name, "", budget.spec.monthly_micro_usd, sums, asks, kept));
             if let Some(limit) = budget.spec.per_user_micro_usd {
@@ -119,7 +119,7 @@ impl Books {
     /// # Errors
     /// Which budget does not even let it have what it needs.
     pub fn may_rather(&self, job: &JobId, share: &mut Share, wish: u64) -> Result<(), Held> {
-        let asked_micro_usd = if share.grows { u64::MAX } else { share.micro_usd };
+        let asked_micro_usd = if share.purpose == Purpose::Grow { u64::MAX } else { share.micro_usd };
         self.may(job, share).map_err(|held| Held { asked_micro_usd, ..held })?;
         share.micro_usd = self.most(job, share, wish).max(share.micro_usd);
         Ok(())
@@ -131,13 +131,13 @@ impl Books {
             return wish;
         }
         let held = self.reserved.get(job).map_or(0, |held| held.micro_usd);
-        let more = (wish.saturating_sub(held), share.grows);
+        let more = (wish.saturating_sub(held), share.purpose);
         let mut most = wish;
         for key in self.of_namespace(&share.namespace) {
             let budget = &self.budgets[key];
             let (spent, reserved) = self.sums(budget);
             let kept = self.kept_from(job, key, more, 0);
-            if kept == 0 && self.kept_from(job, key, (more.0, true), 0) > 0 {
+            if kept == 0 && self.kept_from(job, key, (more.0, Purpose::Grow), 0) > 0 {
                 // What those at work need they have; it is not to be all that was kept.
                 most = most.min(share.micro_usd.saturating_add(share.micro_usd / BESIDE_KEPT));
             }
@@ -176,14 +176,14 @@ impl Books {
                         .entry((key, &share.user))
                         .or_insert_with(|| rest(limit, self.sums_of(budget, &share.user)))
                 });
-                let kept = if is_kept { self.kept_from(job, key, (more, share.grows), passing) } else { 0 };
+                let kept = if is_kept { self.kept_from(job, key, (more, share.purpose), passing) } else { 0 };
                 fits &= more.saturating_add(kept) <= left && left_of.is_none_or(|left| more <= left);
             }
             if !fits {
                 continue;
             }
             let is_small = self.kept.as_ref().is_some_and(|kept| kept.is_large_to(more));
-            if is_small && (share.grows || !self.reserved.contains_key(job)) {
+            if is_small && share.purpose != Purpose::GoOn {
                 passing += more;
             }
             is_kept &= self.kept.as_ref().is_none_or(|kept| kept.job != *job);
@@ -261,7 +261,7 @@ impl Books {
         self.kept = self.kept.take().filter(|kept| kept.job != *job);
         let more = holds.micro_usd - before.unwrap_or(0);
         if let Some(kept) = &mut self.kept
-            && (before.is_none() || share.grows)
+            && share.purpose != Purpose::GoOn
             && kept.is_large_to(more)
         {
             kept.passed = kept.passed.saturating_add(more);
@@ -364,7 +364,7 @@ mod tests {
     }
 
     fn share(namespace: &str, user: &str, micro_usd: u64) -> Share {
-        Share { namespace: namespace.to_owned(), user: user.to_owned(), micro_usd, grows: false }
+        Share { namespace: namespace.to_owned(), user: user.to_owned(), micro_usd, purpose: Purpose::Begin }
     }
 
     fn id(name: &str) -> JobId {
@@ -440,17 +440,17 @@ mod tests {
         books.reserved.insert(id("a"), share("team-a", "ann", 400));
         let key = books.of_namespace("team-a")[0].clone();
         books.kept = Some(Kept { job: id("x"), micro_usd: 500, of: vec![key], passed: 0 });
-        let asks = |books: &Books, needs: u64, wish: u64, grows: bool| {
-            let mut share = Share { grows, ..share("team-a", "ann", needs) };
+        let asks = |books: &Books, needs: u64, wish: u64, purpose| {
+            let mut share = Share { purpose, ..share("team-a", "ann", needs) };
             books.may_rather(&id("a"), &mut share, wish).map(|()| share.micro_usd)
         };
-        assert_eq!(asks(&books, 500, 900, true), Ok(500), "what is left beside");
-        let refused = asks(&books, 501, 900, true).unwrap_err();
+        assert_eq!(asks(&books, 500, 900, Purpose::Grow), Ok(500), "what is left beside");
+        let refused = asks(&books, 501, 900, Purpose::Grow).unwrap_err();
         assert_eq!(refused.asked_micro_usd, u64::MAX, "it is no answer to those at work");
-        assert_eq!(asks(&books, 600, 1000, false), Ok(750), "a quarter more");
-        assert_eq!(asks(&books, 960, 1920, false), Ok(1000));
+        assert_eq!(asks(&books, 600, 1000, Purpose::GoOn), Ok(750), "a quarter more");
+        assert_eq!(asks(&books, 960, 1920, Purpose::GoOn), Ok(1000));
         books.kept = None;
-        assert_eq!(asks(&books, 600, 1000, false), Ok(1000));
+        assert_eq!(asks(&books, 600, 1000, Purpose::GoOn), Ok(1000));
     }
 
     #[test]
@@ -539,7 +539,7 @@ mod tests {
                 line.into_iter().enumerate().map(|(n, (nth, usd))| {
                     // Some of those that hold something wait for more.
                     let name = if n % 3 == 0 { format!("h{n}") } else { format!("j{n}") };
-                    (id(&name), books.reserved.get(&id(&name)).map_or_else(|| of(nth, usd), |held| Share { micro_usd: usd, ..held.clone() }))
+                    (id(&name), books.reserved.get(&id(&name)).map_or_else(|| of(nth, usd), |held| Share { micro_usd: usd, purpose: [Purpose::Begin, Purpose::GoOn, Purpose::Grow][n % 9 / 3], ..held.clone() }))
                 }).collect();
             if let Some((job, share)) = line.first().filter(|_| patient) {
                 books.kept = books.kept_among([(job, share)].into_iter());

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use blockgrid_grid::JobId;
 
 use super::books::{Books, Key, Share};
+use crate::world::Purpose;
 
 /// What is kept for a job that has waited long: others get what is left beside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,19 +40,19 @@ const SMALL_TOGETHER: u64 = 10;
 impl Books {
     /// What a job that asks for so much must leave of a budget to one that has waited long. Those that run are not ended for
     /// one that waits; more workers they get for nothing that is kept.
-    pub(super) fn kept_from(&self, job: &JobId, key: &Key, more: (u64, bool), passing: u64) -> u64 {
+    pub(super) fn kept_from(&self, job: &JobId, key: &Key, more: (u64, Purpose), passing: u64) -> u64 {
         let Some(kept) = &self.kept else { return 0 };
-        if self.passes(kept, job, more, passing) || kept.job == *job || !kept.of.contains(key) {
+        if self.passes(kept, more, passing) || kept.job == *job || !kept.of.contains(key) {
             return 0;
         }
         kept.micro_usd
     }
 
     /// Whether a job passes one that has waited long; `passing` is what others are about to.
-    fn passes(&self, kept: &Kept, job: &JobId, (more, grows): (u64, bool), passing: u64) -> bool {
+    fn passes(&self, kept: &Kept, (more, purpose): (u64, Purpose), passing: u64) -> bool {
         let together = kept.passed.saturating_add(passing).saturating_add(more);
         let are_few = together.saturating_mul(SMALL_TOGETHER) <= kept.micro_usd;
-        kept.is_large_to(more) && are_few || !grows && self.reserved.contains_key(job)
+        kept.is_large_to(more) && are_few || purpose == Purpose::GoOn
     }
 
     /// Keeps this from now on.
@@ -73,19 +74,21 @@ impl Books {
     /// What to keep for a job that waits: what it asks for, of the budgets that have not enough left, if they will have when
     /// those that run have ended. Nothing for one that runs, or that waits for others of its own user.
     fn kept_for<'a>(&'a self, job: &JobId, share: &'a Share, sums: &mut Sums<'a>) -> Option<Kept> {
+        // What it holds already is its own.
+        let own = self.reserved.get(job).map_or(0, |held| held.micro_usd);
+        let more = share.micro_usd.saturating_sub(own);
         let mut of = Vec::new();
         for key in self.of_namespace(&share.namespace) {
             let budget = &self.budgets[key];
             let (limit, (spent, held)) = (budget.spec.monthly_micro_usd, sums.whole(key));
-            let needs = spent.saturating_add(share.micro_usd);
             let of_user = budget.spec.per_user_micro_usd.is_some_and(|limit| {
                 let (spent, held) = sums.of_user(key, &share.user);
-                spent.saturating_add(held).saturating_add(share.micro_usd) > limit
+                spent.saturating_add(held).saturating_add(more) > limit
             });
-            if needs > limit || of_user {
+            if spent.saturating_add(share.micro_usd) > limit || of_user {
                 return None;
             }
-            if needs.saturating_add(held) > limit {
+            if spent.saturating_add(held).saturating_add(more) > limit {
                 of.push(key.clone());
             }
         }
@@ -94,8 +97,8 @@ impl Books {
         if of.iter().any(is_own) {
             of.retain(is_own);
         }
-        let waits = !of.is_empty() && !self.reserved.contains_key(job);
-        waits.then(|| Kept { job: job.clone(), micro_usd: share.micro_usd, of, passed: 0 })
+        let waits = !of.is_empty() && share.purpose == Purpose::Begin;
+        waits.then(|| Kept { job: job.clone(), micro_usd: more, of, passed: 0 })
     }
 }
 

@@ -123,6 +123,7 @@ mod tests {
 
     use super::*;
     use crate::treasury::books::Budget;
+    use crate::world::Purpose;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + seconds).unwrap()
@@ -133,7 +134,7 @@ mod tests {
     }
 
     fn share(namespace: &str, user: &str, micro_usd: u64) -> Share {
-        Share { namespace: namespace.to_owned(), user: user.to_owned(), micro_usd, grows: false }
+        Share { namespace: namespace.to_owned(), user: user.to_owned(), micro_usd, purpose: Purpose::Begin }
     }
 
     fn books(monthly_micro_usd: u64, per_user_micro_usd: Option<u64>) -> Books {
@@ -234,7 +235,12 @@ mod tests {
         assert_eq!(kept(&books, 451), None, "not in this month");
         books.reserve(&id("d"), &share("team", "ann", 350));
         assert_eq!(kept(&books, 60), None, "it waits for its own user's jobs");
-        assert_eq!(kept_for(&books, "b", share("team", "bob", 10)), None, "it runs");
+        let goes_on = |micro_usd| Share { purpose: Purpose::GoOn, ..share("team", "bob", micro_usd) };
+        assert_eq!(kept_for(&books, "b", goes_on(310)), None, "it runs");
+        // Nobody works for it: what it holds already is its own.
+        books.reserve(&id("e"), &share("team", "cy", 20));
+        let begins = kept_for(&books, "e", share("team", "cy", 60)).unwrap();
+        assert_eq!((begins.micro_usd, begins.of.len()), (40, 1));
         // Its own namespace has not enough: the grid's money is nobody's to wait for.
         let mut books = super::tests::books(1000, None);
         let spec = BudgetSpec {

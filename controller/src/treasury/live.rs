@@ -11,6 +11,7 @@ use serde_json::json;
 use super::books::Share;
 use super::{Clerk, TreasuryError, Whose};
 use crate::resources::{BacktestBudget, BacktestJob, is_gone, is_there, patching};
+use crate::world::Purpose;
 
 impl Clerk {
     /// Makes the budget of the configuration where the whole grid has none: the one that was made.
@@ -52,7 +53,7 @@ impl Clerk {
                             namespace: job.namespace().unwrap_or_default(),
                             user,
                             micro_usd,
-                            grows: false,
+                            purpose: Purpose::GoOn,
                         },
                     );
                 }

@@ -27,6 +27,7 @@ impl Model {
                         (pool.is_suspended, pool.since) = (false, Some(now));
                     }
                 }
+                self.passes(seconds.unsigned_abs());
             }
             Event::Suspend(suspend) => {
                 if let Ok(asked) = &mut self.kind.asked {
@@ -80,7 +81,9 @@ impl Model {
             }
             Event::PodsReady => {
                 if let Some(pool) = self.pool.as_mut().filter(|pool| !pool.is_suspended && !pool.is_deleted) {
-                    pool.ready = i32::try_from(pool.wanted).unwrap();
+                    // Nobody takes the place of one that is on its way out: `podReplacementPolicy: Failed`.
+                    let free = pool.wanted.saturating_sub(pool.going);
+                    pool.ready = pool.active.max(i32::try_from(free).unwrap());
                     pool.active = pool.ready;
                     pool.trouble = None;
                 }

@@ -89,15 +89,17 @@ proptest! {
         left in 1_u64..100_000,
         rests in prop::option::of(4_usize..200),
         most in prop::option::of(4_400_u64..60_000),
+        lag in 0_u64..4,
     ) {
         let mut kind = kind;
         if let Ok(asked) = &mut kind.asked {
             asked.max_cost = most;
         }
         let mut model = Model::new(kind);
+        model.lag = lag;
         model.happens(&Event::Money { left, drain: false });
         model.happens(&Event::Suspend(false));
-        let (mut cost, mut held, mut workers) = (0, 0, 0);
+        let (mut cost, mut held, mut workers, mut going) = (0, 0, 0, 0);
         for second in 0..400_usize {
             if let Some(every) = rests
                 && second % every == 0
@@ -115,6 +117,7 @@ proptest! {
             model.happens(&Event::Time(1));
             if let Some(pool) = &mut model.pool {
                 workers = workers.max(pool.wanted);
+                going = going.max(pool.going);
                 if pool.is_deleted {
                     let stopping = u64::try_from(pool.active).unwrap() * STOPPING + model.going.iter().sum::<u64>();
                     pool.micros += stopping * 2_000_000;
@@ -126,7 +129,7 @@ proptest! {
             }
         }
         // It is found out, its end is said, and its workers are told to go.
-        let looks = price(3 * u64::from(workers) * 2_000_000) + 1;
+        let looks = price((3 + lag) * u64::from(workers) * 2_000_000) + 1;
         // With a worker's way to its end paid nobody waits for money that others may never give back.
         let one = price((1 + model.going.len() as u64) * STOPPING * 2_000_000) + looks;
         let waits = model.status.phase == Phase::Queued && !model.kind.is_kueues;
@@ -134,6 +137,7 @@ proptest! {
         prop_assert!(model.asked <= 48, "asked {} times", model.asked);
         prop_assert!(model.scaled <= 2 * workers as usize + 4 + rests.map_or(0, |every| 400 / every), "scaled {} times", model.scaled);
         // One that has cost less than half of its own most is let go on.
-        prop_assert!(cost <= held + looks || most.is_some(), "{cost} of {held}");
+        let half = most.map_or(0, |most| most / 2 + price(u64::from(1 + going) * STOPPING * 2_000_000));
+        prop_assert!(cost <= held.max(half) + looks, "{cost} of {held}, at most {most:?}");
     }
 }

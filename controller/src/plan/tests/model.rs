@@ -8,7 +8,7 @@ use super::events::{Kind, follows};
 use super::held;
 use crate::plan::say::{ending, written};
 use crate::plan::{Act, Decision, plan};
-use crate::world::{End, Held, PlannerPod, Planning, Pool, Trouble, World};
+use crate::world::{End, Held, PlannerPod, Planning, Pool, Purpose, Trouble, World};
 
 /// What is so, whoever knows it.
 #[derive(Debug)]
@@ -49,6 +49,9 @@ pub(super) struct Model {
     pub(super) scaled: usize,
     /// How long each of those takes still that are on their way out.
     pub(super) going: Vec<u64>,
+    /// Seconds until the cluster does to pods what their Job says, and how many of them have passed of those it takes now.
+    pub(super) lag: u64,
+    pub(super) told: Option<u64>,
 }
 
 /// Money for whatever it may cost.
@@ -87,6 +90,8 @@ impl Model {
             asked: 0,
             scaled: 0,
             going: Vec::new(),
+            lag: 0,
+            told: None,
         }
     }
 
@@ -133,6 +138,7 @@ impl Model {
             held: self.held.clone().or_else(|| self.drained()),
             wants_links: self.links.clone(),
             image: "grid:1".to_owned(),
+            is_granted: false,
             lane_empty_since: None,
             planning,
             status,
@@ -176,7 +182,7 @@ impl Model {
                 self.planning = Planning::Working;
                 world.planning = Planning::Working;
             }
-            Act::Reserve { micro_usd, wish } | Act::Grow { micro_usd, wish } => {
+            Act::Reserve { purpose, micro_usd, wish } => {
                 assert!(micro_usd <= wish);
                 assert!(
                     matches!(world.planning, Planning::Done(_)),
@@ -193,11 +199,10 @@ impl Model {
                     self.status.reserved_micro_usd = Some(holds);
                     world.status.reserved_micro_usd = Some(holds);
                     self.held = None;
-                    world.held = None;
+                    (world.held, world.is_granted) = (None, true);
                 } else {
                     let mut held = super::held("WaitingForBudget", self.kind.noise.clone(), false);
-                    held.asked_micro_usd =
-                        if matches!(act, Act::Grow { .. }) { u64::MAX } else { *micro_usd };
+                    held.asked_micro_usd = if *purpose == Purpose::Grow { u64::MAX } else { *micro_usd };
                     self.held = Some(held.clone());
                     world.held = Some(held);
                 }
@@ -236,24 +241,20 @@ impl Model {
                 self.may_run(world);
                 let now = self.now;
                 let pool = self.pool.as_mut().unwrap();
-                let stay = pool.active.min(i32::try_from(*workers).unwrap());
-                self.going.extend((stay..pool.active).map(|_| STOPPING));
-                pool.going = u32::try_from(self.going.len()).unwrap();
-                (pool.wanted, pool.active, pool.ready) = (*workers, stay, pool.ready.min(stay));
+                pool.wanted = *workers;
                 self.scaled += 1;
                 if pool.is_suspended && !pool.is_kueues {
                     pool.is_suspended = false;
                     pool.since = Some(now);
                 }
+                self.is_told();
                 world.pool = self.pool.clone();
             }
             Act::SuspendPool => {
                 let pool = self.pool.as_mut().unwrap();
                 assert!(!pool.is_suspended && !pool.is_kueues, "Kueue would wake it");
-                pool.is_suspended = true;
-                self.going.extend((0..pool.active).map(|_| STOPPING));
-                pool.going = u32::try_from(self.going.len()).unwrap();
-                (pool.since, pool.ready, pool.active) = (None, 0, 0);
+                (pool.is_suspended, pool.since) = (true, None);
+                self.is_told();
                 world.pool = self.pool.clone();
             }
             Act::Release { pods } => {
@@ -295,6 +296,25 @@ impl Model {
                 world.is_deleted = true;
             }
         }
+    }
+
+    /// The cluster is told how many workers there are to be.
+    fn is_told(&mut self) {
+        self.told = Some(0);
+        self.passes(0);
+    }
+
+    /// So many seconds have passed since: those that are too many are told to go once it has noticed.
+    pub(super) fn passes(&mut self, seconds: u64) {
+        let Some(told) = &mut self.told else { return };
+        *told += seconds;
+        let Some(pool) = self.pool.as_mut().filter(|_| *told >= self.lag) else { return };
+        self.told = None;
+        let most = if pool.is_suspended { 0 } else { i32::try_from(pool.wanted).unwrap() };
+        let stay = pool.active.min(most);
+        self.going.extend((stay..pool.active).map(|_| STOPPING));
+        pool.going = u32::try_from(self.going.len()).unwrap();
+        (pool.active, pool.ready) = (stay, pool.ready.min(stay));
     }
 
     /// What must be so before anything of a job runs.

@@ -8,7 +8,7 @@ use super::held;
 use super::sentences::{asks, begun, big, ends, said, small, working, world};
 use crate::costs::Costs;
 use crate::plan::{Act, plan};
-use crate::world::{End, Planned, Planning, Pool, World};
+use crate::world::{End, Planned, Planning, Pool, Purpose, World};
 
 const S3: Costs =
     Costs { fixed_monthly_usd: 0.0, micro_usd_a_1000_reads: 400, micro_usd_a_1000_writes: 5000 };
@@ -16,32 +16,47 @@ const S3: Costs =
 #[test]
 fn what_is_held_has_room_for_requests_to_the_store() {
     let mut world = world(big());
-    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 40_000, wish: 40_000 }]);
+    assert_eq!(
+        plan(&world).acts,
+        [Act::Reserve { purpose: Purpose::Begin, micro_usd: 40_000, wish: 40_000 }]
+    );
     world.rates.costs = S3;
     assert_eq!(
         plan(&world).acts,
         [Act::Reserve {
+            purpose: Purpose::Begin,
             micro_usd: 40_000 + S3.requests_of_a_job(100),
             wish: 40_000 + S3.requests_of_a_job(100)
         }]
     );
     world.asked = asks(|asked| asked.max_cost = Some(35_000));
-    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 35_000, wish: 35_000 }]);
+    assert_eq!(
+        plan(&world).acts,
+        [Act::Reserve { purpose: Purpose::Begin, micro_usd: 35_000, wish: 35_000 }]
+    );
     world.asked = asks(|_| {});
     world.planning = Planning::Done(Planned { trace_units: 20, ..big() });
     let most = 40_000 + S3.requests_of_a_job(120);
-    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: most, wish: most }], "traces are units too");
+    assert_eq!(
+        plan(&world).acts,
+        [Act::Reserve { purpose: Purpose::Begin, micro_usd: most, wish: most }],
+        "traces are units too"
+    );
 }
 
 /// A worker of two vCPUs costs $0.0022 in the 110 seconds of stopping.
 #[test]
 fn a_small_pool_is_held_what_one_worker_takes() {
     let mut world = world(Planned { micros: Estimate { low: 1, mid: 2, high: 3 }, ..big() });
-    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 4_400, wish: 4_400 }]);
+    assert_eq!(plan(&world).acts, [Act::Reserve { purpose: Purpose::Begin, micro_usd: 4_400, wish: 4_400 }]);
     world.asked = asks(|asked| asked.max_cost = Some(1_000));
-    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 1_000, wish: 1_000 }]);
+    assert_eq!(plan(&world).acts, [Act::Reserve { purpose: Purpose::Begin, micro_usd: 1_000, wish: 1_000 }]);
     world.planning = Planning::Done(Planned { micros: Estimate { low: 1, mid: 2, high: 3 }, ..small() });
-    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 1, wish: 1 }], "the lane's workers are there");
+    assert_eq!(
+        plan(&world).acts,
+        [Act::Reserve { purpose: Purpose::Begin, micro_usd: 1, wish: 1 }],
+        "the lane's workers are there"
+    );
 }
 
 #[test]
@@ -97,10 +112,14 @@ fn where_no_more_can_be_held_as_many_workers_go_on_as_are_paid_for() {
     world.pool.as_mut().unwrap().micros = 1_900_000_000;
     assert_eq!(
         plan(&world).acts,
-        [Act::Reserve { micro_usd: 19_000 + 12 * 2200, wish: 2 * (19_000 + 12 * 2200) }],
+        [Act::Reserve {
+            purpose: Purpose::GoOn,
+            micro_usd: 19_000 + 12 * 2200,
+            wish: 2 * (19_000 + 12 * 2200)
+        }],
         "it asks for more first, so that all have half as much to work with as they take to stop"
     );
-    world.held = Some(held("WaitingForBudget", "the budget is empty: it waits".to_owned(), false));
+    world.held = Some(held("WaitingForBudget", "the budget is empty".to_owned(), false));
     assert_eq!(
         plan(&world).acts,
         [Act::ScalePool { workers: 3 }],
@@ -144,7 +163,7 @@ fn a_pool_begins_and_goes_on_with_no_more_workers_than_are_held_for() {
             false => world.pool = None,
         }
         world.status.reserved_micro_usd = Some(10_000);
-        let asks = Act::Grow { micro_usd: 3 * 4400, wish: 8 * 4400 };
+        let asks = Act::Reserve { purpose: Purpose::Grow, micro_usd: 3 * 4400, wish: 8 * 4400 };
         assert_eq!(
             plan(&world).acts,
             vec![asks.clone()],
@@ -169,7 +188,7 @@ fn a_pool_begins_and_goes_on_with_no_more_workers_than_are_held_for() {
         world.held = None;
         world.status.reserved_micro_usd = Some(4_399);
         let one = 2_200 + 4_400;
-        assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: one, wish: one }]);
+        assert_eq!(plan(&world).acts, [Act::Reserve { purpose: Purpose::Begin, micro_usd: one, wish: one }]);
         world.held = Some(held("WaitingForBudget", "it is empty".to_owned(), false));
         let (phase, _, message) = said(&world);
         assert_eq!((phase, message.as_str()), (Phase::Queued, "it is empty"));
@@ -213,7 +232,10 @@ fn workers_come_back_when_there_is_money_again() {
     // 20,000 were spent of 40,000: four workers are paid for.
     assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 4 }]);
     world.pool.as_mut().unwrap().wanted = 4;
-    assert_eq!(plan(&world).acts, [Act::Grow { micro_usd: 20_000 + 5 * 4400, wish: 20_000 + 8 * 4400 }]);
+    assert_eq!(
+        plan(&world).acts,
+        [Act::Reserve { purpose: Purpose::Grow, micro_usd: 20_000 + 5 * 4400, wish: 20_000 + 8 * 4400 }]
+    );
     world.status.reserved_micro_usd = Some(20_000 + 7 * 4400);
     assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 7 }], "as far as it reaches");
     world.pool.as_mut().unwrap().wanted = 7;
@@ -233,7 +255,7 @@ fn workers_come_back_within_what_the_job_may_cost() {
     world.status.reserved_micro_usd = Some(33_199);
     assert_eq!(said(&world).0, Phase::Running, "a third would have a bit less than it costs");
     world.asked = asks(|asked| (asked.max_cost, asked.max_workers) = (Some(33_300), 9));
-    assert_eq!(plan(&world).acts, [Act::Grow { micro_usd: 33_200, wish: 33_200 }]);
+    assert_eq!(plan(&world).acts, [Act::Reserve { purpose: Purpose::Grow, micro_usd: 33_200, wish: 33_200 }]);
     world.status.reserved_micro_usd = Some(33_200);
     assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 3 }]);
 }
@@ -258,7 +280,7 @@ fn who_was_refused_more_than_it_needs_asks_for_what_it_needs() {
         Some(crate::world::Held { asked_micro_usd, ..held })
     };
     world.held = refused(45_401);
-    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 45_400, wish: 90_800 }]);
+    assert_eq!(plan(&world).acts, [Act::Reserve { purpose: Purpose::GoOn, micro_usd: 45_400, wish: 90_800 }]);
     world.held = refused(45_400);
     assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 3 }]);
 }
@@ -290,7 +312,10 @@ fn requests_count_against_what_is_held() {
     assert_eq!(said(&world).0, Phase::Running);
     world.rates.costs = S3;
     let ahead = 39_950 + S3.requests_of_shards(10) + S3.requests_of_a_job(0);
-    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: ahead, wish: 2 * ahead }]);
+    assert_eq!(
+        plan(&world).acts,
+        [Act::Reserve { purpose: Purpose::GoOn, micro_usd: ahead, wish: 2 * ahead }]
+    );
 }
 
 #[test]
@@ -316,7 +341,10 @@ fn a_job_that_costs_more_than_it_may_is_refused_with_the_numbers() {
     small.asked = asks(|asked| asked.max_cost = Some(39_999));
     assert_eq!(ends(small.clone()).1, "QuoteAboveMaxCost");
     small.asked = asks(|asked| asked.max_cost = Some(40_000));
-    assert_eq!(plan(&small).acts, [Act::Reserve { micro_usd: 40_000, wish: 40_000 }]);
+    assert_eq!(
+        plan(&small).acts,
+        [Act::Reserve { purpose: Purpose::Begin, micro_usd: 40_000, wish: 40_000 }]
+    );
 }
 
 /// What is left of a job's most pays for fewer and fewer workers, those included that are on their way out.

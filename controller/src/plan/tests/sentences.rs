@@ -11,7 +11,7 @@ use crate::costs::Costs;
 use crate::plan::say::{ending, stalled, written};
 use crate::plan::{Act, plan};
 use crate::terms::Rates;
-use crate::world::{Asked, End, Planned, Planning, Pool, Refused, Trouble, World};
+use crate::world::{Asked, End, Planned, Planning, Pool, Purpose, Refused, Trouble, World};
 
 pub(super) fn offered() -> Rates {
     let price = Price { name: "standard".to_owned(), micro_usd_a_vcpu_hour: 36_000 };
@@ -79,6 +79,7 @@ pub(super) fn world(planned: Planned) -> World {
         wants_links: None,
         user: "ann".to_owned(),
         image: "grid:1".to_owned(),
+        is_granted: false,
         lane_empty_since: None,
     }
 }
@@ -182,12 +183,18 @@ fn a_spec_that_is_no_good_fails_with_what_is_wrong() {
 #[test]
 fn money_is_held_before_anything_is_queued() {
     let mut world = world(small());
-    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 40_000, wish: 40_000 }]);
+    assert_eq!(
+        plan(&world).acts,
+        [Act::Reserve { purpose: Purpose::Begin, micro_usd: 40_000, wish: 40_000 }]
+    );
     world.status.reserved_micro_usd = Some(40_000);
     assert_eq!(plan(&world).acts, [Act::Enqueue { in_lane: true }]);
     let mut world = super::sentences::world(big());
     world.asked = asks(|asked| asked.max_cost = Some(25_000));
-    assert_eq!(plan(&world).acts, [Act::Reserve { micro_usd: 25_000, wish: 25_000 }]);
+    assert_eq!(
+        plan(&world).acts,
+        [Act::Reserve { purpose: Purpose::Begin, micro_usd: 25_000, wish: 25_000 }]
+    );
     world.status.reserved_micro_usd = Some(25_000);
     // Each may cost 4,400: as long at work as it takes to stop.
     assert_eq!(plan(&world).acts, [Act::Enqueue { in_lane: false }, Act::CreatePool { workers: 5 }]);
