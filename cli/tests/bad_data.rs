@@ -207,7 +207,16 @@ fn data_sets_symbols_intervals_and_times_that_are_not_there() {
         (
             "symbols",
             json!(["SYN-A", "SYN-Z"]),
-            &["spec.data.symbols: `SYN-Z` has no 1h candles in `sample`: it has SYN-A, SYN-B, SYN-C"],
+            &[
+                "spec.data.symbols: `SYN-Z` has no 1h candles in `sample`: it has SYN-A, SYN-B, SYN-C: did you mean `SYN-A`?",
+            ],
+        ),
+        (
+            "symbols",
+            json!(["SYN-X", "SYN-A", "SYN-Y"]),
+            &[
+                "spec.data.symbols: `SYN-X`, `SYN-Y` have no 1h candles in `sample`: it has SYN-A, SYN-B, SYN-C: did you mean symbols such as `SYN-A`?",
+            ],
         ),
         ("symbols", json!(["SYN-A", "SYN-A"]), &["spec.data.symbols[1]: `SYN-A` is named twice"]),
         ("symbols", json!([]), &["spec.data.symbols: is empty: name a symbol, or leave it out for all"]),

@@ -78,6 +78,10 @@ pub struct Note {
     spent: (Option<u64>, Option<String>),
     /// Micro-USD that stand in the ledger: nothing else is what it has cost then.
     settled: Option<u64>,
+    /// Why it did not get on, as far as an event told.
+    ails: Option<String>,
+    /// Whether an event told that it has left the interactive lane.
+    moved: bool,
     phase: Phase,
     /// vCPU-microseconds of its pods, by their uids.
     pods: Option<HashMap<String, u64>>,
@@ -141,6 +145,21 @@ impl Context {
             note.phase = phase;
             note.said.replace(phase) != Some(phase)
         })
+    }
+
+    /// What keeps a job from getting on, by its reason; whether that is another than the one that was told last. The watch may
+    /// know of what was said later than it is said again.
+    pub fn ails(&self, id: &JobId, reason: Option<&str>) -> bool {
+        self.with(id, |note| {
+            let is_new = reason != note.ails.as_deref();
+            note.ails = reason.map(str::to_owned);
+            is_new
+        })
+    }
+
+    /// A job has left the interactive lane; whether that is new.
+    pub fn moves(&self, id: &JobId) -> bool {
+        self.with(id, |note| !std::mem::replace(&mut note.moved, true))
     }
 
     /// Whether this very patch was written over this version of the object.

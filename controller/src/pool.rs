@@ -184,6 +184,21 @@ fn labels(owner: &Owner<'_>) -> BTreeMap<String, String> {
     .collect()
 }
 
+/// Seconds that a node may not answer until its workers are made anew elsewhere. Kubernetes says 300 where a pod says nothing,
+/// but what they were computing is others' after a lease, and until they are gone they keep their places.
+const UNREACHABLE_SECONDS: i64 = 30;
+
+/// Those of the class, and for how long a worker stays on a node that does not answer, where the class does not say.
+fn tolerations(class: &Class) -> Vec<Value> {
+    let says =
+        |key: &str| class.tolerations.iter().any(|own| own["key"].as_str().is_none_or(|named| named == key));
+    let lost = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"].into_iter();
+    let lost = lost.filter(|key| !says(key)).map(|key| {
+        json!({ "key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": UNREACHABLE_SECONDS })
+    });
+    class.tolerations.iter().cloned().chain(lost).collect()
+}
+
 fn pod(owner: &Owner<'_>, class: &Class, config: &Config) -> Value {
     let platform = &config.workers;
     let grace = platform.grace.as_secs();
@@ -218,7 +233,7 @@ fn pod(owner: &Owner<'_>, class: &Class, config: &Config) -> Value {
         "enableServiceLinks": false,
         "imagePullSecrets": platform.image_pull_secrets,
         "nodeSelector": class.node_selector,
-        "tolerations": class.tolerations,
+        "tolerations": tolerations(class),
         "priorityClassName": class.priority_class_name,
         "securityContext": {
             "runAsNonRoot": true,
@@ -313,6 +328,25 @@ classes: {{standard: {{cpu: '2', memory: 4Gi, slots: 2, microUsdPerVcpuHour: 360
         assert_eq!(labels[PROGRAM_LABEL], "grid", "network policies go by it");
         assert_eq!(labels["app.kubernetes.io/managed-by"], "blockgrid-operator", "and the operator by this");
         assert_eq!((&labels[USER_LABEL], &labels[NAMESPACE_LABEL]), (&json!("ann"), &json!("team-a")));
+    }
+
+    #[test]
+    fn a_worker_leaves_a_node_that_does_not_answer_soon_unless_its_class_says_when() {
+        let seconds = |class: &str| {
+            let pod = &built(class)["spec"]["template"]["spec"];
+            let tolerations = pod["tolerations"].as_array().unwrap().clone();
+            let of =
+                |key: &str| tolerations.iter().find(|one| one["key"] == key)?["tolerationSeconds"].as_i64();
+            (tolerations.len(), of("node.kubernetes.io/not-ready"), of("node.kubernetes.io/unreachable"))
+        };
+        assert_eq!(seconds(""), (2, Some(30), Some(30)));
+        let own = ", tolerations: [{key: spot, operator: Exists}, {key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, tolerationSeconds: 300}]";
+        assert_eq!(seconds(own), (3, Some(300), Some(30)));
+        assert_eq!(
+            seconds(", tolerations: [{operator: Exists}]"),
+            (1, None, None),
+            "it stays wherever it is"
+        );
     }
 
     #[test]

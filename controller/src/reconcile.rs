@@ -37,6 +37,9 @@ const TELL_ALL: Duration = Duration::from_secs(300);
 /// A plan that is made within this time is not worth a word: its job is done a moment later.
 const BRIEF: Duration = Duration::from_millis(500);
 
+/// Of an event: a job has left the interactive lane.
+const MOVED: &str = "MovedToPool";
+
 /// Bytes of the longest note of an event: an API server takes 1,024.
 const NOTE: usize = 1000;
 
@@ -180,9 +183,21 @@ async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duratio
     if is_new && (before.phase != status.phase || target.job.status.is_none()) {
         event(target, status).await;
     }
-    if is_new && let Some(ails) = newly_ails(&before, status) {
-        let note = cut(&ails.message, NOTE);
-        publish(target, EventType::Warning, ails.reason.clone(), note, status.phase).await;
+    match newly_ails(&before, status) {
+        Some(ails) if target.context.ails(target.id, Some(&ails.reason)) => {
+            let note = cut(&ails.message, NOTE);
+            publish(target, EventType::Warning, ails.reason.clone(), note, status.phase).await;
+        }
+        None if newly_ails(&JobStatus::default(), status).is_none() => {
+            target.context.ails(target.id, None);
+        }
+        _ => {}
+    }
+    if (before.lane, status.lane) == (Some(LaneKind::Interactive), Some(LaneKind::Pool))
+        && target.context.moves(target.id)
+    {
+        let note = "it takes longer than jobs of the interactive lane may: it goes on with workers of its own, and budgets hold what those may cost";
+        publish(target, EventType::Normal, MOVED.to_owned(), note.to_owned(), status.phase).await;
     }
     Ok(None)
 }

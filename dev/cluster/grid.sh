@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# grid.sh [HELM ARGUMENT]...: installs the chart on the cluster in CLUSTER_DIR, or upgrades it: Secrets with what it needs
-# for Redis and S3 beside the cluster, then `helm upgrade --install` with values.yaml.
+# grid.sh [HELM ARGUMENT]...: installs the chart (CHART, or this repository's) on the cluster in CLUSTER_DIR, or upgrades it:
+# Secrets with what it needs for Redis and S3 beside the cluster, then `helm upgrade --install` with values.yaml.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -21,5 +21,5 @@ secret() { # secret NAME VARIABLE...: of what env says
 }
 secret grid-s3 BLOCKGRID_STORE BLOCKGRID_S3_ENDPOINT AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 secret grid-redis BLOCKGRID_REDIS
-exec "$helm" upgrade --install grid "$here/../../charts/blockgrid" --namespace blockgrid --values "$here/values.yaml" \
-    --wait --timeout 180s "$@"
+exec "$helm" upgrade --install grid "${CHART:-$here/../../charts/blockgrid}" --namespace blockgrid \
+    --values "$here/values.yaml" --wait --timeout 180s "$@"

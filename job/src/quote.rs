@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::{CostModel, Cut, Limits, SymbolWork, Traces, count, cuts};
 
-pub use price::{Estimate, Price, dollars, dollars_left};
+pub use price::{Estimate, Price, dollars, dollars_exactly, dollars_left};
 pub use words::{Compared, counted, duration, grouped};
 
 /// Numbers of workers that a quote tells the finish for.

@@ -140,8 +140,13 @@ fn job(root: &Field<'_>) -> Option<JobSpec> {
     let name = object
         .require("metadata", "write metadata: {name: my-job}")
         .and_then(|field| field.object())
-        .and_then(|metadata| metadata.require("name", "name the job, such as sma-crossover"))
-        .and_then(|field| job_name(&field));
+        .and_then(|metadata| match metadata.get("generateName").filter(|_| metadata.get("name").is_none()) {
+            // An API server puts some letters after it.
+            Some(prefix) => job_name(&prefix, |prefix| prefix.trim_end_matches(['-', '.'])),
+            None => metadata
+                .require("name", "name the job, such as sma-crossover")
+                .and_then(|field| job_name(&field, |name| name)),
+        });
     let spec =
         object.require("spec", "write what to run: data, strategy, sweep").and_then(|field| field.object());
     object.get("status");
@@ -184,8 +189,8 @@ fn job(root: &Field<'_>) -> Option<JobSpec> {
 }
 
 /// A name that Kubernetes takes: a DNS-1123 subdomain.
-fn job_name(field: &Field<'_>) -> Option<String> {
-    let name = field.text()?;
+fn job_name(field: &Field<'_>, part: impl Fn(&str) -> &str) -> Option<String> {
+    let name = part(&field.text()?).to_owned();
     let ok = !name.is_empty()
         && name.len() <= 253
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.')

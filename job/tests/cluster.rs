@@ -37,6 +37,11 @@ fn an_object_of_an_api_server_is_a_manifest() {
     object["status"] = json!({"phase": "Running", "progress": "1/2"});
     let job = of_value(&object, |_| false).unwrap();
     assert_eq!(job.spec(), &read(&manifest().to_string(), &[]).unwrap());
+    // Before it was there.
+    object["metadata"] = json!({"generateName": "grid-"});
+    assert_eq!(of_value(&object, |_| false).unwrap().spec().name, "grid");
+    object["metadata"] = json!({"generateName": "Grid-"});
+    assert!(format!("{:?}", of_value(&object, |_| false).unwrap_err()).contains("metadata.generateName"));
 }
 
 #[test]

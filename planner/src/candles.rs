@@ -166,16 +166,11 @@ pub fn open_dataset(name: &str, folder: &Path, field: &str) -> Result<Dataset, R
 
 /// What a name that leads nowhere might have meant.
 fn unknown(name: &str, path: &Path, catalogue: &Catalogue) -> String {
-    const SHOWN: usize = 10;
     let names: Vec<&str> = catalogue.names().collect();
     let near = nearest(name, names.iter().copied()).map(|near| format!(": did you mean `{near}`?"));
-    let more = match names.len() {
-        n if n > SHOWN => format!(" and {} more, see `blockgrid data ls`", n - SHOWN),
-        _ => String::new(),
-    };
     format!(
-        "`{name}` is neither a registered data set (known: {}{more}) nor a folder ({} does not exist){}",
-        names[..names.len().min(SHOWN)].join(", "),
+        "`{name}` is neither a registered data set (known: {}) nor a folder ({} does not exist){}",
+        shown(&names),
         path.display(),
         near.unwrap_or_default()
     )
@@ -233,6 +228,31 @@ pub fn missing_in(data: &DataSpec, name: &str, dataset: &Dataset) -> Vec<FieldEr
     }
 }
 
+/// Symbols that a data set has not, of those that it has, in one line however many they are.
+fn without_candles(missing: &[&str], available: &[String], dataset: &str, interval: Interval) -> String {
+    let quoted: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
+    let known: Vec<&str> = available.iter().map(String::as_str).collect();
+    let near: Vec<&str> = missing.iter().filter_map(|name| nearest(name, known.iter().copied())).collect();
+    let (have, near) = match (missing.len(), &near[..]) {
+        (1, [near, ..]) => ("has", format!(": did you mean `{near}`?")),
+        (1, []) => ("has", String::new()),
+        (_, [near, ..]) => ("have", format!(": did you mean symbols such as `{near}`?")),
+        (_, []) => ("have", String::new()),
+    };
+    let (missing, known) = (shown(&quoted), shown(&known));
+    format!("{missing} {have} no {interval} candles in `{dataset}`: it has {known}{near}")
+}
+
+/// The first few of many names, and how many more there are.
+fn shown(names: &[impl AsRef<str>]) -> String {
+    const SHOWN: usize = 10;
+    let first: Vec<&str> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
 /// The symbols that are wanted and there.
 fn offered(
     spec: &DataSpec,
@@ -259,20 +279,14 @@ fn offered(
     } else {
         spec.symbols.clone()
     };
-    let missing: Vec<FieldError> = wanted
+    let missing: Vec<&str> = wanted
         .iter()
-        .filter(|symbol| !available.contains(&symbol.name))
-        .map(|symbol| {
-            let message = format!(
-                "`{}` has no {interval} candles in `{name}`: it has {}",
-                symbol.name,
-                available.join(", ")
-            );
-            FieldError::new("spec.data.symbols", message)
-        })
+        .map(|symbol| &*symbol.name)
+        .filter(|&name| !available.iter().any(|is| is == name))
         .collect();
     if !missing.is_empty() {
-        return Err(Refusal::fields("cannot use the data", missing));
+        let message = without_candles(&missing, &available, name, interval);
+        return Err(Refusal::input("cannot use the data", "spec.data.symbols", message));
     }
     Ok(wanted)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -156,8 +156,13 @@ impl Cluster {
 
     /// Installs the chart, or upgrades it, as the README says.
     pub(crate) fn install(&self, more: &[&str]) {
+        self.install_from(&root().join("charts/blockgrid"), more);
+    }
+
+    /// The same from another version of the chart.
+    pub(crate) fn install_from(&self, chart: &Path, more: &[&str]) {
         let mut command = self.command("bash");
-        let output = command.arg("dev/cluster/grid.sh").args(more).output().unwrap();
+        let output = command.arg("dev/cluster/grid.sh").env("CHART", chart).args(more).output().unwrap();
         if !output.status.success() {
             eprintln!("{}", self.kubectl(&["get", "pods", "-A", "-o", "wide"]));
             eprintln!("{}", self.kubectl(&["-n", "blockgrid", "get", "events"]));
@@ -207,6 +212,28 @@ impl Cluster {
             let loads = ["ctr", "-n", "k8s.io", "images", "import", out.to_str().unwrap()];
             assert!(self.node(node, &loads), "node {node} does not load the next image");
         }
+    }
+
+    /// A later version of the chart, whose jobs have a field and a column more.
+    pub(crate) fn next_chart(&self) -> PathBuf {
+        let chart = self.folder.path().join("chart");
+        let copied = Command::new("cp").arg("-r").arg(root().join("charts/blockgrid")).arg(&chart).status();
+        assert!(copied.unwrap().success());
+        let change = |file: &str, old: &str, new: &str| {
+            let text = std::fs::read_to_string(chart.join(file)).unwrap();
+            assert_eq!(text.matches(old).count(), 1, "{file} has changed");
+            std::fs::write(chart.join(file), text.replace(old, new)).unwrap();
+        };
+        change("Chart.yaml", "\nversion: 0.1.0\n", "\nversion: 0.2.0\n");
+        let crd = "files/crds/backtestjobs.yaml";
+        let lane = "        - jsonPath: \".status.lane\"\n";
+        let engine = "        - {jsonPath: .status.engine, name: Engine, type: string}\n";
+        change(crd, lane, &format!("{engine}{lane}"));
+        let field = "                engine:\n                  description:";
+        let later =
+            "                later: {description: Of a later version., maxLength: 16, type: string}\n";
+        change(crd, field, &format!("{later}{field}"));
+        chart
     }
 
     pub(crate) fn mend_node(&self, number: u8) {

@@ -1,5 +1,6 @@
 //! A job with workers of its own, and what machines do to it.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -9,46 +10,129 @@ use crate::TEAM;
 use crate::cluster::Cluster;
 use crate::jobs::{big, same_bytes};
 
+const JOB: &str = "big";
+
+/// Everything at once, at moments that a seed chooses (`BLOCKGRID_CHAOS_SEED`).
 pub(crate) fn big_job(cluster: &Cluster) {
-    let manifest = big("big", 0.5);
+    let seed = std::env::var("BLOCKGRID_CHAOS_SEED").ok().and_then(|seed| seed.parse().ok());
+    let dice = Dice(Cell::new(seed.unwrap_or_else(|| std::process::id().into())));
+    eprintln!("   BLOCKGRID_CHAOS_SEED={}", dice.0.get());
+    // Some minutes of one core.
+    let manifest =
+        big(JOB, 0.5).replace("stop: [0.01, 0.02, 0.03, 0.05]", "stop: {from: 0.01, to: 0.3, step: 0.01}");
+    assert!(manifest.contains("to: 0.3"), "the manifest has changed");
     cluster.apply(TEAM, &manifest);
-    cluster.until("workers of the job are ready", Duration::from_secs(90), || {
-        cluster.status("big")["workers"].as_i64().unwrap_or(0) >= 2
+    cluster.until("four workers of the job are ready", Duration::from_secs(120), || {
+        cluster.status(JOB)["workers"] == 4
     });
-    let uid = cluster.get(TEAM, "btj/big")["metadata"]["uid"].as_str().unwrap().to_owned();
-    let label = format!("grid.blockbuilders.app/job-uid={uid}");
-    let spread = cluster.kubectl(&["-n", "blockgrid", "get", "pods", "-l", &label, "-o", "json"]);
-    let spread: Value = serde_json::from_str(&spread).unwrap();
-    let nodes: BTreeSet<_> =
-        spread["items"].as_array().unwrap().iter().map(|pod| pod["spec"]["nodeName"].to_string()).collect();
-    eprintln!("   workers on {nodes:?}");
-    cluster.node(0, &["pkill", "-9", "-f", "blockgrid-worker --job", "--oldest"]);
-    eprintln!("   a worker was killed");
-    cluster.flush_redis();
-    eprintln!("   Redis was emptied");
-    let leader = cluster.leader();
-    cluster.kubectl(&["-n", "blockgrid", "delete", "pod", &leader, "--grace-period=0", "--force"]);
-    eprintln!("   the leader {leader} was killed");
-    let pods = cluster.kubectl(&["-n", "blockgrid", "get", "pods", "-l", &label, "-o", "name"]);
-    if let Some(pod) = pods.lines().next_back() {
-        cluster.kubectl(&["-n", "blockgrid", "delete", pod, "--wait=false"]);
-        eprintln!("   a worker was told to go");
+    let uid = cluster.get(TEAM, &format!("btj/{JOB}"))["metadata"]["uid"].as_str().unwrap().to_owned();
+    let workers = Workers { cluster, label: format!("grid.blockbuilders.app/job-uid={uid}") };
+    let nodes: BTreeSet<_> = workers.pods().iter().map(|pod| pod["spec"]["nodeName"].to_string()).collect();
+    assert_eq!(nodes.len(), 2, "{nodes:?}");
+    cluster.until("it is in the middle", Duration::from_secs(60), || {
+        cluster.status(JOB)["shards"]["done"].as_u64().unwrap_or(0) > 0
+    });
+
+    for node in 0..2 {
+        workers.are_at_it("a worker is killed");
+        assert!(cluster.node(node, &["pkill", "-9", "-f", "blockgrid-worker --job", "--oldest"]));
     }
-    cluster.node(1, &["pkill", "-9", "kubelet"]);
-    eprintln!("   a kubelet was killed");
-    cluster.until("the job ends", Duration::from_secs(400), || cluster.is_finished("big"));
-    assert_eq!(cluster.phase("big"), "Succeeded", "{}", cluster.status("big"));
+    workers.are_at_it("Redis is emptied");
+    cluster.flush_redis();
+    let mut leader = kill_leader(cluster, &workers, "");
+    workers.are_at_it("a worker is told to go");
+    let pods = workers.pods();
+    let told = pods.iter().find(|pod| pod["status"]["phase"] == "Running").expect("a worker that runs");
+    let told = told["metadata"]["name"].as_str().unwrap();
+    cluster.kubectl(&["-n", "blockgrid", "delete", "pod", told, "--wait=false"]);
+    std::thread::sleep(dice.millis(3000));
+    leader = kill_leader(cluster, &workers, &leader);
+
+    // A node that answers no more. All workers stand still until its pods are evicted, so that there is something left to
+    // do; those of that node go on afterwards, though their shards have long been others'.
+    for node in 0..2 {
+        assert!(cluster.node(node, &["pkill", "-STOP", "-f", "blockgrid-worker --job"]));
+    }
+    workers.are_at_it("a kubelet is killed");
+    assert!(cluster.node(1, &["pkill", "-9", "kubelet"]));
+    std::thread::sleep(dice.millis(3000));
+    kill_leader(cluster, &workers, &leader);
+    cluster.until("its workers are evicted", Duration::from_secs(90), || {
+        let pods = workers.pods();
+        let lost: Vec<_> = pods.iter().filter(|pod| pod["spec"]["nodeName"] == "node1").collect();
+        // Those that are gone are none to see: the operator lets go of what no kubelet says anything of.
+        lost.iter().all(|pod| pod["metadata"]["deletionTimestamp"].is_string())
+    });
+    workers.are_at_it("workers go on");
+    for node in 0..2 {
+        // Of the other node there may be none left.
+        cluster.node(node, &["pkill", "-CONT", "-f", "blockgrid-worker --job"]);
+    }
+
+    cluster.until("the job ends", Duration::from_secs(400), || cluster.is_finished(JOB));
+    assert_eq!(cluster.phase(JOB), "Succeeded", "{}", cluster.status(JOB));
     // What was held is given back when its pods are gone, those of the node that does not answer too, and what it cost stands
     // in the ledger once.
     cluster.until("the job is settled", Duration::from_secs(180), || {
-        cluster.status("big")["reservedMicroUsd"].is_null()
+        cluster.status(JOB)["reservedMicroUsd"].is_null()
     });
-    let status = cluster.status("big");
-    assert!(status["spentMicroUsd"].as_u64().unwrap() > 0, "{status}");
-    let jobs = cluster.kubectl(&["-n", "blockgrid", "get", "jobs", "-l", &label, "-o", "name"]);
+    assert!(cluster.status(JOB)["spentMicroUsd"].as_u64().unwrap() > 0, "{}", cluster.status(JOB));
+    let jobs = cluster.kubectl(&["-n", "blockgrid", "get", "jobs", "-l", &workers.label, "-o", "name"]);
     assert_eq!(jobs, "", "the pool is gone");
-    let budget = cluster.get("blockgrid", "btb/grid");
-    assert_eq!(budget["status"]["reservedMicroUsd"], 0, "{budget}");
+    cluster.until("the budget has what its jobs have cost", Duration::from_secs(60), || {
+        let budget = cluster.get("blockgrid", "btb/grid")["status"].clone();
+        let micro_usd = |field: &str| budget[field].as_u64().unwrap_or(0);
+        let jobs = cluster.get(TEAM, "btj");
+        let spent =
+            jobs["items"].as_array().unwrap().iter().map(|job| job["status"]["spentMicroUsd"].as_u64());
+        let spent: u64 = spent.map(Option::unwrap_or_default).sum();
+        micro_usd("reservedMicroUsd") == 0
+            && micro_usd("spentMicroUsd") - micro_usd("unattributedMicroUsd") == spent
+    });
     cluster.mend_node(1);
-    same_bytes(cluster, &manifest, "big");
+    same_bytes(cluster, &manifest, JOB);
+}
+
+/// Kills the operator that leads once that is another than the last one; its name.
+fn kill_leader(cluster: &Cluster, workers: &Workers<'_>, last: &str) -> String {
+    cluster.until("another leads", Duration::from_secs(60), || cluster.leader() != last);
+    workers.are_at_it("the leader is killed");
+    let leader = cluster.leader();
+    cluster.kubectl(&["-n", "blockgrid", "delete", "pod", &leader, "--grace-period=0", "--force"]);
+    leader
+}
+
+/// Those of the job.
+struct Workers<'a> {
+    cluster: &'a Cluster,
+    label: String,
+}
+
+impl Workers<'_> {
+    fn pods(&self) -> Vec<Value> {
+        let pods = self.cluster.kubectl(&["-n", "blockgrid", "get", "pods", "-l", &self.label, "-o", "json"]);
+        let pods: Value = serde_json::from_str(&pods).unwrap();
+        pods["items"].as_array().unwrap().clone()
+    }
+
+    /// What happens to a job that has ended shows nothing.
+    fn are_at_it(&self, what: &str) {
+        let status = self.cluster.status(JOB);
+        assert!(status["phase"] == "Running", "{what}: {status}");
+        eprintln!("   {what}, {} shards are done", status["shards"]["done"]);
+    }
+}
+
+/// Moments, by a seed.
+struct Dice(Cell<u64>);
+
+impl Dice {
+    /// Up to so many milliseconds.
+    fn millis(&self, most: u64) -> Duration {
+        // Knuth's constants for a linear congruential generator (The Art of Computer Programming 2, 3.3.4).
+        self.0.set(
+            self.0.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407),
+        );
+        Duration::from_millis((self.0.get() >> 33) % most)
+    }
 }

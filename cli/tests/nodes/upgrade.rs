@@ -1,5 +1,5 @@
-//! An upgrade to another engine in the middle of jobs of both lanes: each job ends with the engine that planned it, and the
-//! next one is the new engine's.
+//! An upgrade to another chart, other CRDs and another engine in the middle of jobs of both lanes: each job ends with the
+//! engine that planned it, and the next one is the new engine's. Then back.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ pub(crate) fn upgrade(cluster: &Cluster) {
     };
     let meanwhile = ["meanwhile-0", "meanwhile-1", "meanwhile-2"];
     std::thread::scope(|scope| {
-        scope.spawn(|| cluster.install(&["--set", "image.tag=next"]));
+        scope.spawn(|| cluster.install_from(&cluster.next_chart(), &["--set", "image.tag=next"]));
         // One before all, one where workers are replaced, one where the other version leads.
         cluster.apply(TEAM, &manifest(meanwhile[0]));
         cluster.until("workers of the lane are replaced", Duration::from_secs(120), || {
@@ -70,6 +70,8 @@ pub(crate) fn upgrade(cluster: &Cluster) {
         cluster.apply(TEAM, &manifest(meanwhile[2]));
     });
     assert!(!cluster.is_finished("upgraded"), "it was to be in the middle: {}", cluster.status("upgraded"));
+    let table = cluster.kubectl(&["-n", TEAM, "get", "btj", "upgraded"]);
+    assert!(table.contains("ENGINE") && table.contains(&engine), "the CRD is the later one: {table}");
     for node in 0..2 {
         cluster.node(node, &["pkill", "-CONT", "-f", "blockgrid-worker --job"]);
     }
@@ -121,6 +123,10 @@ pub(crate) fn rollback(cluster: &Cluster) {
         cluster.phase("rests-f") == "Suspended"
     });
     cluster.helm(&["rollback", "grid", "-n", "blockgrid", "--wait", "--timeout", "180s"]);
+    let table = cluster.kubectl(&["-n", TEAM, "get", "btj"]);
+    assert!(!table.contains("ENGINE"), "the CRD is the older one again: {table}");
+    let first = cluster.phase("sma-crossover");
+    assert_eq!(first, "Succeeded", "no job is lost with a CRD");
     cluster.blockgrid(&["cluster", "-n", TEAM, "resume", "rests-f"]);
     let older = small("older-g", 1.0022);
     cluster.apply(TEAM, &older);

@@ -44,7 +44,7 @@ pub(super) fn within_what_is_held(
     let go_on = going_on(world, pool, spent, held);
     if go_on == 0 {
         let message = format!(
-            "it has cost about {}, its workers may cost {} until they stop, and no more than {} can be held for it: {}; what is left of it may cost some {} more",
+            "it has cost about {}, its end may cost {} (workers until they have stopped, and requests to the store), and no more than {} can be held for it: {}; what is left of it may cost some {} more",
             dollars(spent),
             dollars(until_stopped(&world.rates, pool)),
             dollars(held),
@@ -137,7 +137,7 @@ fn left_for_workers(rates: &Rates, limit: u64) -> u64 {
 /// A job that has cost what it may.
 fn reached(world: &World, pool: &Pool, spent: u64, most: u64) -> Decision {
     let message = format!(
-        "it has cost about {}, and its workers may cost {} until they stop; compute.maxCostUsd is {}",
+        "it has cost about {}, and its end may cost {} (workers until they have stopped, and requests to the store); compute.maxCostUsd is {}",
         dollars(spent),
         dollars(until_stopped(&world.rates, pool)),
         dollars(most)

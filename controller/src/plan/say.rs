@@ -289,7 +289,10 @@ impl<'a> Say<'a> {
         let going = i64::from(ready) - i64::from(wanted);
         let message = match lacks {
             Some(trouble) => format!("no worker computes: {}", trouble.told()),
-            None if going > 0 => format!("{ready} workers, of whom {going} are about to go"),
+            None if going > 0 => {
+                let are = if going == 1 { "is" } else { "are" };
+                format!("{ready} workers, of whom {going} {are} about to go")
+            }
             None => format!("{ready} of {wanted} workers, {}", counted(planned.trials.into(), "trial")),
         };
         self.phase(Phase::Running, &message, 5 * SECOND)

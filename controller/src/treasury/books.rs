@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use blockgrid_grid::JobId;
 use blockgrid_job::budget::{BudgetSpec, BudgetStatus, HardAction, MAX_USERS, UserSpend};
-use blockgrid_job::quote::dollars;
+use blockgrid_job::quote::{dollars, dollars_exactly};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -211,7 +211,7 @@ impl Books {
                     key.0,
                     key.1,
                     dollars(spent),
-                    dollars(spec.monthly_micro_usd)
+                    dollars_exactly(spec.monthly_micro_usd)
                 ),
                 until: String::new(),
                 asked_micro_usd: 0,

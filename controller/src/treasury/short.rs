@@ -1,7 +1,7 @@
 //! Why a budget does not let a job have what it asks for, as people read it.
 
 use blockgrid_job::names::{ABOVE_BUDGET, ABOVE_USER_BUDGET};
-use blockgrid_job::quote::{dollars, dollars_left};
+use blockgrid_job::quote::{dollars, dollars_exactly, dollars_left};
 
 use crate::world::Held;
 
@@ -58,7 +58,7 @@ pub(super) fn fits(
     let numbers = format!(
         "budget {name}{whose} has {} left of {} this month ({} spent, {} held for other jobs{own_held}{first})",
         left(limit, spent.saturating_add(reserved)),
-        dollars(limit),
+        dollars_exactly(limit),
         dollars(spent),
         dollars(reserved.saturating_sub(own))
     );

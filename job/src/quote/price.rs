@@ -67,6 +67,15 @@ pub fn dollars_left(micro_usd: u64) -> String {
     written(micro_usd, |micro_usd, unit| micro_usd / unit)
 }
 
+/// The same of what somebody wrote: with as many places as it takes.
+pub fn dollars_exactly(micro_usd: u64) -> String {
+    let is_exact = |unit: u64| micro_usd.is_multiple_of(unit);
+    if is_exact(10_000) || micro_usd < 1_000_000 && is_exact(100) {
+        return dollars(micro_usd);
+    }
+    format!("${}.{:06}", grouped((micro_usd / 1_000_000).into()), micro_usd % 1_000_000)
+}
+
 fn written(micro_usd: u64, units: impl Fn(u64, u64) -> u64) -> String {
     let places = match micro_usd {
         1_000_000.. => 2,
@@ -111,6 +120,8 @@ mod tests {
         }
         let left = [7_999_999_999, 10_099, 31, 0].map(dollars_left);
         assert_eq!(left, ["$7,999.99", "$0.0100", "$0.000031", "$0.000000"]);
+        let exactly = [8_000_000_000, 188_033, 20_000, 1_500_100, 7].map(dollars_exactly);
+        assert_eq!(exactly, ["$8,000.00", "$0.188033", "$0.0200", "$1.500100", "$0.000007"]);
         assert_eq!(dollars(u64::MAX), "$18,446,744,073,709.56");
     }
 

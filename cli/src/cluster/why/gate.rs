@@ -387,7 +387,7 @@ fn running(job: &BacktestJob, advice: &Advice<'_>) -> Why {
     if let Some(short) = status.condition("Admitted").filter(|admitted| admitted.reason == NO_MORE_HELD) {
         text.push_str(&format!(
             " {} As that runs out it may have fewer workers, and it ends when not one is paid for; who raises the limit before loses nothing.",
-            sentence(&short.message)
+            capital(&sentence(&short.message))
         ));
     }
     text.push_str(&silence(job, advice));

@@ -141,7 +141,7 @@ fn where_no_more_can_be_held_as_many_workers_go_on_as_are_paid_for() {
     world.pool.as_mut().unwrap().micros = 2_300_000_000;
     let (phase, reason, message) = ends(world.clone());
     assert_eq!((phase, reason.as_str()), (Phase::BudgetExceeded, "OutOfBudget"));
-    let numbers = "it has cost about $0.0230, its workers may cost $0.0176 until they stop, and no more than $0.0400 can be held for it";
+    let numbers = "it has cost about $0.0230, its end may cost $0.0176 (workers until they have stopped, and requests to the store), and no more than $0.0400 can be held for it";
     let rest = "what is left of it may cost some $0.2070 more";
     assert_eq!(message, format!("{numbers}: the budget is empty; {rest}"), "it waits no more");
     // Where nobody looked for long.

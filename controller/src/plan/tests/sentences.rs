@@ -211,7 +211,7 @@ fn a_job_that_reaches_its_most_is_stopped_before_it_passes() {
     world.pool.as_mut().unwrap().micros = 3_800_000_000;
     let (phase, reason, message) = ends(world);
     assert_eq!((phase, reason.as_str()), (Phase::BudgetExceeded, "MaxCostReached"));
-    assert!(message.starts_with("it has cost about $0.0380, and its workers may cost $0.0176"), "{message}");
+    assert!(message.starts_with("it has cost about $0.0380, and its end may cost $0.0176"), "{message}");
 }
 
 #[test]
