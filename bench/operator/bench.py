@@ -289,12 +289,7 @@ def latency(bench, args):
             bench.api.merge(f"{JOBS}/small{nth}", {"metadata": {"labels": {"round": str(round_)}}})
     time.sleep(2)
     after = bench.metrics(operator)
-    rows = lambda text: {le: int(count) for le, count in re.findall(r'reconcile_duration_seconds_bucket\{le="([^"]+)"\} (\d+)', text)}
-    old, new = rows(before), rows(after)
-    only = "\n".join(f'reconcile_duration_seconds_bucket{{le="{le}"}} {new[le] - old.get(le, 0)}' for le in new)
-    (middle, whole), (slow, _) = of_histogram(only, 0.5), of_histogram(only, 0.99)
-    say(f"reconcile without work, p50 of {whole}", f"within {float(middle) * 1e3:g} ms", "aim 2 ms")
-    say("reconcile without work, p99", f"within {float(slow) * 1e3:g} ms", "aim 20 ms")
+    looks("of an ended job without work", before, after)
     for nth in range(args.small):
         bench.api("DELETE", f"{JOBS}/small{nth}")
     bench.stop(worker)
@@ -371,6 +366,16 @@ def ledger(bench, args):
     say(f"a leader admits, {args.unfolded:,} folded and {args.unfolded:,} other entries", f"{time.monotonic() - led:.1f} s", "aim 20 s")
     say("    from its start", f"{time.monotonic() - began:.1f} s")
     bench.stop(operator)
+
+
+def looks(what, before, after):
+    """How long looks took between two answers of /metrics."""
+    rows = lambda text: {le: int(count) for le, count in re.findall(r'reconcile_duration_seconds_bucket\{le="([^"]+)"\} (\d+)', text)}
+    old, new = rows(before), rows(after)
+    only = "\n".join(f'reconcile_duration_seconds_bucket{{le="{le}"}} {new[le] - old.get(le, 0)}' for le in new)
+    (middle, whole), (slow, _) = of_histogram(only, 0.5), of_histogram(only, 0.99)
+    say(f"reconcile {what}, p50 of {whole}", f"within {float(middle) * 1e3:g} ms", "aim 2 ms")
+    say(f"reconcile {what}, p99", f"within {float(slow) * 1e3:g} ms", "aim 20 ms")
 
 
 def pools(bench, args):
@@ -477,8 +482,9 @@ def scale(bench, args):
         time.sleep(1)
     pods = len(bench.api("GET", "/api/v1/namespaces/platform/pods")["items"])
     say(f"{args.pools} jobs applied, until {pods} pods of their own are told ready", f"{time.monotonic() - began:.0f} s")
-    before, idle = cpu_seconds(operator.pid), time.monotonic()
+    before, idle, seen = cpu_seconds(operator.pid), time.monotonic(), bench.metrics(operator)
     time.sleep(20)
+    looks("of a job that runs", seen, bench.metrics(operator))
     share = (cpu_seconds(operator.pid) - before) / (time.monotonic() - idle)
     say("    CPU of the operator while they run", f"{share * 100:.1f} %")
     say("    its memory at most", f"{peak_mib(operator.pid):.0f} MiB", "aim 200 MiB")

@@ -17,12 +17,14 @@ pub(crate) fn big_job(cluster: &Cluster) {
     let seed = std::env::var("BLOCKGRID_CHAOS_SEED").ok().and_then(|seed| seed.parse().ok());
     let dice = Dice(Cell::new(seed.unwrap_or_else(|| std::process::id().into())));
     eprintln!("   BLOCKGRID_CHAOS_SEED={}", dice.0.get());
-    // Some minutes of one core.
-    let manifest =
-        big(JOB, 0.5).replace("stop: [0.01, 0.02, 0.03, 0.05]", "stop: {from: 0.01, to: 0.3, step: 0.01}");
-    assert!(manifest.contains("to: 0.3"), "the manifest has changed");
+    // It trades all the time: some minutes of one core.
+    let manifest = big(JOB, 0.5)
+        .replace("crosses_above(f, s)", "f > s")
+        .replace("{stopLoss: stop}", "{stopLoss: stop, maxBars: 3}");
+    assert!(manifest.contains("f > s") && manifest.contains("maxBars"), "the manifest has changed");
     cluster.apply(TEAM, &manifest);
     cluster.until("four workers of the job are ready", Duration::from_secs(120), || {
+        assert!(!cluster.is_finished(JOB), "{}", cluster.status(JOB));
         cluster.status(JOB)["workers"] == 4
     });
     let uid = cluster.get(TEAM, &format!("btj/{JOB}"))["metadata"]["uid"].as_str().unwrap().to_owned();
