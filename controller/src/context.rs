@@ -70,6 +70,10 @@ pub struct Note {
     /// What was written last, by a digest, over which version of the object.
     written: Option<u64>,
     failures: u32,
+    /// Its shards that were done when the store was asked last, and when that was.
+    counted: Option<(Instant, u64)>,
+    /// Whether the queue says that it has ended.
+    announced: bool,
     /// How it ended.
     ended: Option<Arc<Ended>>,
     /// Since when workers of its own are refused.
@@ -209,6 +213,22 @@ impl Context {
     /// How a job ended, if that was read before.
     pub fn ended(&self, id: &JobId) -> Option<Arc<Ended>> {
         self.with(id, |note| note.ended.clone())
+    }
+
+    /// Its shards that are done, if the store was asked less than so long ago.
+    pub fn counted(&self, id: &JobId, pause: Duration) -> Option<u64> {
+        let counted = self.with(id, |note| note.counted.filter(|_| !note.announced))?;
+        (counted.0.elapsed() < pause).then_some(counted.1)
+    }
+
+    /// So many of its shards are done, by the store.
+    pub fn has_counted(&self, id: &JobId, done: u64) {
+        self.with(id, |note| note.counted = Some((Instant::now(), done)));
+    }
+
+    /// The queue says that it has ended: the store is asked from now on.
+    pub fn is_announced(&self, id: &JobId) {
+        self.with(id, |note| note.announced = true);
     }
 
     /// This is how it ended.

@@ -161,7 +161,7 @@ pub async fn lead(means: Means, stop: watch::Receiver<bool>) -> Result<(), LeadE
         keeping.await;
         "the keeper of the interactive lane"
     });
-    let ends = ends(queue, wake);
+    let ends = ends(queue, Arc::clone(&context), wake);
     tasks.spawn(async move {
         ends.await;
         "the watch of ends"
@@ -351,13 +351,14 @@ fn watched_all(
 }
 
 /// Wakes jobs as they end, as the queue tells it. What is missed is found by the next look.
-async fn ends(queue: RedisQueue, wake: mpsc::UnboundedSender<JobId>) {
+async fn ends(queue: RedisQueue, context: Arc<Context>, wake: mpsc::UnboundedSender<JobId>) {
     let mut after: Option<String> = None;
     loop {
         match queue.done_since(after.as_deref(), Duration::from_secs(10)).await {
             Ok((next, ended)) => {
                 after = Some(next);
                 for id in ended {
+                    context.is_announced(&id);
                     let _ = wake.send(id);
                 }
             }

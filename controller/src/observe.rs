@@ -9,6 +9,7 @@ pub use ended::{Ended, end};
 pub use planners::rate as planners;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use blockgrid_grid::store::keys;
 use blockgrid_grid::usage::Spent;
@@ -94,8 +95,13 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
     // that it began; or it is to be settled.
     let may_have_ended =
         status.reserved_micro_usd.is_some() || is_planned && (status.start_time.is_some() || is_to_end);
-    let mut end = if may_have_ended { end(context, &id, &rates).await? } else { None };
     let mut pool = pool(&id, context, now, &rates, &status);
+    let counted = pool
+        .as_ref()
+        .filter(|pool| status.phase == Phase::Running && !is_to_end && pool.ready > 0)
+        .and_then(|_| context.counted(&id, pause(&status, now)))
+        .filter(|_| context.ended(&id).is_none());
+    let mut end = if may_have_ended && counted.is_none() { end(context, &id, &rates).await? } else { None };
     if !is_over
         && end.is_none()
         && let Some(pool) = &mut pool
@@ -116,8 +122,10 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         (Planning::Done(planned), None, phase)
             if pool.is_some() || planned.shards > 1 && matches!(phase, Phase::Running | Phase::Finishing) =>
         {
-            let listed = context.store.list(&keys::outcomes(&id)).await?;
-            Some(listed.iter().filter(|entry| keys::name(&entry.key).starts_with('s')).count() as u64)
+            match counted {
+                Some(done) => Some(done),
+                None => Some(count(context, &id).await?),
+            }
         }
         _ => None,
     };
@@ -161,6 +169,22 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         planner,
         pool,
     })
+}
+
+/// How long the store is not asked again how far a job is whose workers compute: it is money and a moment for each of
+/// many, and the queue tells of ends at once. A twentieth of what the job has taken is a twentieth of its progress at most.
+fn pause(status: &JobStatus, now: Timestamp) -> Duration {
+    let started = status.start_time.as_deref().and_then(|text| text.parse().ok()).unwrap_or(now);
+    let taken = now.duration_since(started).unsigned_abs();
+    (taken / 20).clamp(Duration::from_secs(4), Duration::from_secs(60))
+}
+
+/// Its shards that are done.
+async fn count(context: &Context, id: &JobId) -> Result<u64, ObserveError> {
+    let listed = context.store.list(&keys::outcomes(id)).await?;
+    let done = listed.iter().filter(|entry| keys::name(&entry.key).starts_with('s')).count() as u64;
+    context.has_counted(id, done);
+    Ok(done)
 }
 
 /// Whether a small job turned out to be too long for the lane: its workers say so in the store.
