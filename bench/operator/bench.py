@@ -482,6 +482,8 @@ def scale(bench, args):
         time.sleep(1)
     pods = len(bench.api("GET", "/api/v1/namespaces/platform/pods")["items"])
     say(f"{args.pools} jobs applied, until {pods} pods of their own are told ready", f"{time.monotonic() - began:.0f} s")
+    # What there is to tell of a job's first minutes is work.
+    time.sleep(120)
     before, idle, seen = cpu_seconds(operator.pid), time.monotonic(), bench.metrics(operator)
     time.sleep(20)
     looks("of a job that runs", seen, bench.metrics(operator))
