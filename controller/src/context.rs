@@ -82,8 +82,8 @@ pub struct Note {
     spent: (Option<u64>, Option<String>),
     /// Micro-USD that stand in the ledger: nothing else is what it has cost then.
     settled: Option<u64>,
-    /// Why it did not get on, as far as an event told.
-    ails: Option<String>,
+    /// Why it does not get on, as far as events told.
+    ails: Vec<String>,
     /// Whether an event told that it has left the interactive lane.
     moved: bool,
     phase: Phase,
@@ -151,14 +151,10 @@ impl Context {
         })
     }
 
-    /// What keeps a job from getting on, by its reason; whether that is another than the one that was told last. The watch may
-    /// know of what was said later than it is said again.
-    pub fn ails(&self, id: &JobId, reason: Option<&str>) -> bool {
-        self.with(id, |note| {
-            let is_new = reason != note.ails.as_deref();
-            note.ails = reason.map(str::to_owned);
-            is_new
-        })
+    /// What keeps a job from getting on, by reasons; those that were told before. The watch may know of what was said later
+    /// than it is said again.
+    pub fn ails(&self, id: &JobId, reasons: Vec<String>) -> Vec<String> {
+        self.with(id, |note| std::mem::replace(&mut note.ails, reasons))
     }
 
     /// A job has left the interactive lane; whether that is new.
@@ -228,7 +224,11 @@ impl Context {
 
     /// The queue says that it has ended: the store is asked from now on.
     pub fn is_announced(&self, id: &JobId) {
-        self.with(id, |note| note.announced = true);
+        // It may be nobody's that is known here.
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(note) = notes.get_mut(id) {
+            note.announced = true;
+        }
     }
 
     /// This is how it ended.

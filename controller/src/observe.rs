@@ -273,12 +273,17 @@ fn pool(id: &JobId, context: &Context, now: Timestamp, rates: &Rates, status: &J
     let pods: Vec<Arc<Pod>> = context.pods.state().into_iter().filter(ours).collect();
     pods::ail(&mut pool, &pods, now);
     let millicpus = rates.millicpus;
-    // What was said last is what pods had cost at that moment: those of them that are gone cost the rest of it.
+    // What was said last is what pods had cost at that moment: those of them that are gone cost the rest of it. Those that went
+    // while nobody led are said to work still: they did until others took their places, at most until now.
     let gone = || {
         let said = status.spent_micro_usd.map_or(0, |spent| rates.price.micros(spent));
         let then = status.spent_time.as_deref().and_then(|text| text.parse().ok()).unwrap_or(now);
-        let live = pods.iter().map(|pod| pods::micros(pod, then, millicpus).unwrap_or(0)).sum();
-        said.saturating_sub(live)
+        let live: Vec<u64> = pods.iter().filter_map(|pod| pods::micros(pod, then, millicpus)).collect();
+        let there = live.iter().filter(|&&micros| micros > 0).count();
+        let vanished = u64::try_from(status.workers.unwrap_or(0)).unwrap_or(0).saturating_sub(there as u64);
+        let until = pods::first_made_after(&pods, then).unwrap_or(now);
+        let unseen = pods::micros_of(then, until, millicpus).saturating_mul(vanished);
+        said.saturating_sub(live.iter().sum()).saturating_add(unseen)
     };
     let costs = pods.iter().filter_map(|pod| Some((pods::uid(pod), pods::micros(pod, now, millicpus)?)));
     pool.micros = context.pod_micros(id, gone, costs);
@@ -343,6 +348,21 @@ pub fn user(job: &BacktestJob, config: &Config) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_store_is_asked_less_often_the_longer_a_job_runs() {
+        let begun: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let started = |start_time: Option<&str>| JobStatus {
+            start_time: start_time.map(str::to_owned),
+            ..JobStatus::default()
+        };
+        let after = |seconds| {
+            let now = begun + jiff::SignedDuration::from_secs(seconds);
+            pause(&started(Some("2026-01-01T00:00:00Z")), now).as_secs()
+        };
+        assert_eq!([0, 60, 200, 1200, 86_400].map(after), [4, 4, 10, 60, 60]);
+        assert_eq!(pause(&started(None), begun).as_secs(), 4);
+    }
 
     #[test]
     fn a_small_job_is_charged_its_most_however_long_it_took() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use blockgrid_job::names::NO_MORE_HELD;
-use blockgrid_job::status::{Condition, JobStatus, LaneKind, MAX_STATUS_BYTES, Phase};
+use blockgrid_job::status::{Condition, JobStatus, LaneKind, MAX_STATUS_BYTES, Phase, longest_silence};
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
@@ -29,10 +29,7 @@ const TELL: Duration = Duration::from_secs(5);
 /// Steps of progress that are worth a word, and what the cost has to have grown by, in percent: a job is told of some three
 /// dozen times, however long it takes.
 const STEPS: u64 = 20;
-const GROWN: u64 = 100;
-
-/// After this long whatever has changed is told, and after half as long as the job has taken.
-const TELL_ALL: Duration = Duration::from_secs(300);
+const GROWN: u64 = 50;
 
 /// A plan that is made within this time is not worth a word: its job is done a moment later.
 const BRIEF: Duration = Duration::from_millis(500);
@@ -183,15 +180,11 @@ async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duratio
     if is_new && (before.phase != status.phase || target.job.status.is_none()) {
         event(target, status).await;
     }
-    match newly_ails(&before, status) {
-        Some(ails) if target.context.ails(target.id, Some(&ails.reason)) => {
-            let note = cut(&ails.message, NOTE);
-            publish(target, EventType::Warning, ails.reason.clone(), note, status.phase).await;
-        }
-        None if newly_ails(&JobStatus::default(), status).is_none() => {
-            target.context.ails(target.id, None);
-        }
-        _ => {}
+    let reasons = ails(status).map(|ails| ails.reason.clone()).collect();
+    let known = target.context.ails(target.id, reasons);
+    for ails in newly_ails(&before, status).filter(|ails| !known.contains(&ails.reason)) {
+        let note = cut(&ails.message, NOTE);
+        publish(target, EventType::Warning, ails.reason.clone(), note, status.phase).await;
     }
     if (before.lane, status.lane) == (Some(LaneKind::Interactive), Some(LaneKind::Pool))
         && target.context.moves(target.id)
@@ -202,27 +195,28 @@ async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duratio
     Ok(None)
 }
 
-/// What has begun to keep a job from being looked at, or its workers from computing, if anything has.
-fn newly_ails<'a>(before: &JobStatus, after: &'a JobStatus) -> Option<&'a Condition> {
-    let newly = |kind: &str, status: &str| {
-        let is_new =
-            |ails: &Condition| before.condition(kind).is_none_or(|known| known.reason != ails.reason);
-        after.condition(kind).filter(|ails| ails.status == status && is_new(ails))
-    };
-    let computes = matches!(after.phase, Phase::Planning | Phase::Running | Phase::Finishing);
+/// What keeps a job from being looked at, or its workers from computing, or from computing to their end.
+fn ails(status: &JobStatus) -> impl Iterator<Item = &Condition> {
+    let is = |kind: &str, is: &str| status.condition(kind).filter(|condition| condition.status == is);
+    let computes = matches!(status.phase, Phase::Planning | Phase::Running | Phase::Finishing);
     // What all small jobs wait for is no event of each of them.
     let is_its_own =
         |ready: &&Condition| computes && ![STARTING, NO_WORKERS].contains(&ready.reason.as_str());
-    let lacks = || newly("WorkersReady", "False").filter(is_its_own);
+    let lacks = is("WorkersReady", "False").filter(is_its_own);
     // In time to raise a limit.
-    let is_short = || newly("Admitted", "True").filter(|admitted| admitted.reason == NO_MORE_HELD);
-    newly(STALLED, "True").or_else(lacks).or_else(is_short)
+    let is_short = is("Admitted", "True").filter(|admitted| admitted.reason == NO_MORE_HELD);
+    [is(STALLED, "True"), lacks, is_short].into_iter().flatten()
+}
+
+/// What has begun to.
+fn newly_ails<'a>(before: &JobStatus, after: &'a JobStatus) -> impl Iterator<Item = &'a Condition> {
+    ails(after).filter(|ails| before.condition(&ails.kind).is_none_or(|known| known.reason != ails.reason))
 }
 
 /// How long it takes until a job is told of whatever has changed.
 fn tell_all(status: &JobStatus, now: Timestamp) -> Duration {
     let started = status.start_time.as_deref().and_then(|text| text.parse().ok()).unwrap_or(now);
-    TELL_ALL.max(now.duration_since(started).unsigned_abs() / 2)
+    longest_silence(now.duration_since(started).unsigned_abs())
 }
 
 /// Whether numbers have moved as far as somebody who looks would notice.
@@ -332,18 +326,18 @@ mod tests {
         };
         let before = status(20, 1000);
         for (after, is) in [
-            (status(34, 2000), false),
+            (status(34, 1500), false),
             (status(35, 1000), true),
-            (status(20, 2001), true),
+            (status(20, 1501), true),
             (status(300, 1000), true),
             (JobStatus { workers: Some(2), ..before.clone() }, true),
         ] {
             assert_eq!(is_a_step(&before, &after), is, "{after:?}");
         }
         assert!(is_a_step(&status(0, 0), &status(0, 1)), "the first cost");
-        // However long it takes: a minute, a day and a month of progress and cost, looked at every five seconds. With the
+        // However long it takes: a minute, two hours and a day of progress and cost, looked at every five seconds. With the
         // dozen calls that a pool takes beside, that is less than forty and eight a worker.
-        for looks in [12, 17_280, 518_400_u64] {
+        for looks in [12, 1440, 17_280_u64] {
             let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
             let begun = |status| JobStatus { start_time: Some(crate::plan::say::written(start)), ..status };
             let (mut told, mut last, mut at) = (0, begun(status(0, 0)), start);
@@ -372,8 +366,9 @@ mod tests {
         };
         let (computes, killed) =
             (ready(Phase::Running, "True", "Ready"), ready(Phase::Running, "False", "OOMKilled"));
-        let ails =
-            |before: &JobStatus, after: &JobStatus| newly_ails(before, after).map(|ails| ails.reason.clone());
+        let ails = |before: &JobStatus, after: &JobStatus| {
+            newly_ails(before, after).next().map(|ails| ails.reason.clone())
+        };
         assert_eq!(ails(&computes, &killed).as_deref(), Some("OOMKilled"));
         assert_eq!(ails(&JobStatus::default(), &killed).as_deref(), Some("OOMKilled"));
         assert_eq!(ails(&killed, &killed), None, "once");

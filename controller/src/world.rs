@@ -253,7 +253,8 @@ impl Trouble {
     }
 }
 
-/// What a job asks money for. What is kept for one that has waited long is for nobody but those at work.
+/// What a job asks money for. What is kept for one that has waited long is for nobody but those that hold something already,
+/// and not to have more workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// To begin, or to begin again: nobody works for it.

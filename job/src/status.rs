@@ -299,6 +299,12 @@ impl JobStatus {
     }
 }
 
+/// After this long an operator tells whatever has changed of a job that has taken so long: it is told of some three dozen times
+/// in a day.
+pub fn longest_silence(taken: std::time::Duration) -> std::time::Duration {
+    (taken / 3).max(std::time::Duration::from_secs(300))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

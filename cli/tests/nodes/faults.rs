@@ -41,14 +41,15 @@ pub(crate) fn big_job(cluster: &Cluster) {
     }
     workers.are_at_it("Redis is emptied");
     cluster.flush_redis();
-    let mut leader = kill_leader(cluster, &workers, "");
+    let crashed = lose_leader(cluster, &workers, true);
     workers.are_at_it("a worker is told to go");
     let pods = workers.pods();
     let told = pods.iter().find(|pod| pod["status"]["phase"] == "Running").expect("a worker that runs");
     let told = told["metadata"]["name"].as_str().unwrap();
     cluster.kubectl(&["-n", "blockgrid", "delete", "pod", told, "--wait=false"]);
     std::thread::sleep(dice.millis(3000));
-    leader = kill_leader(cluster, &workers, &leader);
+    somebody_leads(cluster, &crashed);
+    let deleted = lose_leader(cluster, &workers, false);
 
     // A node that answers no more. All workers stand still until its pods are evicted, so that there is something left to
     // do; those of that node go on afterwards, though their shards have long been others'.
@@ -56,9 +57,11 @@ pub(crate) fn big_job(cluster: &Cluster) {
         assert!(cluster.node(node, &["pkill", "-STOP", "-f", "blockgrid-worker --job"]));
     }
     workers.are_at_it("a kubelet is killed");
+    assert!(workers.pods().iter().any(|pod| pod["spec"]["nodeName"] == "node1"), "nobody is to be evicted");
     assert!(cluster.node(1, &["pkill", "-9", "kubelet"]));
     std::thread::sleep(dice.millis(3000));
-    kill_leader(cluster, &workers, &leader);
+    somebody_leads(cluster, &deleted);
+    lose_leader(cluster, &workers, true);
     cluster.until("its workers are evicted", Duration::from_secs(90), || {
         let pods = workers.pods();
         let lost: Vec<_> = pods.iter().filter(|pod| pod["spec"]["nodeName"] == "node1").collect();
@@ -95,13 +98,30 @@ pub(crate) fn big_job(cluster: &Cluster) {
     same_bytes(cluster, &manifest, JOB);
 }
 
-/// Kills the operator that leads once that is another than the last one; its name.
-fn kill_leader(cluster: &Cluster, workers: &Workers<'_>, last: &str) -> String {
-    cluster.until("another leads", Duration::from_secs(60), || cluster.leader() != last);
-    workers.are_at_it("the leader is killed");
+/// The operator that leads is killed, or its pod is deleted; when that was.
+fn lose_leader(cluster: &Cluster, workers: &Workers<'_>, crashes: bool) -> String {
     let leader = cluster.leader();
-    cluster.kubectl(&["-n", "blockgrid", "delete", "pod", &leader, "--grace-period=0", "--force"]);
-    leader
+    if crashes {
+        workers.are_at_it("the leader is killed");
+        let node = cluster.get("blockgrid", &format!("pod/{leader}"))["spec"]["nodeName"].clone();
+        let node = u8::from(node == "node1");
+        assert!(cluster.node(node, &["pkill", "-9", "-f", "blockgrid-controller"]));
+    } else {
+        workers.are_at_it("the leader's pod is deleted");
+        cluster.kubectl(&["-n", "blockgrid", "delete", "pod", &leader, "--grace-period=0", "--force"]);
+    }
+    // As leases have it.
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
+/// Waits until somebody leads since then.
+fn somebody_leads(cluster: &Cluster, since: &str) {
+    cluster.until("somebody leads", Duration::from_secs(60), || {
+        let leases = cluster.get("blockgrid", "leases");
+        let lease = &leases["items"][0]["spec"];
+        lease["holderIdentity"].as_str().is_some_and(|holder| !holder.is_empty())
+            && lease["renewTime"].as_str().is_some_and(|renewed| renewed > since)
+    });
 }
 
 /// Those of the job.

@@ -39,8 +39,18 @@ pub(super) fn has_run(pod: &Pod) -> bool {
 pub(super) fn micros(pod: &Pod, until: Timestamp, millicpus: u64) -> Option<u64> {
     let start = pod.status.as_ref()?.start_time.as_ref()?.0;
     let end = ended(pod).filter_map(|ended| ended.finished_at.as_ref()).map(|time| time.0).max();
-    let micros = end.map_or(until, |end| end.min(until)).as_microsecond() - start.as_microsecond();
-    Some(u64::try_from(micros).unwrap_or(0) / 1000 * millicpus)
+    Some(micros_of(start, end.map_or(until, |end| end.min(until)), millicpus))
+}
+
+/// vCPU-microseconds of one pod from one moment to another.
+pub(super) fn micros_of(from: Timestamp, to: Timestamp, millicpus: u64) -> u64 {
+    u64::try_from(to.as_microsecond() - from.as_microsecond()).unwrap_or(0) / 1000 * millicpus
+}
+
+/// When the first of them was made that was made after a moment.
+pub(super) fn first_made_after(pods: &[Arc<Pod>], then: Timestamp) -> Option<Timestamp> {
+    let made = pods.iter().filter_map(|pod| Some(pod.metadata.creation_timestamp.as_ref()?.0));
+    made.filter(|made| *made > then).min()
 }
 
 /// Notes what ails the pods of a pool.

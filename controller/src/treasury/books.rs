@@ -183,7 +183,7 @@ impl Books {
                 continue;
             }
             let is_small = self.kept.as_ref().is_some_and(|kept| kept.is_large_to(more));
-            if is_small && share.purpose != Purpose::GoOn {
+            if is_small && (share.purpose == Purpose::Grow || !self.reserved.contains_key(job)) {
                 passing += more;
             }
             is_kept &= self.kept.as_ref().is_none_or(|kept| kept.job != *job);
@@ -261,7 +261,7 @@ impl Books {
         self.kept = self.kept.take().filter(|kept| kept.job != *job);
         let more = holds.micro_usd - before.unwrap_or(0);
         if let Some(kept) = &mut self.kept
-            && share.purpose != Purpose::GoOn
+            && (before.is_none() || share.purpose == Purpose::Grow)
             && kept.is_large_to(more)
         {
             kept.passed = kept.passed.saturating_add(more);
@@ -448,6 +448,7 @@ mod tests {
         let refused = asks(&books, 501, 900, Purpose::Grow).unwrap_err();
         assert_eq!(refused.asked_micro_usd, u64::MAX, "it is no answer to those at work");
         assert_eq!(asks(&books, 600, 1000, Purpose::GoOn), Ok(750), "a quarter more");
+        assert_eq!(asks(&books, 600, 1000, Purpose::Begin), Ok(750), "the other waits for its end");
         assert_eq!(asks(&books, 960, 1920, Purpose::GoOn), Ok(1000));
         books.kept = None;
         assert_eq!(asks(&books, 600, 1000, Purpose::GoOn), Ok(1000));

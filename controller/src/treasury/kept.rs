@@ -42,17 +42,19 @@ impl Books {
     /// one that waits; more workers they get for nothing that is kept.
     pub(super) fn kept_from(&self, job: &JobId, key: &Key, more: (u64, Purpose), passing: u64) -> u64 {
         let Some(kept) = &self.kept else { return 0 };
-        if self.passes(kept, more, passing) || kept.job == *job || !kept.of.contains(key) {
+        if self.passes(kept, job, more, passing) || kept.job == *job || !kept.of.contains(key) {
             return 0;
         }
         kept.micro_usd
     }
 
     /// Whether a job passes one that has waited long; `passing` is what others are about to.
-    fn passes(&self, kept: &Kept, (more, purpose): (u64, Purpose), passing: u64) -> bool {
+    fn passes(&self, kept: &Kept, job: &JobId, (more, purpose): (u64, Purpose), passing: u64) -> bool {
         let together = kept.passed.saturating_add(passing).saturating_add(more);
         let are_few = together.saturating_mul(SMALL_TOGETHER) <= kept.micro_usd;
-        kept.is_large_to(more) && are_few || purpose == Purpose::GoOn
+        // Who holds something gives it back when it has ended, for which the other may wait.
+        let ends = purpose != Purpose::Grow && self.reserved.contains_key(job);
+        kept.is_large_to(more) && are_few || ends
     }
 
     /// Keeps this from now on.

@@ -166,7 +166,7 @@ fn whoever_dies_every_job_ends_once() {
     grid.small = 0.0015;
     grid.price = 3_600_000_000;
     let mut random = Random::new();
-    let (jobs, kills) = if is_long() { (100, 100) } else { (10, 10) };
+    let (jobs, kills) = if is_long() { (40, 100) } else { (10, 10) };
     let mut replicas: Vec<Process> = ["a", "b"].map(|name| grid.operator(name)).into();
     let mut ids = Vec::new();
     for nth in 0..jobs {

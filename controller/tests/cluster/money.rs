@@ -1,9 +1,11 @@
 //! Budgets: who is held and told so, who is let run when money is there again, and that no limit is passed whoever dies.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use blockgrid_controller::costs::Costs;
+use blockgrid_controller::resources::BacktestJob;
 use blockgrid_job::quote::dollars;
 use blockgrid_job::status::Phase;
 use jiff::Timestamp;
@@ -281,14 +283,18 @@ fn a_race_for_the_last_money_passes_no_limit() {
                     }
                 }
                 // Not by the word of the budgets alone: a leader that forgets a job counts it nowhere.
-                let jobs = grid.all().into_iter().filter_map(|job| job.status);
-                let used: u64 = jobs
-                    .map(|job| {
-                        job.reserved_micro_usd.max(job.settled_time.and(job.spent_micro_usd)).unwrap_or(0)
-                    })
-                    .sum();
-                if used * 100 > whole.min(own) * 101 {
-                    eprintln!("jobs have {used} of {}", whole.min(own));
+                let jobs = grid.all();
+                let cost = |job: &BacktestJob, ledger: &BTreeMap<String, u64>| {
+                    let status = job.status.clone().unwrap_or_default();
+                    // What is settled is told a moment after others were let in for what it left.
+                    let written = ledger.get(job.metadata.uid.as_deref().unwrap_or_default()).copied();
+                    let settled = status.settled_time.and(status.spent_micro_usd);
+                    settled.or(written).or(status.reserved_micro_usd).unwrap_or(0)
+                };
+                let sum = |ledger| jobs.iter().map(|job| cost(job, ledger)).sum::<u64>();
+                let is_above = |used: u64| used * 100 > whole.min(own) * 101;
+                if is_above(sum(&BTreeMap::new())) && is_above(sum(&grid.ledger())) {
+                    eprintln!("jobs have {} of {}", sum(&grid.ledger()), whole.min(own));
                     passed.store(true, Ordering::Relaxed);
                 }
                 std::thread::sleep(Duration::from_millis(if is_long() { 100 } else { 20 }));

@@ -5,8 +5,8 @@ use blockgrid_job::names::{ABOVE_BUDGET, ABOVE_USER_BUDGET, NO_MORE_HELD};
 use blockgrid_job::plan::ORDERS_A_BAR;
 use blockgrid_job::quote::{dollars, dollars_left};
 use blockgrid_job::spec::{API_VERSION, KIND};
-use blockgrid_job::status::{Condition, LaneKind, Phase};
-use jiff::{SignedDuration, Timestamp};
+use blockgrid_job::status::{Condition, LaneKind, Phase, longest_silence};
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::super::object::BacktestJob;
@@ -396,15 +396,17 @@ fn running(job: &BacktestJob, advice: &Advice<'_>) -> Why {
 
 /// That nobody has told anything of a job that runs for longer than an operator is silent about one.
 fn silence(job: &BacktestJob, advice: &Advice<'_>) -> String {
-    const LONG: SignedDuration = SignedDuration::from_mins(10);
     // Of a small job that waits for the shared workers there may be nothing to tell for as long as that lasts.
     let told = job.told.filter(|_| job.status.workers.is_some());
-    let Some(told) = told.filter(|told| advice.now.duration_since(*told) > LONG) else {
-        return String::new();
-    };
+    let started = job.status.start_time.as_deref().and_then(|text| text.parse().ok()).unwrap_or(advice.now);
+    let silence = longest_silence(advice.now.duration_since(started).unsigned_abs());
+    // Beside what it takes to look and to write.
+    let is_long = |told: &Timestamp| advice.now.duration_since(*told).unsigned_abs() > silence * 2;
+    let Some(told) = told.filter(is_long) else { return String::new() };
     format!(
-        " That was told {} ago, and an operator tells what has changed every five minutes: if it does not run, nothing is lost, and workers go on, but nobody starts, stops or ends anything. Ask whoever runs the grid (`kubectl get pods -n {}`).",
+        " That was told {} ago, and an operator tells what has changed after {} minutes at most: if it does not run, nothing is lost, and workers go on, but nobody starts, stops or ends anything. Ask whoever runs the grid (`kubectl get pods -n {}`).",
         age(told, advice.now),
+        silence.as_secs() / 60,
         advice.grid
     )
 }
@@ -461,6 +463,7 @@ pub(super) mod tests {
     use blockgrid_job::JobStatus;
     use blockgrid_job::budget::{BudgetStatus, UserSpend};
     use blockgrid_job::status::{QuoteStatus, ShardCounts};
+    use jiff::SignedDuration;
     use serde_json::Value;
 
     use super::*;
@@ -696,6 +699,13 @@ pub(super) mod tests {
             running.told = Some(NOW - SignedDuration::from_mins(minutes));
             let told = judged(&running, &Seen::default());
             assert_eq!(told.3.contains("That was told 11m ago"), is_silent, "{}", told.3);
+        }
+        // Of one that has run for three hours little changes in ten minutes.
+        running.status.start_time = Some((NOW - SignedDuration::from_hours(3)).to_string());
+        for (minutes, is_silent) in [(11, false), (119, false), (121, true)] {
+            running.told = Some(NOW - SignedDuration::from_mins(minutes));
+            let told = judged(&running, &Seen::default());
+            assert_eq!(told.3.contains("what has changed after 60 minutes at most"), is_silent, "{}", told.3);
         }
         let finishing = job(Phase::Finishing, &[]);
         holds(

@@ -29,6 +29,8 @@ pub(super) struct Model {
     // Queue and cluster.
     pub(super) queued: bool,
     pub(super) done: u64,
+    /// What was counted of it last, and when: the store is not asked with each look.
+    pub(super) counted: std::cell::Cell<Option<(Timestamp, u64)>>,
     pub(super) pool: Option<Pool>,
     pub(super) planner: Option<PlannerPod>,
     pub(super) no_rights: bool,
@@ -76,6 +78,7 @@ impl Model {
             ledger: None,
             queued: false,
             done: 0,
+            counted: std::cell::Cell::new(None),
             pool: None,
             planner: None,
             no_rights: false,
@@ -127,7 +130,7 @@ impl Model {
                 self.kind.asked.as_ref().ok().map(|asked| &asked.offered),
             ),
             end: self.end.clone().filter(|_| is_asked_for),
-            done: counts.then_some(self.done),
+            done: counts.then(|| self.count()),
             pool: self.pool.clone(),
             pool_refused: None,
             pool_refused_since: None,
@@ -143,6 +146,16 @@ impl Model {
             planning,
             status,
         }
+    }
+
+    /// As `observe` counts.
+    fn count(&self) -> u64 {
+        let computes =
+            self.status.phase == Phase::Running && self.pool.as_ref().is_some_and(|pool| pool.ready > 0);
+        let is_late = |(at, _): &(Timestamp, u64)| computes && self.now.duration_since(*at).as_secs() < 20;
+        let counted = self.counted.get().filter(is_late).unwrap_or((self.now, self.done));
+        self.counted.set(Some(counted));
+        counted.1
     }
 
     fn drained(&self) -> Option<Held> {
@@ -410,6 +423,7 @@ impl Model {
     }
 
     pub(super) fn restart(&mut self) {
+        self.counted.set(None);
         self.planning = Planning::Unknown;
         self.held = None;
     }
