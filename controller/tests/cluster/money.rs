@@ -291,7 +291,8 @@ fn a_race_for_the_last_money_passes_no_limit() {
                     let settled = status.settled_time.and(status.spent_micro_usd);
                     settled.or(written).or(status.reserved_micro_usd).unwrap_or(0)
                 };
-                let sum = |ledger| jobs.iter().map(|job| cost(job, ledger)).sum::<u64>();
+                let sum =
+                    |ledger: &BTreeMap<String, u64>| jobs.iter().map(|job| cost(job, ledger)).sum::<u64>();
                 let is_above = |used: u64| used * 100 > whole.min(own) * 101;
                 if is_above(sum(&BTreeMap::new())) && is_above(sum(&grid.ledger())) {
                     eprintln!("jobs have {} of {}", sum(&grid.ledger()), whole.min(own));
