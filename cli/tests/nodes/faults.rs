@@ -119,7 +119,10 @@ fn somebody_leads(cluster: &Cluster, since: &str) {
     cluster.until("somebody leads", Duration::from_secs(60), || {
         let leases = cluster.get("blockgrid", "leases");
         let lease = &leases["items"][0]["spec"];
-        lease["holderIdentity"].as_str().is_some_and(|holder| !holder.is_empty())
+        // One whose pod was deleted may renew it once more.
+        let is_there =
+            |holder: &str| !holder.is_empty() && cluster.exists("blockgrid", &format!("pod/{holder}"));
+        lease["holderIdentity"].as_str().is_some_and(is_there)
             && lease["renewTime"].as_str().is_some_and(|renewed| renewed > since)
     });
 }
