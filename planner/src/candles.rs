@@ -168,8 +168,9 @@ pub fn open_dataset(name: &str, folder: &Path, field: &str) -> Result<Dataset, R
 fn unknown(name: &str, path: &Path, catalogue: &Catalogue) -> String {
     let names: Vec<&str> = catalogue.names().collect();
     let near = nearest(name, names.iter().copied()).map(|near| format!(": did you mean `{near}`?"));
+    let see = if names.len() > SHOWN { ", see `blockgrid data ls`" } else { "" };
     format!(
-        "`{name}` is neither a registered data set (known: {}) nor a folder ({} does not exist){}",
+        "`{name}` is neither a registered data set (known: {}{see}) nor a folder ({} does not exist){}",
         shown(&names),
         path.display(),
         near.unwrap_or_default()
@@ -243,9 +244,11 @@ fn without_candles(missing: &[&str], available: &[String], dataset: &str, interv
     format!("{missing} {have} no {interval} candles in `{dataset}`: it has {known}{near}")
 }
 
+/// Of many names so many are shown.
+const SHOWN: usize = 10;
+
 /// The first few of many names, and how many more there are.
 fn shown(names: &[impl AsRef<str>]) -> String {
-    const SHOWN: usize = 10;
     let first: Vec<&str> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
     match names.len().saturating_sub(SHOWN) {
         0 => first.join(", "),
