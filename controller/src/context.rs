@@ -211,9 +211,10 @@ impl Context {
         self.with(id, |note| note.ended.clone())
     }
 
-    /// Its shards that are done, if the store was asked less than so long ago.
+    /// Its shards that are done, if the store was asked less than so long ago, and nothing says that it has ended.
     pub fn counted(&self, id: &JobId, pause: Duration) -> Option<u64> {
-        let counted = self.with(id, |note| note.counted.filter(|_| !note.announced))?;
+        let counted =
+            self.with(id, |note| note.counted.filter(|_| !note.announced && note.ended.is_none()))?;
         (counted.0.elapsed() < pause).then_some(counted.1)
     }
 

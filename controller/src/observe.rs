@@ -99,8 +99,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
     let counted = pool
         .as_ref()
         .filter(|pool| status.phase == Phase::Running && !is_to_end && pool.ready > 0)
-        .and_then(|_| context.counted(&id, pause(&status, now)))
-        .filter(|_| context.ended(&id).is_none());
+        .and_then(|_| context.counted(&id, pause(&status, now)));
     let mut end = if may_have_ended && counted.is_none() { end(context, &id, &rates).await? } else { None };
     if !is_over
         && end.is_none()
@@ -174,9 +173,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
 /// How long the store is not asked again how far a job is whose workers compute: it is money and a moment for each of
 /// many, and the queue tells of ends at once. A twentieth of what the job has taken is a twentieth of its progress at most.
 fn pause(status: &JobStatus, now: Timestamp) -> Duration {
-    let started = status.start_time.as_deref().and_then(|text| text.parse().ok()).unwrap_or(now);
-    let taken = now.duration_since(started).unsigned_abs();
-    (taken / 20).clamp(Duration::from_secs(4), Duration::from_secs(60))
+    (status.taken(now) / 20).clamp(Duration::from_secs(4), Duration::from_secs(60))
 }
 
 /// Its shards that are done.
@@ -198,8 +195,7 @@ async fn has_moved(
         // It was said before.
         return Ok(true);
     }
-    let began = status.start_time.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
-    if began.is_none_or(|began| now.as_second() - began.as_second() < IN_LANE_SECONDS) {
+    if status.started().is_none_or(|began| now.as_second() - began.as_second() < IN_LANE_SECONDS) {
         return Ok(false);
     }
     match context.store.head(&keys::moved(id)).await {

@@ -207,7 +207,7 @@ fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
         );
         return stop(world, Phase::Failed, "ClassTooSmall", &message);
     }
-    if let Some(start) = time(status.start_time.as_deref())
+    if let Some(start) = status.started()
         && seconds_let_run(world, start) >= asked.deadline_seconds
     {
         let message = format!("it was not done within {} s of its start", asked.deadline_seconds);
@@ -323,7 +323,7 @@ fn is_late_to_plan(world: &World, asked: &Asked, planner: &PlannerPod) -> bool {
 
 /// Whether a small job has waited in vain for a worker of the lane.
 fn is_late_in_lane(world: &World, asked: &Asked) -> bool {
-    let start = time(world.status.start_time.as_deref()).unwrap_or(world.now);
+    let start = world.status.started().unwrap_or(world.now);
     // One that waited in line meanwhile is not late because they are all being replaced.
     world.lane_empty_since.is_some_and(|since| {
         world.done.unwrap_or(0) == 0 && seconds_since(world.now, start.max(since)) >= asked.start_seconds

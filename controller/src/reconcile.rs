@@ -154,7 +154,7 @@ async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duratio
             _ if status.phase.is_terminal() => TELL_SMALL,
             Some(LaneKind::Interactive) => TELL_SMALL,
             _ if is_a_step(&before, status) => TELL,
-            _ => tell_all(status, Timestamp::now()),
+            _ => longest_silence(status.taken(Timestamp::now())),
         };
         if let Some(left) = pause.checked_sub(since) {
             return Ok(Some(left));
@@ -211,12 +211,6 @@ fn ails(status: &JobStatus) -> impl Iterator<Item = &Condition> {
 /// What has begun to.
 fn newly_ails<'a>(before: &JobStatus, after: &'a JobStatus) -> impl Iterator<Item = &'a Condition> {
     ails(after).filter(|ails| before.condition(&ails.kind).is_none_or(|known| known.reason != ails.reason))
-}
-
-/// How long it takes until a job is told of whatever has changed.
-fn tell_all(status: &JobStatus, now: Timestamp) -> Duration {
-    let started = status.start_time.as_deref().and_then(|text| text.parse().ok()).unwrap_or(now);
-    longest_silence(now.duration_since(started).unsigned_abs())
 }
 
 /// Whether numbers have moved as far as somebody who looks would notice.
@@ -344,7 +338,9 @@ mod tests {
             for look in 1..=looks {
                 let now = start + jiff::SignedDuration::from_secs(i64::try_from(look * 5).unwrap());
                 let next = begun(status(look * 300 / looks, look * 10));
-                if is_a_step(&last, &next) || now.duration_since(at).unsigned_abs() >= tell_all(&next, now) {
+                if is_a_step(&last, &next)
+                    || now.duration_since(at).unsigned_abs() >= longest_silence(next.taken(now))
+                {
                     (told, last, at) = (told + 1, next, now);
                 }
             }

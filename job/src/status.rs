@@ -3,7 +3,9 @@
 //! Times are RFC 3339 in UTC with whole seconds, money is whole micro-USD. Fields of which nothing is known are left out.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The most bytes that a status may take as JSON.
@@ -297,12 +299,22 @@ impl JobStatus {
     pub fn condition(&self, kind: &str) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.kind == kind)
     }
+
+    /// When it began, if it has.
+    pub fn started(&self) -> Option<Timestamp> {
+        self.start_time.as_deref()?.parse().ok()
+    }
+
+    /// How long ago that was; nothing where it has not begun.
+    pub fn taken(&self, now: Timestamp) -> Duration {
+        self.started().map_or(Duration::ZERO, |started| now.duration_since(started).unsigned_abs())
+    }
 }
 
 /// After this long an operator tells whatever has changed of a job that has taken so long: it is told of some three dozen times
 /// in a day.
-pub fn longest_silence(taken: std::time::Duration) -> std::time::Duration {
-    (taken / 3).max(std::time::Duration::from_secs(300))
+pub fn longest_silence(taken: Duration) -> Duration {
+    (taken / 3).max(Duration::from_secs(300))
 }
 
 #[cfg(test)]

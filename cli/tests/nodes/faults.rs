@@ -1,12 +1,12 @@
 //! A job with workers of its own, and what machines do to it.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::TEAM;
+use crate::chaos::Random;
 use crate::cluster::Cluster;
 use crate::jobs::{big, same_bytes};
 
@@ -14,9 +14,7 @@ const JOB: &str = "big";
 
 /// Everything at once, at moments that a seed chooses (`BLOCKGRID_CHAOS_SEED`).
 pub(crate) fn big_job(cluster: &Cluster) {
-    let seed = std::env::var("BLOCKGRID_CHAOS_SEED").ok().and_then(|seed| seed.parse().ok());
-    let dice = Dice(Cell::new(seed.unwrap_or_else(|| std::process::id().into())));
-    eprintln!("   BLOCKGRID_CHAOS_SEED={}", dice.0.get());
+    let mut random = Random::new();
     // It trades all the time: some minutes of one core.
     let manifest = big(JOB, 0.5)
         .replace("crosses_above(f, s)", "f > s")
@@ -47,7 +45,7 @@ pub(crate) fn big_job(cluster: &Cluster) {
     let told = pods.iter().find(|pod| pod["status"]["phase"] == "Running").expect("a worker that runs");
     let told = told["metadata"]["name"].as_str().unwrap();
     cluster.kubectl(&["-n", "blockgrid", "delete", "pod", told, "--wait=false"]);
-    std::thread::sleep(dice.millis(3000));
+    std::thread::sleep(random.millis(3000));
     somebody_leads(cluster, &crashed);
     let deleted = lose_leader(cluster, &workers, false);
 
@@ -59,7 +57,7 @@ pub(crate) fn big_job(cluster: &Cluster) {
     workers.are_at_it("a kubelet is killed");
     assert!(workers.pods().iter().any(|pod| pod["spec"]["nodeName"] == "node1"), "nobody is to be evicted");
     assert!(cluster.node(1, &["pkill", "-9", "kubelet"]));
-    std::thread::sleep(dice.millis(3000));
+    std::thread::sleep(random.millis(3000));
     somebody_leads(cluster, &deleted);
     lose_leader(cluster, &workers, true);
     cluster.until("its workers are evicted", Duration::from_secs(90), || {
@@ -145,19 +143,5 @@ impl Workers<'_> {
         let status = self.cluster.status(JOB);
         assert!(status["phase"] == "Running", "{what}: {status}");
         eprintln!("   {what}, {} shards are done", status["shards"]["done"]);
-    }
-}
-
-/// Moments, by a seed.
-struct Dice(Cell<u64>);
-
-impl Dice {
-    /// Up to so many milliseconds.
-    fn millis(&self, most: u64) -> Duration {
-        // Knuth's constants for a linear congruential generator (The Art of Computer Programming 2, 3.3.4).
-        self.0.set(
-            self.0.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407),
-        );
-        Duration::from_millis((self.0.get() >> 33) % most)
     }
 }

@@ -5,6 +5,9 @@
 //! the image; without it the test is skipped, and says so.
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic where the test fails")]
 
+#[path = "../../../grid/tests/support/chaos.rs"]
+#[allow(dead_code, unreachable_pub, reason = "other tests use the rest, from modules of theirs")]
+mod chaos;
 mod cluster;
 mod faults;
 mod jobs;

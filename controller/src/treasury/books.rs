@@ -78,7 +78,7 @@ impl Books {
     /// Which budget does not let it, with the numbers: the namespace's first, but before it one whose whole limit is less than
     /// that, because no end of others' jobs helps then.
     pub fn may(&self, job: &JobId, share: &Share) -> Result<(), Held> {
-        let held = self.reserved.get(job).map(|held| held.micro_usd);
+        let held = self.holds(job);
         if held.is_some_and(|held| held >= share.micro_usd) {
             return Ok(());
         }
@@ -130,7 +130,7 @@ impl Books {
         if wish <= share.micro_usd {
             return wish;
         }
-        let held = self.reserved.get(job).map_or(0, |held| held.micro_usd);
+        let held = self.holds(job).unwrap_or(0);
         let more = (wish.saturating_sub(held), share.purpose);
         let mut most = wish;
         for key in self.of_namespace(&share.namespace) {
@@ -163,8 +163,7 @@ impl Books {
         for (job, share) in line {
             let keys = self.of_namespace(&share.namespace);
             // What it holds already is its own.
-            let more =
-                share.micro_usd.saturating_sub(self.reserved.get(job).map_or(0, |held| held.micro_usd));
+            let more = share.micro_usd.saturating_sub(self.holds(job).unwrap_or(0));
             let mut fits = true;
             for &key in &keys {
                 let budget = &self.budgets[key];
@@ -183,7 +182,7 @@ impl Books {
                 continue;
             }
             let is_small = self.kept.as_ref().is_some_and(|kept| kept.is_large_to(more));
-            if is_small && (share.purpose == Purpose::Grow || !self.reserved.contains_key(job)) {
+            if is_small && !self.ends_with(job, share.purpose) {
                 passing += more;
             }
             is_kept &= self.kept.as_ref().is_none_or(|kept| kept.job != *job);
@@ -227,6 +226,11 @@ impl Books {
         spent.map(|budget| budget.spec.hard_action).max_by_key(|action| *action == HardAction::Drain)
     }
 
+    /// What is held for a job, if anything is.
+    pub(super) fn holds(&self, job: &JobId) -> Option<u64> {
+        self.reserved.get(job).map(|held| held.micro_usd)
+    }
+
     /// Spent and reserved of a budget.
     pub fn sums(&self, budget: &Budget) -> (u64, u64) {
         self.sum(budget, None)
@@ -255,13 +259,13 @@ impl Books {
 
     /// Holds money for a job, if that is more than it holds already; what it held before.
     pub fn reserve(&mut self, job: &JobId, share: &Share) -> Option<u64> {
-        let before = self.reserved.get(job).map(|held| held.micro_usd);
+        let (before, ends) = (self.holds(job), self.ends_with(job, share.purpose));
         let holds = self.reserved.entry(job.clone()).or_insert_with(|| share.clone());
         holds.micro_usd = holds.micro_usd.max(share.micro_usd);
         self.kept = self.kept.take().filter(|kept| kept.job != *job);
         let more = holds.micro_usd - before.unwrap_or(0);
         if let Some(kept) = &mut self.kept
-            && (before.is_none() || share.purpose == Purpose::Grow)
+            && !ends
             && kept.is_large_to(more)
         {
             kept.passed = kept.passed.saturating_add(more);

@@ -52,9 +52,13 @@ impl Books {
     fn passes(&self, kept: &Kept, job: &JobId, (more, purpose): (u64, Purpose), passing: u64) -> bool {
         let together = kept.passed.saturating_add(passing).saturating_add(more);
         let are_few = together.saturating_mul(SMALL_TOGETHER) <= kept.micro_usd;
-        // Who holds something gives it back when it has ended, for which the other may wait.
-        let ends = purpose != Purpose::Grow && self.reserved.contains_key(job);
-        kept.is_large_to(more) && are_few || ends
+        kept.is_large_to(more) && are_few || self.ends_with(job, purpose)
+    }
+
+    /// Whether a job comes to its end with what it asks for: who holds something gives it back then, for which the one that
+    /// waits may wait.
+    pub(super) fn ends_with(&self, job: &JobId, purpose: Purpose) -> bool {
+        purpose != Purpose::Grow && self.reserved.contains_key(job)
     }
 
     /// Keeps this from now on.
@@ -77,8 +81,7 @@ impl Books {
     /// those that run have ended. Nothing for one that runs, or that waits for others of its own user.
     fn kept_for<'a>(&'a self, job: &JobId, share: &'a Share, sums: &mut Sums<'a>) -> Option<Kept> {
         // What it holds already is its own.
-        let own = self.reserved.get(job).map_or(0, |held| held.micro_usd);
-        let more = share.micro_usd.saturating_sub(own);
+        let more = share.micro_usd.saturating_sub(self.holds(job).unwrap_or(0));
         let mut of = Vec::new();
         for key in self.of_namespace(&share.namespace) {
             let budget = &self.budgets[key];

@@ -69,19 +69,25 @@ pub fn dollars_left(micro_usd: u64) -> String {
 
 /// The same of what somebody wrote: with as many places as it takes.
 pub fn dollars_exactly(micro_usd: u64) -> String {
-    let is_exact = |unit: u64| micro_usd.is_multiple_of(unit);
-    if is_exact(10_000) || micro_usd < 1_000_000 && is_exact(100) {
-        return dollars(micro_usd);
-    }
-    format!("${}.{:06}", grouped((micro_usd / 1_000_000).into()), micro_usd % 1_000_000)
+    let usual = places(micro_usd);
+    let is_exact = micro_usd.is_multiple_of(10_u64.pow(6 - usual));
+    in_places(micro_usd, if is_exact { usual } else { 6 }, u64::div_ceil)
 }
 
 fn written(micro_usd: u64, units: impl Fn(u64, u64) -> u64) -> String {
-    let places = match micro_usd {
+    in_places(micro_usd, places(micro_usd), units)
+}
+
+/// As many as people read.
+fn places(micro_usd: u64) -> u32 {
+    match micro_usd {
         1_000_000.. => 2,
         10_000.. => 4,
         _ => 6,
-    };
+    }
+}
+
+fn in_places(micro_usd: u64, places: u32, units: impl Fn(u64, u64) -> u64) -> String {
     let units = units(micro_usd, 10_u64.pow(6 - places));
     let a_dollar = 10_u64.pow(places);
     let width = places as usize;

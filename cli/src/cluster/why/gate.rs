@@ -398,8 +398,7 @@ fn running(job: &BacktestJob, advice: &Advice<'_>) -> Why {
 fn silence(job: &BacktestJob, advice: &Advice<'_>) -> String {
     // Of a small job that waits for the shared workers there may be nothing to tell for as long as that lasts.
     let told = job.told.filter(|_| job.status.workers.is_some());
-    let started = job.status.start_time.as_deref().and_then(|text| text.parse().ok()).unwrap_or(advice.now);
-    let silence = longest_silence(advice.now.duration_since(started).unsigned_abs());
+    let silence = longest_silence(job.status.taken(advice.now));
     // Beside what it takes to look and to write.
     let is_long = |told: &Timestamp| advice.now.duration_since(*told).unsigned_abs() > silence * 2;
     let Some(told) = told.filter(is_long) else { return String::new() };
