@@ -3,7 +3,7 @@
 use blockgrid_job::budget::BudgetStatus;
 use blockgrid_job::status::Phase;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// What is told of a budget.
@@ -12,7 +12,7 @@ const BUDGET_KINDS: [&str; 4] = ["limit", "spent", "unattributed", "reserved"];
 /// Counters and gauges, all named `blockgrid_operator_...`.
 pub struct Meters {
     registry: Registry,
-    reconciles: Histogram,
+    reconciles: HistogramVec,
     failures: IntCounterVec,
     jobs: IntGaugeVec,
     budgets: IntGaugeVec,
@@ -35,12 +35,13 @@ impl Meters {
         let buckets = vec![0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
         let meters = Self {
             registry: Registry::new(),
-            reconciles: Histogram::with_opts(
+            reconciles: HistogramVec::new(
                 HistogramOpts::new(
                     name("reconcile_duration_seconds"),
-                    "Time of a look at a job, what is done for it included.",
+                    "Time of a look at a job, what is done for it included, by whether anything was done or told.",
                 )
                 .buckets(buckets),
+                &["acted"],
             )?,
             failures: IntCounterVec::new(
                 Opts::new(
@@ -78,9 +79,9 @@ impl Meters {
         Ok(meters)
     }
 
-    /// A look at a job took so long.
-    pub fn reconciled(&self, seconds: f64) {
-        self.reconciles.observe(seconds);
+    /// A look at a job took so long. Whether anything was done for it or told of it: one that fails has tried to.
+    pub fn reconciled(&self, seconds: f64, acted: bool) {
+        self.reconciles.with_label_values(&[if acted { "true" } else { "false" }]).observe(seconds);
     }
 
     /// A look at a job failed.
@@ -158,13 +159,13 @@ mod tests {
     #[test]
     fn what_is_counted_is_told() {
         let meters = Meters::new().unwrap();
-        meters.reconciled(0.003);
+        meters.reconciled(0.003, true);
         meters.failed("store");
         meters.phases(|phase| i64::from(phase == Phase::Running));
         meters.budget("blockgrid/grid", &BudgetStatus { spent_micro_usd: 3, ..BudgetStatus::default() });
         let text = meters.text();
         for line in [
-            "blockgrid_operator_reconcile_duration_seconds_count 1",
+            "blockgrid_operator_reconcile_duration_seconds_count{acted=\"true\"} 1",
             "blockgrid_operator_reconcile_failures_total{kind=\"store\"} 1",
             "blockgrid_operator_jobs{phase=\"Running\"} 1",
             "blockgrid_operator_jobs{phase=\"Failed\"} 0",

@@ -17,7 +17,7 @@ use blockgrid_grid::{JobId, Outcome, StoreError};
 use blockgrid_job::names::MAX_REQUEST_BYTES;
 use blockgrid_job::status::{JobStatus, LaneKind, Phase};
 use futures::{StreamExt, TryStreamExt, stream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -270,20 +270,43 @@ fn pool(id: &JobId, context: &Context, now: Timestamp, rates: &Rates, status: &J
     pods::ail(&mut pool, &pods, now);
     let millicpus = rates.millicpus;
     // What was said last is what pods had cost at that moment: those of them that are gone cost the rest of it. Those that went
-    // while nobody led are said to work still: they did until others took their places, at most until now.
+    // while nobody led are said to work still: they did until others took their places or all were told to go, at most until
+    // now. That is a guess, which never takes more than is held.
     let gone = || {
         let said = status.spent_micro_usd.map_or(0, |spent| rates.price.micros(spent));
         let then = status.spent_time.as_deref().and_then(|text| text.parse().ok()).unwrap_or(now);
-        let live: Vec<u64> = pods.iter().filter_map(|pod| pods::micros(pod, then, millicpus)).collect();
-        let there = live.iter().filter(|&&micros| micros > 0).count();
-        let vanished = u64::try_from(status.workers.unwrap_or(0)).unwrap_or(0).saturating_sub(there as u64);
-        let until = pods::first_made_after(&pods, then).unwrap_or(now);
-        let unseen = pods::micros_of(then, until, millicpus).saturating_mul(vanished);
-        said.saturating_sub(live.iter().sum()).saturating_add(unseen)
+        let cost = |until| pods.iter().filter_map(move |pod| pods::micros(pod, until, millicpus));
+        let (live, since) = (cost(then).sum::<u64>(), cost(now).sum::<u64>());
+        let there = cost(then).filter(|&micros| micros > 0).count();
+        let said_to_work = usize::try_from(status.workers.unwrap_or(0)).unwrap_or(0);
+        let vanished = said_to_work.saturating_sub(there);
+        // No other is made in the place of one that was told to go.
+        let told = vanished.min(said_to_work.saturating_sub(pool.wanted as usize));
+        let last = rested(&job).unwrap_or(now).min(now);
+        let stopped = then.checked_add(grace(&job)).unwrap_or(now).min(last);
+        let unseen = pods::unseen(&pods, vanished - told, then, last, millicpus)
+            + pods::unseen(&[], told, then, stopped, millicpus);
+        let held = status.reserved_micro_usd.map_or(u64::MAX, |held| rates.price.micros(held));
+        let room = held.saturating_sub(said).saturating_sub(since.saturating_sub(live));
+        said.saturating_sub(live).saturating_add(unseen.min(room))
     };
     let costs = pods.iter().filter_map(|pod| Some((pods::uid(pod), pods::micros(pod, now, millicpus)?)));
     pool.micros = context.pod_micros(id, gone, costs);
     Some(pool)
+}
+
+/// When a Job was told to rest, or has ended: its pods worked no longer, or not for long.
+fn rested(job: &Job) -> Option<Timestamp> {
+    let ends = ["Complete", "Failed", "Suspended"];
+    let conditions = job.status.as_ref()?.conditions.as_deref()?;
+    let told = conditions.iter().filter(|is| is.status == "True" && ends.contains(&is.type_.as_str()));
+    told.filter_map(|is| is.last_transition_time.as_ref()).map(|time| time.0).min()
+}
+
+/// What its pods may take to stop.
+fn grace(job: &Job) -> SignedDuration {
+    let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    SignedDuration::from_secs(pod.and_then(|pod| pod.termination_grace_period_seconds).unwrap_or(30))
 }
 
 /// A pool by its Job alone.

@@ -52,8 +52,17 @@ pub async fn reconcile(job: Arc<BacktestJob>, context: Arc<Context>) -> Result<A
     {
         stall(&job, &context, reason, error).await;
     }
-    context.meters.reconciled(started.elapsed().as_secs_f64());
-    result
+    let acted = result.as_ref().map_or(true, |looked| looked.acted);
+    context.meters.reconciled(started.elapsed().as_secs_f64(), acted);
+    Ok(result?.next)
+}
+
+/// What a look at a job came to.
+struct Looked {
+    /// When it is looked at again.
+    next: Action,
+    /// Whether anything was done for it or told of it.
+    acted: bool,
 }
 
 /// Has a job whose looks fail say why, if it does not yet.
@@ -73,12 +82,13 @@ async fn stall(job: &BacktestJob, context: &Context, reason: &str, error: &Apply
     }
 }
 
-async fn look(job: &BacktestJob, context: &Context) -> Result<Action, ApplyError> {
+async fn look(job: &BacktestJob, context: &Context) -> Result<Looked, ApplyError> {
     let id = observe::id(job)?;
     context.remember(&id, job);
     let target = Target { job, id: &id, context };
     let mut world = observe(job, context, Timestamp::now()).await?;
     let mut decision = plan(&world);
+    let acts = !decision.acts.is_empty();
     for _ in 0..ROUNDS {
         if decision.acts.is_empty() {
             break;
@@ -95,7 +105,7 @@ async fn look(job: &BacktestJob, context: &Context) -> Result<Action, ApplyError
     }
     if world.is_deleted && !world.has_finalizer {
         context.forget(&id);
-        return Ok(Action::await_change());
+        return Ok(Looked { next: Action::await_change(), acted: acts });
     }
     if decision.status.phase.is_terminal() || decision.status.phase == Phase::Suspended {
         context.treasury.asks_no_more(&id);
@@ -108,10 +118,13 @@ async fn look(job: &BacktestJob, context: &Context) -> Result<Action, ApplyError
         context.treasury.has_looked(&id);
     }
     context.spent(&id, &mut decision.status);
-    let again =
-        write(&target, &decision.status).await?.map_or(decision.again, |soon| soon.min(decision.again));
+    let written = write(&target, &decision.status).await?;
     context.is_well(&id);
-    Ok(Action::requeue(again))
+    let again = match written {
+        Written::Later(soon) => soon.min(decision.again),
+        Written::Nothing | Written::Told => decision.again,
+    };
+    Ok(Looked { next: Action::requeue(again), acted: acts || written == Written::Told })
 }
 
 /// What to do about a job whose look failed: again, after a pause that doubles.
@@ -128,11 +141,22 @@ pub fn failed(job: Arc<BacktestJob>, error: &ApplyError, context: Arc<Context>) 
     Action::requeue(pause)
 }
 
+/// What became of what there was to say of a job.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// Nothing was to be said.
+    Nothing,
+    /// It is left for later: after so long.
+    Later(Duration),
+    /// It was said.
+    Told,
+}
+
 /// Says how a job is, if that is not what was said before. Where only progress has changed and was told a moment ago, it
-/// is left for later: when.
-async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duration>, ApplyError> {
+/// is left for later.
+async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Written, ApplyError> {
     let before = target.job.status.clone().unwrap_or_default();
-    let Some(mut patch) = difference(&before, status)? else { return Ok(None) };
+    let Some(mut patch) = difference(&before, status)? else { return Ok(Written::Nothing) };
     if target.job.status.is_none() {
         // It is not there, whatever a status has that says nothing.
         patch["phase"] = json!(status.phase);
@@ -142,7 +166,7 @@ async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duratio
         && status.condition("Planned").is_none()
         && let Some(left) = BRIEF.checked_sub(target.context.known_for(target.id))
     {
-        return Ok(Some(left));
+        return Ok(Written::Later(left));
     }
     let news = before.phase != status.phase
         || target.job.status.is_none()
@@ -157,13 +181,13 @@ async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duratio
             _ => longest_silence(status.taken(Timestamp::now())),
         };
         if let Some(left) = pause.checked_sub(since) {
-            return Ok(Some(left));
+            return Ok(Written::Later(left));
         }
     }
     // The watch may not know yet of what was written a moment ago: once is enough.
     let seen = (target.job.resource_version().unwrap_or_default(), patch.to_string());
     if target.context.was_written(target.id, &seen) {
-        return Ok(None);
+        return Ok(Written::Nothing);
     }
     target.leads()?;
     let jobs: Api<BacktestJob> =
@@ -172,7 +196,7 @@ async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duratio
     let name = target.job.name_any();
     if let Err(error) = jobs.patch_status(&name, &patching(), &body).await {
         if is_gone(&error) && !is_there(&jobs, &name, target.id).await? {
-            return Ok(None);
+            return Ok(Written::Nothing);
         }
         return Err(error.into());
     }
@@ -192,7 +216,7 @@ async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Option<Duratio
         let note = "it takes longer than jobs of the interactive lane may: it goes on with workers of its own, and budgets hold what those may cost";
         publish(target, EventType::Normal, MOVED.to_owned(), note.to_owned(), status.phase).await;
     }
-    Ok(None)
+    Ok(Written::Told)
 }
 
 /// What keeps a job from being looked at, or its workers from computing, or from computing to their end.

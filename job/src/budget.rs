@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::decode::{Errors, Field, FieldError};
-use crate::quote::dollars;
+use crate::quote::{dollars, dollars_exactly};
 use crate::spec::API_VERSION;
 use crate::status::Condition;
 
@@ -218,15 +218,16 @@ impl BudgetStatus {
     /// Writes the limit and what is used of it as people read it, beside the numbers; and what remains.
     #[must_use]
     pub fn in_words(mut self) -> Self {
-        let words =
-            |micro_usd: u64| Some(if micro_usd == 0 { "$0.00".to_owned() } else { dollars(micro_usd) });
+        let words = |micro_usd: u64, written: fn(u64) -> String| {
+            Some(if micro_usd == 0 { "$0.00".to_owned() } else { written(micro_usd) })
+        };
         let used = i128::from(self.spent_micro_usd) + i128::from(self.reserved_micro_usd);
         let remaining = (i128::from(self.limit_micro_usd) - used).clamp(i64::MIN.into(), i64::MAX.into());
         self.remaining_micro_usd = i64::try_from(remaining).unwrap_or(i64::MAX);
-        self.limit = words(self.limit_micro_usd);
-        self.spent = words(self.spent_micro_usd);
-        self.reserved = words(self.reserved_micro_usd);
-        self.projected = words(self.projected_micro_usd);
+        self.limit = words(self.limit_micro_usd, dollars_exactly);
+        self.spent = words(self.spent_micro_usd, dollars);
+        self.reserved = words(self.reserved_micro_usd, dollars);
+        self.projected = words(self.projected_micro_usd, dollars);
         self
     }
 }
@@ -313,14 +314,14 @@ mod tests {
     #[test]
     fn a_status_is_told_in_words() {
         let status = BudgetStatus {
-            limit_micro_usd: 8_000_000_000,
+            limit_micro_usd: 8_000_001_000,
             spent_micro_usd: 7_990_000_001,
             reserved_micro_usd: 20_000_000,
             ..BudgetStatus::default()
         };
         let status = status.in_words();
-        assert_eq!(status.remaining_micro_usd, -10_000_001);
+        assert_eq!(status.remaining_micro_usd, -9_999_001);
         let words = [&status.limit, &status.spent, &status.reserved, &status.projected];
-        assert_eq!(words.map(|w| w.as_deref().unwrap()), ["$8,000.00", "$7,990.01", "$20.00", "$0.00"]);
+        assert_eq!(words.map(|w| w.as_deref().unwrap()), ["$8,000.001000", "$7,990.01", "$20.00", "$0.00"]);
     }
 }

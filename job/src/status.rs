@@ -314,12 +314,31 @@ impl JobStatus {
 /// After this long an operator tells whatever has changed of a job that has taken so long: it is told of some three dozen times
 /// in a day.
 pub fn longest_silence(taken: Duration) -> Duration {
-    (taken / 3).max(Duration::from_secs(300))
+    (taken / 3).max(MOMENTS)
 }
+
+/// When a job was told of that had taken so long, it is told of again within this time, however it goes: see
+/// [`longest_silence`], which grows while it lasts.
+pub fn next_word_within(taken: Duration) -> Duration {
+    (taken / 2).max(MOMENTS)
+}
+
+/// What an operator may always be silent for.
+const MOMENTS: Duration = Duration::from_secs(300);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn silence_ends_when_it_is_said_to() {
+        for taken in [0, 60, 599, 600, 900, 10_000, 100_000].map(Duration::from_secs) {
+            let within = next_word_within(taken);
+            let (sooner, moment) = (within - Duration::from_secs(1), Duration::from_secs(1));
+            assert!(longest_silence(taken + within) <= within + moment / 1000, "{taken:?}");
+            assert!(longest_silence(taken + sooner) > sooner, "{taken:?}");
+        }
+    }
 
     #[test]
     fn phases_are_written_as_they_are_called() {

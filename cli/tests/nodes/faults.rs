@@ -9,6 +9,7 @@ use crate::TEAM;
 use crate::chaos::Random;
 use crate::cluster::Cluster;
 use crate::jobs::{big, same_bytes};
+use crate::witness::{Stop, Witness};
 
 const JOB: &str = "big";
 
@@ -27,6 +28,27 @@ pub(crate) fn big_job(cluster: &Cluster) {
     });
     let uid = cluster.get(TEAM, &format!("btj/{JOB}"))["metadata"]["uid"].as_str().unwrap().to_owned();
     let workers = Workers { cluster, label: format!("grid.blockbuilders.app/job-uid={uid}") };
+    let witness = Witness::default();
+    std::thread::scope(|scope| {
+        scope.spawn(|| witness.watch(|| workers.pods()));
+        let _stop = Stop(&witness);
+        everything_happens(cluster, &workers, &mut random);
+    });
+    let status = cluster.status(JOB);
+    let (pods, seconds) = witness.pod_seconds();
+    let (terms, spent) = (&status["terms"], status["spentMicroUsd"].as_f64().unwrap());
+    let a_second =
+        terms["microUsdPerVcpuHour"].as_f64().unwrap() * terms["millicpus"].as_f64().unwrap() / 3.6e6;
+    let charged = spent / a_second;
+    eprintln!("   {pods} pods have taken {seconds:.0} s, and {charged:.0} s of pods are charged");
+    // Requests are charged too, and of pods that went while nobody led nobody knows when.
+    assert!(pods >= 7 && (charged - seconds).abs() < 120.0, "{status}");
+    cluster.mend_node(1);
+    same_bytes(cluster, &manifest, JOB);
+}
+
+/// All faults, until the job is settled.
+fn everything_happens(cluster: &Cluster, workers: &Workers<'_>, random: &mut Random) {
     let nodes: BTreeSet<_> = workers.pods().iter().map(|pod| pod["spec"]["nodeName"].to_string()).collect();
     assert_eq!(nodes.len(), 2, "{nodes:?}");
     cluster.until("it is in the middle", Duration::from_secs(60), || {
@@ -39,7 +61,7 @@ pub(crate) fn big_job(cluster: &Cluster) {
     }
     workers.are_at_it("Redis is emptied");
     cluster.flush_redis();
-    let crashed = lose_leader(cluster, &workers, true);
+    let crashed = lose_leader(cluster, workers, true);
     workers.are_at_it("a worker is told to go");
     let pods = workers.pods();
     let told = pods.iter().find(|pod| pod["status"]["phase"] == "Running").expect("a worker that runs");
@@ -47,19 +69,22 @@ pub(crate) fn big_job(cluster: &Cluster) {
     cluster.kubectl(&["-n", "blockgrid", "delete", "pod", told, "--wait=false"]);
     std::thread::sleep(random.millis(3000));
     somebody_leads(cluster, &crashed);
-    let deleted = lose_leader(cluster, &workers, false);
+    let deleted = lose_leader(cluster, workers, false);
 
     // A node that answers no more. All workers stand still until its pods are evicted, so that there is something left to
     // do; those of that node go on afterwards, though their shards have long been others'.
     for node in 0..2 {
-        assert!(cluster.node(node, &["pkill", "-STOP", "-f", "blockgrid-worker --job"]));
+        // Both of a node may have been hit above, and not have been replaced yet.
+        cluster.until("the workers of a node stand still", Duration::from_secs(60), || {
+            cluster.node(node, &["pkill", "-STOP", "-f", "blockgrid-worker --job"])
+        });
     }
     workers.are_at_it("a kubelet is killed");
     assert!(workers.pods().iter().any(|pod| pod["spec"]["nodeName"] == "node1"), "nobody is to be evicted");
     assert!(cluster.node(1, &["pkill", "-9", "kubelet"]));
     std::thread::sleep(random.millis(3000));
     somebody_leads(cluster, &deleted);
-    lose_leader(cluster, &workers, true);
+    lose_leader(cluster, workers, true);
     cluster.until("its workers are evicted", Duration::from_secs(90), || {
         let pods = workers.pods();
         let lost: Vec<_> = pods.iter().filter(|pod| pod["spec"]["nodeName"] == "node1").collect();
@@ -92,8 +117,6 @@ pub(crate) fn big_job(cluster: &Cluster) {
         micro_usd("reservedMicroUsd") == 0
             && micro_usd("spentMicroUsd") - micro_usd("unattributedMicroUsd") == spent
     });
-    cluster.mend_node(1);
-    same_bytes(cluster, &manifest, JOB);
 }
 
 /// The operator that leads is killed, or its pod is deleted; when that was.

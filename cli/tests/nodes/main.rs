@@ -16,6 +16,7 @@ mod people;
 mod support;
 mod troubles;
 mod upgrade;
+mod witness;
 
 use std::time::Instant;
 

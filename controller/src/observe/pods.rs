@@ -47,10 +47,20 @@ pub(super) fn micros_of(from: Timestamp, to: Timestamp, millicpus: u64) -> u64 {
     u64::try_from(to.as_microsecond() - from.as_microsecond()).unwrap_or(0) / 1000 * millicpus
 }
 
-/// When the first of them was made that was made after a moment.
-pub(super) fn first_made_after(pods: &[Arc<Pod>], then: Timestamp) -> Option<Timestamp> {
+/// vCPU-microseconds of so many pods that were there at a moment and are no more: each until another was made in its place, or
+/// until the last moment at which it can have worked.
+pub(super) fn unseen(
+    pods: &[Arc<Pod>],
+    vanished: usize,
+    then: Timestamp,
+    last: Timestamp,
+    millicpus: u64,
+) -> u64 {
     let made = pods.iter().filter_map(|pod| Some(pod.metadata.creation_timestamp.as_ref()?.0));
-    made.filter(|made| *made > then).min()
+    let mut made: Vec<Timestamp> = made.filter(|made| *made > then).collect();
+    made.sort_unstable();
+    let until = made.into_iter().chain(std::iter::repeat(last)).take(vanished);
+    until.map(|until| micros_of(then, until.min(last), millicpus)).sum()
 }
 
 /// Notes what ails the pods of a pool.
@@ -148,6 +158,22 @@ mod tests {
             "{alone:?}"
         );
         assert!(!alone.is_misconfigured && alone.stuck.is_empty());
+    }
+
+    #[test]
+    fn each_pod_that_nobody_saw_go_has_worked_until_another_took_its_place() {
+        let at = |second: u32| format!("2026-01-01T00:00:{second:02}Z").parse::<Timestamp>().unwrap();
+        let made =
+            |second: u32| json!({ "metadata": { "name": "a", "creationTimestamp": at(second).to_string() } });
+        let there = pods(json!([made(40), made(5), made(20)]));
+        let seconds = |vanished, last| unseen(&there, vanished, at(10), at(last), 1000) / 1_000_000;
+        assert_eq!(
+            [0, 1, 2, 3].map(|vanished| seconds(vanished, 50)),
+            [0, 10, 40, 80],
+            "the third has no heir"
+        );
+        assert_eq!(seconds(3, 30), 10 + 20 + 20, "the Job ended then");
+        assert_eq!(seconds(3, 5), 0, "and before");
     }
 
     #[test]

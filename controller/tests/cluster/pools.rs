@@ -276,6 +276,63 @@ fn a_change_of_leader_loses_no_cost() {
     assert_eq!(grid.ledger()[id.as_str()], spent);
 }
 
+/// Of pods that go while nobody leads the next leader knows how many there were, and what the Job and their heirs tell: it
+/// charges neither time in which nothing ran, nor leaves out what did.
+#[test]
+fn pods_that_went_while_nobody_led_cost_until_another_came_or_their_job_rested() {
+    let Some(grid) = grid_of_pools() else { return };
+    let operator = grid.operator("a");
+    let cost = |seconds: u64| seconds * 2 * grid.price / 3600;
+    let ids = ["rested", "replaced"].map(|name| (name, grid.apply(name, &two_workers())));
+    let began = std::time::Instant::now();
+    for (name, id) in &ids {
+        for pod in grid.await_pods(id, 2) {
+            grid.say_ready(&pod, &ago(100));
+        }
+        grid.await_job(name, "both have cost something", |status| {
+            status.workers == Some(2) && status.spent_micro_usd >= Some(cost(200))
+        });
+    }
+    operator.kill();
+    let [(_, rested), (_, replaced)] = &ids;
+    // The last that the leader did.
+    grid.patch("rested", json!({ "suspend": true }));
+    let rests = Patch::Merge(json!({ "spec": { "suspend": true } }));
+    grid.wait(grid.pools().patch(&format!("bt-{rested}"), &PatchParams::default(), &rests)).unwrap();
+    until("they are gone", || grid.pods_of(rested).is_empty());
+    let seconds = began.elapsed().as_secs();
+    let mut gone = 0;
+    for (nth, pod) in grid.await_pods(replaced, 2).iter().enumerate() {
+        grid.evict(pod);
+        until("another is there", || {
+            grid.pods_of(replaced).iter().all(|other| other.metadata.uid != pod.metadata.uid)
+        });
+        grid.await_pods(replaced, 2);
+        gone += began.elapsed().as_secs();
+        if nth == 0 {
+            pause(15_000);
+        }
+    }
+    pause(10_000);
+    let _operator = grid.operator("b");
+    let status = grid.await_job("rested", "it is told", |status| status.phase == Phase::Suspended);
+    // To the second, as objects tell of time.
+    let (least, most) = (cost(200), cost(200 + 2 * (seconds + 2)));
+    let spent = status.spent_micro_usd.unwrap();
+    assert!((least..=most).contains(&spent), "rested: {least} <= {spent} <= {most}");
+    for (name, id) in &ids {
+        grid.patch(name, json!({ "cancel": true }));
+        let status = grid.await_end(name, Phase::Cancelled);
+        let (least, most) = match *name {
+            "rested" => (least, most),
+            _ => (cost((200 + gone).saturating_sub(6)), cost(200 + gone + 2)),
+        };
+        let spent = status.spent_micro_usd.unwrap();
+        assert!((least..=most).contains(&spent), "{name}: {least} <= {spent} <= {most}");
+        assert_eq!(grid.ledger()[id.as_str()], spent);
+    }
+}
+
 /// A Job with a rule for failed pods makes another only when one has failed, and of one whose node is dead nobody says so.
 #[test]
 fn a_worker_whose_node_is_dead_is_replaced() {

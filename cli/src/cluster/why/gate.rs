@@ -1,11 +1,13 @@
 //! Which gate: decided from what a status says, in the order in which a job meets them.
 
+use std::time::Duration;
+
 use blockgrid_job::manifest;
 use blockgrid_job::names::{ABOVE_BUDGET, ABOVE_USER_BUDGET, NO_MORE_HELD};
 use blockgrid_job::plan::ORDERS_A_BAR;
 use blockgrid_job::quote::{dollars, dollars_left};
 use blockgrid_job::spec::{API_VERSION, KIND};
-use blockgrid_job::status::{Condition, LaneKind, Phase, longest_silence};
+use blockgrid_job::status::{Condition, LaneKind, Phase, next_word_within};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -398,10 +400,12 @@ fn running(job: &BacktestJob, advice: &Advice<'_>) -> Why {
 fn silence(job: &BacktestJob, advice: &Advice<'_>) -> String {
     // Of a small job that waits for the shared workers there may be nothing to tell for as long as that lasts.
     let told = job.told.filter(|_| job.status.workers.is_some());
-    let silence = longest_silence(job.status.taken(advice.now));
-    // Beside what it takes to look and to write.
-    let is_long = |told: &Timestamp| advice.now.duration_since(*told).unsigned_abs() > silence * 2;
-    let Some(told) = told.filter(is_long) else { return String::new() };
+    let Some(told) = told else { return String::new() };
+    let silence = next_word_within(job.status.taken(told));
+    // Beside what it takes to look and to write, and for another to lead.
+    if advice.now.duration_since(told).unsigned_abs() <= silence + Duration::from_secs(300) {
+        return String::new();
+    }
     format!(
         " That was told {} ago, and an operator tells what has changed after {} minutes at most: if it does not run, nothing is lost, and workers go on, but nobody starts, stops or ends anything. Ask whoever runs the grid (`kubectl get pods -n {}`).",
         age(told, advice.now),
@@ -701,10 +705,10 @@ pub(super) mod tests {
         }
         // Of one that has run for three hours little changes in ten minutes.
         running.status.start_time = Some((NOW - SignedDuration::from_hours(3)).to_string());
-        for (minutes, is_silent) in [(11, false), (119, false), (121, true)] {
+        for (minutes, is_silent) in [(11, false), (63, false), (64, true)] {
             running.told = Some(NOW - SignedDuration::from_mins(minutes));
             let told = judged(&running, &Seen::default());
-            assert_eq!(told.3.contains("what has changed after 60 minutes at most"), is_silent, "{}", told.3);
+            assert_eq!(told.3.contains("what has changed after 58 minutes at most"), is_silent, "{}", told.3);
         }
         let finishing = job(Phase::Finishing, &[]);
         holds(

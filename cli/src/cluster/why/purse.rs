@@ -1,6 +1,7 @@
 //! Budgets as a job meets them: limit and use, those of its user within it, and what is wrong with them.
 
 use blockgrid_job::budget::{BudgetSpec, BudgetStatus, MAX_USERS, UserSpend};
+use blockgrid_job::quote::dollars_exactly;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
@@ -108,8 +109,8 @@ pub(super) fn table(seen: &Seen, user: Option<&str>) -> String {
         let name = budget.full_name();
         match &budget.status {
             Some(status) => {
-                let amounts = [status.limit_micro_usd, status.spent_micro_usd, status.reserved_micro_usd];
-                let [limit, spent, reserved] = amounts.map(usd);
+                let limit = dollars_exactly(status.limit_micro_usd);
+                let [spent, reserved] = [status.spent_micro_usd, status.reserved_micro_usd].map(usd);
                 table.add_row([name, limit, spent, reserved, signed_usd(status.remaining_micro_usd)]);
             }
             None => {
@@ -122,7 +123,7 @@ pub(super) fn table(seen: &Seen, user: Option<&str>) -> String {
                     .map(|part| allowance.used.map_or_else(unknown, |used| usd(part(used))));
             let left = allowance.remaining_micro_usd().map_or_else(unknown, signed_usd);
             let name = format!("  of it user {}", user.unwrap_or_default());
-            table.add_row([name, usd(allowance.limit_micro_usd), spent, reserved, left]);
+            table.add_row([name, dollars_exactly(allowance.limit_micro_usd), spent, reserved, left]);
         }
     }
     if seen.budgets.is_empty() { String::new() } else { show::lines(&table) }
