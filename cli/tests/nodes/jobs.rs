@@ -48,8 +48,8 @@ spec:
     )
 }
 
-/// The bytes of `blockgrid run`, which every lane has to give.
-pub(crate) fn same_bytes(cluster: &Cluster, manifest: &str, name: &str) {
+/// The bytes of `blockgrid run`, which every lane has to give; what its units have used.
+pub(crate) fn same_bytes(cluster: &Cluster, manifest: &str, name: &str) -> Value {
     let (here, there) = (folder(), folder());
     let file = here.path().join("job.yaml");
     std::fs::write(&file, manifest).unwrap();
@@ -68,6 +68,7 @@ pub(crate) fn same_bytes(cluster: &Cluster, manifest: &str, name: &str) {
     let computed = number(&status["trials"]) - number(&status["cachedTrials"]);
     let usage = &record["grid"]["usage"];
     assert_eq!(number(&usage["trials"]), computed, "{name}: {usage}");
+    usage.clone()
 }
 
 pub(crate) fn small_job(cluster: &Cluster) {
