@@ -7,6 +7,7 @@
 //!          close   fills of `fill: close`; break-even and trail move; signals are heard; equity is marked
 //! ```
 
+mod direct;
 mod entry;
 
 use super::bracket::{Bar, Behind, Bracket, Hit};

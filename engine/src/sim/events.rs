@@ -8,11 +8,12 @@
 //! ```
 //!
 //! A bar at which something *may* happen is handed to [`BarLoop::step`], which decides. So the conditions for skipping may
-//! name too many bars, never too few, and the meaning stays in one place.
+//! name too many bars, never too few, and the meaning stays in one place. Where orders are filled at the next open and no level
+//! moves, only the parts of a step that matter are taken.
 
 use std::ops::Range;
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use super::bar_loop::{BarLoop, Market};
 use super::signals::{Hear, Levels};
@@ -79,6 +80,14 @@ pub(crate) struct Ground<'a> {
     pub(crate) arch: Arch,
 }
 
+impl Ground<'_> {
+    /// At which closes of a word an entry may be heard.
+    #[inline(always)]
+    fn in_session(&self, word: usize) -> u64 {
+        self.session.map_or(u64::MAX, |words| words[word])
+    }
+}
+
 /// A trial that is simulated block by block.
 pub(crate) trait Trial {
     /// Simulates the bars before `to` that are left.
@@ -96,6 +105,8 @@ pub(crate) trait Trial {
 pub(crate) struct EventTrial<'a> {
     bars: BarLoop<'a>,
     exit_programs: [Option<Program>; 2],
+    /// Whether it is gone through by [`Self::direct`].
+    is_direct: bool,
     /// The bars of the account; the next to be simulated comes first.
     left: Range<usize>,
     /// The first bar that is not on the tape yet.
@@ -115,9 +126,12 @@ impl<'a> EventTrial<'a> {
             let exit = side.as_ref()?.exit?;
             graph.node(exit).on_position.then(|| Program::new(graph, evaluator, exit))
         };
+        let exit_programs = [on_position(&plan.long), on_position(&plan.short)];
+        let bar_loop = BarLoop::new(plan, Levels::new(plan, graph, evaluator), ground.market);
         Self {
-            exit_programs: [on_position(&plan.long), on_position(&plan.short)],
-            bars: BarLoop::new(plan, Levels::new(plan, graph, evaluator), ground.market),
+            is_direct: exit_programs.iter().all(Option::is_none) && bar_loop.is_direct(),
+            exit_programs,
+            bars: bar_loop,
             unmarked: bars.start,
             left: bars,
         }
@@ -139,30 +153,99 @@ impl<'a> EventTrial<'a> {
         if bars.ruined {
             return to;
         }
-        let session = |w: usize| ground.session.map_or(u64::MAX, |words| words[w]);
         let Some(position) = &bars.position else {
-            let from = t.max(bars.cooled_at());
-            let wanted = |w: usize| {
-                let enter = heard.enter.map(|words| heard.word(words, w));
-                let exit = heard.exit.map(|words| heard.word(words, w));
-                (enter[0] & !exit[0] & !enter[1] | enter[1] & !exit[1] & !enter[0]) & session(w)
-            };
-            return next_set(wanted, from, to).unwrap_or(to);
+            return self.next_entry(t.max(bars.cooled_at()), to, heard, ground).unwrap_or(to);
         };
-        let own = nth(position.direction);
-        if heard.exit_programs[own].is_some() {
+        if heard.exit_programs[nth(position.direction)].is_some() {
             return t;
         }
-        let timed_out = bars.times_out_at(position.entry.bar).map_or(to, |bar| bar.clamp(t, to));
-        let leaves =
-            |w: usize| heard.word(heard.exit[own], w) | heard.word(heard.enter[1 - own], w) & session(w);
-        let until = next_set(leaves, t, timed_out).unwrap_or(timed_out);
+        let until = self.next_leave(t, to, heard, ground);
         if bars.moves_levels() {
             return self.bars.quiet(t..until);
         }
         let (adverse, favourable) = position.bracket.levels();
         let long = position.direction == Direction::Long;
         ground.extremes.first_touch(ground.market.candles, t..until, long, adverse, favourable, ground.arch)
+    }
+
+    /// The first close of a flat account from `from` on, before `to`, that says to enter.
+    #[inline(always)]
+    fn next_entry(&self, from: usize, to: usize, heard: &Heard<'_>, ground: &Ground<'_>) -> Option<usize> {
+        let wanted = |w: usize| {
+            let enter = heard.enter.map(|words| heard.word(words, w));
+            let exit = heard.exit.map(|words| heard.word(words, w));
+            (enter[0] & !exit[0] & !enter[1] | enter[1] & !exit[1] & !enter[0]) & ground.in_session(w)
+        };
+        next_set(wanted, from, to)
+    }
+
+    /// The first close of a position from `t` on that may say to leave it, or `to`.
+    #[inline(always)]
+    fn next_leave(&self, t: usize, to: usize, heard: &Heard<'_>, ground: &Ground<'_>) -> usize {
+        let Some(position) = &self.bars.position else { return to };
+        let own = nth(position.direction);
+        let timed_out = self.bars.times_out_at(position.entry.bar).map_or(to, |bar| bar.clamp(t, to));
+        let leaves = |w: usize| {
+            heard.word(heard.exit[own], w) | heard.word(heard.enter[1 - own], w) & ground.in_session(w)
+        };
+        next_set(leaves, t, timed_out).unwrap_or(timed_out)
+    }
+
+    /// As [`Trial::run`], where only opens, touched levels and heard closes matter.
+    #[inline(always)]
+    fn direct<S: Simd>(
+        &mut self,
+        simd: S,
+        to: usize,
+        heard: &Heard<'_>,
+        ground: &Ground<'_>,
+        tape: &mut impl Tape,
+    ) {
+        let close = ground.market.candles.close();
+        // At the last close nothing is heard.
+        let heard_to = to.min(self.left.end - 1);
+        let mut t = self.left.start;
+        while t < to {
+            let (cash, held) = (self.bars.cash, self.bars.held());
+            if self.bars.is_due() {
+                self.bars.fill_due(t, tape);
+                if (cash, held) != (self.bars.cash, self.bars.held()) {
+                    self.mark(t, cash, held, close, tape);
+                }
+            }
+            let Some(position) = &self.bars.position else {
+                let from = self.bars.hears_from(t);
+                let entry =
+                    if self.bars.ruined { None } else { self.next_entry(from, heard_to, heard, ground) };
+                let Some(entry) = entry else { break };
+                let long = heard.bit(heard.enter[0], entry);
+                self.bars.order_at(entry, if long { Direction::Long } else { Direction::Short });
+                t = entry + 1;
+                continue;
+            };
+            let (adverse, favourable) = position.bracket.levels();
+            let long = position.direction == Direction::Long;
+            let leave = self.next_leave(t, to, heard, ground);
+            // A level that is touched in the bar comes before its close.
+            let bars = t..to.min(leave + 1);
+            let (candles, end) = (ground.market.candles, bars.end);
+            let touched = ground.extremes.touch(simd, candles, bars, long, adverse, favourable);
+            if touched < end {
+                let (cash, held) = (self.bars.cash, self.bars.held());
+                self.bars.touch(touched, tape);
+                if self.bars.position.is_none() {
+                    self.mark(touched, cash, held, close, tape);
+                    t = touched;
+                    continue;
+                }
+            }
+            let last = touched.min(end - 1);
+            if last == leave && leave < heard_to {
+                self.bars.hear_close(leave, heard);
+            }
+            t = last + 1;
+        }
+        self.left.start = to;
     }
 
     /// Keeps in mind where `enter` was false in bars that are skipped.
@@ -178,12 +261,33 @@ impl<'a> EventTrial<'a> {
     }
 }
 
+/// [`EventTrial::direct`] as code for the processor that runs.
+struct Direct<'r, 'a, T> {
+    trial: &'r mut EventTrial<'a>,
+    to: usize,
+    heard: &'r Heard<'r>,
+    ground: &'r Ground<'r>,
+    tape: &'r mut T,
+}
+
+impl<T: Tape> WithSimd for Direct<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.trial.direct(simd, self.to, self.heard, self.ground, self.tape);
+    }
+}
+
 impl Trial for EventTrial<'_> {
     fn run(&mut self, to: usize, heard: Heard<'_>, ground: &Ground<'_>, tape: &mut impl Tape) {
         let programs = std::mem::take(&mut self.exit_programs);
         let heard = Heard { exit_programs: programs.each_ref().map(Option::as_ref), ..heard };
         let to = to.min(self.left.end);
         let close = ground.market.candles.close();
+        if self.is_direct && self.left.start < to {
+            ground.arch.dispatch(Direct { trial: self, to, heard: &heard, ground, tape });
+        }
         while self.left.start < to {
             let t = self.left.start;
             let next = self.next(t, to, &heard, ground);

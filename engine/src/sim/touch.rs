@@ -22,8 +22,7 @@ impl Extremes {
         }
     }
 
-    /// The first of `bars` that touches one of the levels, or their end: `adverse` lies below a long, above a short,
-    /// `favourable` on the other side. A level that is not there is `None`.
+    /// [`Self::touch`], as code for the processor that runs.
     pub(crate) fn first_touch(
         &self,
         candles: &Candles,
@@ -32,6 +31,21 @@ impl Extremes {
         adverse: Option<f64>,
         favourable: Option<f64>,
         arch: Arch,
+    ) -> usize {
+        arch.dispatch(Touch { extremes: self, candles, bars, long, adverse, favourable })
+    }
+
+    /// The first of `bars` that touches one of the levels, or their end: `adverse` lies below a long, above a short,
+    /// `favourable` on the other side. A level that is not there is `None`.
+    #[inline(always)]
+    pub(crate) fn touch<S: Simd>(
+        &self,
+        simd: S,
+        candles: &Candles,
+        bars: Range<usize>,
+        long: bool,
+        adverse: Option<f64>,
+        favourable: Option<f64>,
     ) -> usize {
         let (below, above) = if long { (adverse, favourable) } else { (favourable, adverse) };
         if below.is_none() && above.is_none() {
@@ -45,9 +59,8 @@ impl Extremes {
             if self.low[block] <= below || self.high[block] >= above {
                 let end = (start + WORD).min(candles.len());
                 let (low, high) = (&candles.low()[start..end], &candles.high()[start..end]);
-                let touched = arch.dispatch(Touched { low, high, below, above }) >> (t - start);
-                if touched != 0 {
-                    return (t + touched.trailing_zeros() as usize).min(bars.end);
+                if let Some(at) = (Touched { low, high, from: t - start, below, above }).first(simd) {
+                    return (start + at).min(bars.end);
                 }
             }
             t = start + WORD;
@@ -56,35 +69,65 @@ impl Extremes {
     }
 }
 
-/// Which of up to 64 bars touch a level.
+/// The first of up to 64 bars, from bar `from` of them on, that touches a level.
 struct Touched<'a> {
     low: &'a [f64],
     high: &'a [f64],
+    from: usize,
     below: f64,
     above: f64,
 }
 
-impl WithSimd for Touched<'_> {
-    type Output = u64;
+/// Bars that are looked at before it is asked whether one touches: most positions end soon.
+const GROUP: usize = 16;
 
+impl Touched<'_> {
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> u64 {
-        let ((lows, rest_low), (highs, rest_high)) = (S::as_simd_f64s(self.low), S::as_simd_f64s(self.high));
+    fn first<S: Simd>(self, simd: S) -> Option<usize> {
         let (below, above) = (simd.splat_f64s(self.below), simd.splat_f64s(self.above));
         let none = simd.splat_u64s(0);
-        let mut word = none;
-        for ((&low, &high), &bit) in lows.iter().zip(highs).zip(S::as_simd_u64s(&BIT).0) {
-            let touched = simd.or_m64s(
-                simd.less_than_or_equal_f64s(low, below),
-                simd.greater_than_or_equal_f64s(high, above),
-            );
-            word = simd.or_u64s(word, simd.select_u64s(touched, bit, none));
+        let first = self.from / GROUP * GROUP;
+        let groups = self.low[first..].chunks(GROUP).zip(self.high[first..].chunks(GROUP));
+        for (start, (low, high)) in (first..).step_by(GROUP).zip(groups) {
+            let ((lows, rest_low), (highs, rest_high)) = (S::as_simd_f64s(low), S::as_simd_f64s(high));
+            let mut word = none;
+            for ((&low, &high), &bit) in lows.iter().zip(highs).zip(S::as_simd_u64s(&BIT).0) {
+                let touched = simd.or_m64s(
+                    simd.less_than_or_equal_f64s(low, below),
+                    simd.greater_than_or_equal_f64s(high, above),
+                );
+                word = simd.or_u64s(word, simd.select_u64s(touched, bit, none));
+            }
+            let whole = low.len() - rest_low.len();
+            let rest = rest_low.iter().zip(rest_high).enumerate().fold(0, |word, (i, (&low, &high))| {
+                word | u64::from(low <= self.below || high >= self.above) << (whole + i)
+            });
+            let touched = (union(simd, word) | rest) >> self.from.saturating_sub(start);
+            if touched != 0 {
+                return Some(start.max(self.from) + touched.trailing_zeros() as usize);
+            }
         }
-        let whole = self.low.len() - rest_low.len();
-        let rest = rest_low.iter().zip(rest_high).enumerate().fold(0, |word, (i, (&low, &high))| {
-            word | u64::from(low <= self.below || high >= self.above) << (whole + i)
-        });
-        union(simd, word) | rest
+        None
+    }
+}
+
+/// [`Extremes::touch`] as code for the processor that runs.
+struct Touch<'a> {
+    extremes: &'a Extremes,
+    candles: &'a Candles,
+    bars: Range<usize>,
+    long: bool,
+    adverse: Option<f64>,
+    favourable: Option<f64>,
+}
+
+impl WithSimd for Touch<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> usize {
+        let Self { extremes, candles, bars, long, adverse, favourable } = self;
+        extremes.touch(simd, candles, bars, long, adverse, favourable)
     }
 }
 
