@@ -5,9 +5,9 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use blockgrid_grid::{JobId, RedisQueue, Store};
+use blockgrid_grid::{JobId, QueueError, RedisQueue, Store};
 use blockgrid_job::status::{JobStatus, Phase};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::reflector::{self, ObjectRef};
@@ -22,6 +22,7 @@ use crate::planning::Plans;
 use crate::resources::BacktestJob;
 use crate::treasury::Treasury;
 use crate::warm::Lane;
+use crate::world::Trouble;
 
 /// What all reconciles share.
 pub struct Context {
@@ -53,6 +54,8 @@ pub struct Context {
     pub meters: Arc<Meters>,
     /// Pods that plan which were ordered a moment ago, by their job: its namespace, and when.
     pub ordered: Mutex<HashMap<JobId, (String, Timestamp)>>,
+    /// Since when the queue does not answer, and what it says or does not.
+    pub silence: Mutex<Option<(Timestamp, String)>>,
     /// What is remembered of jobs from one look to the next.
     pub notes: Mutex<HashMap<JobId, Note>>,
 }
@@ -99,12 +102,33 @@ const LASTING: u32 = 7;
 /// The same that are worth a word: some seconds of them.
 const STALLED: u32 = 3;
 
+/// The queue may be away for so long before anything is done or said about it: it is replaced, or another takes over.
+const BRIEFLY: SignedDuration = SignedDuration::from_secs(30);
+
 /// The longest pause after a look that failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 impl Context {
     fn with<T>(&self, id: &JobId, of: impl FnOnce(&mut Note) -> T) -> T {
         of(self.notes.lock().unwrap_or_else(PoisonError::into_inner).entry(id.clone()).or_default())
+    }
+
+    /// The queue was asked: what kept it from answering, if anything did.
+    pub fn queue_was_asked(&self, now: Timestamp, error: Option<&QueueError>) {
+        let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        // What it said first: it is told of many jobs.
+        *silence = error.map(|error| silence.take().unwrap_or_else(|| (now, error.to_string())));
+    }
+
+    /// That the queue does not answer, and has not for a while.
+    pub fn queue_fails(&self, now: Timestamp) -> Option<Trouble> {
+        let silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, error) = silence.as_ref().filter(|(since, _)| now.duration_since(*since) >= BRIEFLY)?;
+        let since = since.strftime("%H:%M:%S UTC");
+        Some(Trouble {
+            reason: "QueueUnavailable".to_owned(),
+            message: format!("the queue does not answer since {since}: {error}"),
+        })
     }
 
     /// A job was seen.

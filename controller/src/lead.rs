@@ -148,6 +148,7 @@ pub async fn lead(means: Means, stop: watch::Receiver<bool>) -> Result<(), LeadE
         teller,
         meters: Arc::clone(&meters),
         ordered: std::sync::Mutex::default(),
+        silence: std::sync::Mutex::default(),
         notes: std::sync::Mutex::default(),
         config: Arc::clone(&config),
         store,
@@ -356,6 +357,7 @@ async fn ends(queue: RedisQueue, context: Arc<Context>, wake: mpsc::UnboundedSen
     loop {
         match queue.done_since(after.as_deref(), Duration::from_secs(10)).await {
             Ok((next, ended)) => {
+                context.queue_was_asked(Timestamp::now(), None);
                 after = Some(next);
                 for id in ended {
                     context.is_announced(&id);
@@ -363,6 +365,7 @@ async fn ends(queue: RedisQueue, context: Arc<Context>, wake: mpsc::UnboundedSen
                 }
             }
             Err(error) => {
+                context.queue_was_asked(Timestamp::now(), Some(&error));
                 tracing::warn!(%error, "the queue cannot be asked for the ends of jobs");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }

@@ -154,6 +154,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         image: config.workers.image.clone(),
         is_granted: false,
         lane_empty_since: context.lane.empty_since(),
+        queue_fails: context.queue_fails(now),
         status,
         asked,
         rates,

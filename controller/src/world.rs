@@ -62,6 +62,8 @@ pub struct World {
     pub image: String,
     /// Since when no worker of the interactive lane is ready; `None` while there are, and where nobody has looked.
     pub lane_empty_since: Option<Timestamp>,
+    /// That the queue does not answer, and has not for a while.
+    pub queue_fails: Option<Trouble>,
 }
 
 /// What a job asks of the cluster, with the platform's limits and defaults.

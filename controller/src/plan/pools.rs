@@ -12,6 +12,9 @@ use crate::world::{Asked, Planned, Pool, Purpose, Trouble, World};
 /// Shards that a slot should have of a job, so that starting it was worth while and the last ones end together.
 const SHARDS_A_SLOT: u64 = 2;
 
+/// Seconds of work that are worth starting a worker, which reads candles first.
+const WORTH_A_START: u64 = 60;
+
 /// What keeps the workers of a job within what it may cost and what is held for it, if they come near it.
 pub(super) fn within_what_is_held(
     world: &World,
@@ -196,14 +199,16 @@ fn held_for(world: &World, workers: u32) -> u64 {
     spent(world).saturating_add(going).saturating_add(workers).saturating_add(requests)
 }
 
-/// Whether a job has less than one worker takes to stop, and its budgets no more: it would be stopped as soon as it runs.
+/// Whether a job has less than one worker takes to stop and half of that to work, and its budgets no more: it would be ended a
+/// moment after it goes on, and who waits loses nothing.
 pub(super) fn waits_for_one(world: &World, asked: &Asked) -> bool {
     world.held.is_some() && !pays_for_one(world, asked)
 }
 
 fn pays_for_one(world: &World, asked: &Asked) -> bool {
-    let stops = held_for(world, 0).saturating_add(a_worker_stops(&world.rates));
-    world.status.reserved_micro_usd.unwrap_or(0) >= stops.min(asked.max_cost.unwrap_or(u64::MAX))
+    let stops = a_worker_stops(&world.rates);
+    let one = held_for(world, 0).saturating_add(stops).saturating_add(stops / 2);
+    world.status.reserved_micro_usd.unwrap_or(0) >= one.min(asked.max_cost.unwrap_or(u64::MAX))
 }
 
 /// What a pool does that begins, or goes on after a rest, with as many workers as are wanted, or as what is held pays for:
@@ -251,9 +256,10 @@ fn a_worker_stops(rates: &Rates) -> u64 {
     rates.price.micro_usd((rates.millicpus * 1000 * rates.stopping_seconds).into())
 }
 
-/// What one of them costs that works for as long as it takes to stop, and then stops.
+/// What one of them costs that works for as long as it takes to stop, which is worth its start at least, and then stops.
 fn a_worker_works(rates: &Rates) -> u64 {
-    a_worker_stops(rates).saturating_mul(2)
+    let seconds = rates.stopping_seconds.saturating_add(rates.stopping_seconds.max(WORTH_A_START));
+    rates.price.micro_usd((rates.millicpus * 1000).saturating_mul(seconds).into())
 }
 
 /// What is held at least before a job gets workers of its own: a pool of which not one worker had as much time to work as
@@ -294,6 +300,10 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
     if pool.is_misconfigured {
         let message = "workers exited with code 78: their configuration is bad, or the job is another engine's; see the logs of its pods";
         return stop(world, Phase::Failed, "WorkersMisconfigured", message);
+    }
+    // Workers that cannot ask it cost money, and compute nothing.
+    if let Some(trouble) = world.queue_fails.as_ref().filter(|_| pool.ready == 0 && !pool.is_kueues) {
+        return rested(world).unwrap_or_else(|| Say::new(world).waits_for_the_queue(trouble));
     }
     if pool.failed > 0 && u32::try_from(pool.failed).unwrap_or(0) >= pool.wanted && pool.active == 0 {
         let why = pool.trouble.as_ref().map_or_else(|| "see the logs of its pods".to_owned(), Trouble::told);

@@ -246,8 +246,10 @@ impl<'a> Say<'a> {
         match &self.world.held {
             // Refused to more workers, or to those at work.
             Some(held) if self.world.pool.is_some() && !held.drain => {
-                let message =
-                    format!("budgets hold what its workers may cost, and no more for it: {}", held.numbers);
+                let message = format!(
+                    "budgets hold what its workers may cost, and not as much more as it asks for: {}",
+                    held.numbers
+                );
                 self.holds("Admitted", true, NO_MORE_HELD, &message);
             }
             // It asks again when those are gone that are on their way out.
@@ -264,6 +266,9 @@ impl<'a> Say<'a> {
                 return self.phase(Phase::Running, message, 5 * SECOND);
             }
             self.holds("WorkersReady", true, "InteractiveLane", "the workers that small jobs share");
+            if let Some(trouble) = &self.world.queue_fails {
+                self.stalls(trouble, &trouble.message);
+            }
             let message = match &self.world.asked {
                 Ok(asked) if asked.suspend => {
                     "spec.suspend is true, but its shards are in the interactive lane already: they are done before anyone could stop them; set spec.cancel to end it"
@@ -314,6 +319,20 @@ impl<'a> Say<'a> {
                 self.phase(Phase::Queued, &message, soon(left, 60))
             }
         }
+    }
+
+    /// Its workers rest until the queue answers.
+    pub(super) fn waits_for_the_queue(mut self, trouble: &Trouble) -> Decision {
+        self.rests(&trouble.reason);
+        let message = format!("{}; its workers rest until it does, and cost nothing", trouble.message);
+        self.stalls(trouble, &message);
+        self.phase(Phase::Queued, &message, 5 * SECOND)
+    }
+
+    /// It stands still for a reason that may hold already.
+    fn stalls(&mut self, trouble: &Trouble, message: &str) {
+        self.status.conditions.extend(self.world.status.condition(STALLED).cloned());
+        self.holds(STALLED, true, &trouble.reason, message);
     }
 
     /// Its workers could not be made.

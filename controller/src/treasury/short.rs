@@ -10,7 +10,7 @@ pub(super) const WAITS: &str = "it waits for jobs to end, for a higher limit, or
 pub(super) const SPENT: &str =
     "what was spent leaves too little, so it waits for a higher limit, or for the next month";
 const OWN: &str = "with what is held for it that is more than the whole limit, so it takes a higher one";
-const ABOVE: &str = "that is more than the whole limit, so it waits until that is raised";
+const ABOVE: &str = "that is more than the whole limit, so it waits until that is raised (what it may cost is limited by compute.maxCostUsd)";
 
 /// A budget that does not let a job have what it asks for.
 pub(super) struct Short {

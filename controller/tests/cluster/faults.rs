@@ -9,6 +9,7 @@ use blockgrid_job::status::{JobStatus, Phase};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
+use crate::kubelet::ago;
 use crate::rig::{Grid, Over, fresh, sized, until};
 
 #[test]
@@ -114,6 +115,42 @@ fn a_storm_of_others_patches_stops_nothing() {
         drop(ends);
     });
     assert_eq!(grid.ledger().len(), 8);
+}
+
+/// Workers that cannot ask the queue would cost money for nothing, and more and more would be held for them.
+#[test]
+fn workers_rest_while_redis_is_away() {
+    let Some(mut grid) = Grid::start() else { return };
+    grid.small = 0.0;
+    let _operator = grid.operator("a");
+    let manifest = crate::pools::two_workers();
+    let id = grid.apply("rests", &manifest);
+    let pods = grid.await_pods(&id, 2);
+    for pod in &pods {
+        grid.say_ready(pod, &ago(10));
+    }
+    grid.await_job("rests", "its workers are ready", |status| status.workers == Some(2));
+    grid.redis.kill();
+    // One that could not reach it would say so.
+    for pod in &pods {
+        grid.say_unready(pod, &ago(20));
+    }
+    let status = grid.await_phase("rests", Phase::Queued);
+    let stalled = status.condition("Stalled").unwrap();
+    assert_eq!((stalled.status.as_str(), stalled.reason.as_str()), ("True", "QueueUnavailable"));
+    assert!(stalled.message.contains("the queue does not answer since"), "{stalled:?}");
+    assert!(status.resting_since.is_some() && grid.pool(&id).unwrap().spec.unwrap().suspend == Some(true));
+    let is_told = || grid.events(&id).iter().any(|(reason, _)| reason == "QueueUnavailable");
+    until("an event tells it", is_told);
+    grid.redis.revive();
+    let status = grid.await_phase("rests", Phase::Running);
+    assert!(status.condition("Stalled").is_none() && status.rested_seconds.is_some(), "{status:#?}");
+    let mut processes: Vec<_> = grid.await_pods(&id, 2).iter().map(|pod| grid.worker_of(pod)).collect();
+    grid.await_end("rests", Phase::Succeeded);
+    for process in &mut processes {
+        assert_eq!(process.ended().code(), Some(0), "{}", process.log());
+    }
+    grid.same_as_run(&id, &manifest);
 }
 
 #[test]

@@ -51,6 +51,16 @@ impl Grid {
         );
     }
 
+    /// It runs since then, and cannot work.
+    pub(crate) fn say_unready(&self, pod: &Pod, since: &str) {
+        let container = json!({
+            "name": "worker", "image": "grid:1", "imageID": "x", "ready": false, "started": true, "restartCount": 0,
+            "state": { "running": { "startedAt": since } },
+        });
+        let ready = json!({ "type": "Ready", "status": "False" });
+        self.say_of(pod, json!({ "containerStatuses": [container], "conditions": [ready] }));
+    }
+
     /// It is a node's, whose kubelet says nothing.
     pub(crate) fn bind(&self, pod: &Pod, node: &str) {
         let nodes: Api<Node> = Api::all(self.client.clone());

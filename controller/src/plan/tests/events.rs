@@ -48,6 +48,10 @@ pub(super) enum Event {
     TooLong,
     PoolGone,
     NoRights(bool),
+    /// The queue answers nobody, or does again.
+    Queue {
+        is_away: bool,
+    },
     Links,
 }
 
@@ -77,6 +81,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::TooLong),
         1 => Just(Event::PoolGone),
         1 => any::<bool>().prop_map(Event::NoRights),
+        2 => any::<bool>().prop_map(|is_away| Event::Queue { is_away }),
         1 => Just(Event::Links),
     ]
 }

@@ -83,9 +83,15 @@ impl Model {
                 if let Some(pool) = self.pool.as_mut().filter(|pool| !pool.is_suspended && !pool.is_deleted) {
                     // Nobody takes the place of one that is on its way out: `podReplacementPolicy: Failed`.
                     let free = pool.wanted.saturating_sub(pool.going);
-                    pool.ready = pool.active.max(i32::try_from(free).unwrap());
-                    pool.active = pool.ready;
+                    pool.active = pool.active.max(i32::try_from(free).unwrap());
+                    pool.ready = if self.queue_is_away { 0 } else { pool.active };
                     pool.trouble = None;
+                }
+            }
+            Event::Queue { is_away } => {
+                self.queue_is_away = *is_away;
+                if let Some(pool) = self.pool.as_mut().filter(|_| *is_away) {
+                    pool.ready = 0;
                 }
             }
             Event::PodsStuck => {

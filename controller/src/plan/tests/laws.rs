@@ -16,6 +16,7 @@ impl Model {
     /// All goes well from now on.
     fn goes_well(&mut self) {
         self.no_rights = false;
+        self.queue_is_away = false;
         self.happens(&Event::Money { left: PLENTY, drain: false });
         self.happens(&Event::Suspend(false));
         self.die_after = None;
@@ -130,8 +131,10 @@ proptest! {
         }
         // It is found out, its end is said, and its workers are told to go.
         let looks = price((3 + lag) * u64::from(workers) * 2_000_000) + 1;
-        // With a worker's way to its end paid nobody waits for money that others may never give back.
-        let one = price((1 + model.going.len() as u64) * STOPPING * 2_000_000) + looks;
+        // With a worker's way to its end paid, and half of that to work, nobody waits for money that others may never give
+        // back.
+        let stops = 1 + model.going.len() as u64;
+        let one = price((stops * STOPPING + STOPPING / 2 + 1) * 2_000_000) + looks;
         let waits = model.status.phase == Phase::Queued && !model.kind.is_kueues;
         prop_assert!(!waits || model.holds.unwrap_or(0) < cost + one, "{:#?}", model.status);
         prop_assert!(model.asked <= 48, "asked {} times", model.asked);

@@ -27,6 +27,7 @@ pub(super) struct Model {
     pub(super) end: Option<End>,
     pub(super) ledger: Option<u64>,
     // Queue and cluster.
+    pub(super) queue_is_away: bool,
     pub(super) queued: bool,
     pub(super) done: u64,
     /// What was counted of it last, and when: the store is not asked with each look.
@@ -71,6 +72,7 @@ impl Model {
             is_deleted: false,
             has_finalizer: false,
             is_gone: false,
+            queue_is_away: false,
             status: JobStatus::default(),
             links: None,
             committed: false,
@@ -143,6 +145,9 @@ impl Model {
             image: "grid:1".to_owned(),
             is_granted: false,
             lane_empty_since: None,
+            queue_fails: self
+                .queue_is_away
+                .then(|| Trouble { reason: "QueueUnavailable".to_owned(), message: self.kind.noise.clone() }),
             planning,
             status,
         }
@@ -385,10 +390,8 @@ impl Model {
 
     fn write(&mut self, decision: Decision) {
         let (before, after) = (self.status.phase, decision.status.phase);
-        assert!(
-            follows(before, after, self.drained().is_some() || self.held.is_some() || self.kind.is_kueues),
-            "{before} -> {after}"
-        );
+        let gives_way = self.drained().is_some() || self.held.is_some() || self.kind.is_kueues;
+        assert!(follows(before, after, gives_way || self.queue_is_away), "{before} -> {after}");
         let reserved = self.status.reserved_micro_usd;
         self.status = decision.status;
         self.status.reserved_micro_usd = reserved;

@@ -180,13 +180,13 @@ fn a_pool_begins_and_goes_on_with_no_more_workers_than_are_held_for() {
         begun.status.reserved_micro_usd = Some(10_000);
         assert_eq!(plan(&begun).acts, [asks]);
         // What it has cost counts, and one that can work for a while does.
-        world.status.reserved_micro_usd = Some(4_400);
+        world.status.reserved_micro_usd = Some(5_500);
         world.status.spent_micro_usd = Some(2_200);
         world.held = Some(held("WaitingForBudget", "it is empty".to_owned(), false));
         assert_eq!(plan(&world).acts, with(&world, 1));
-        // It was in the lane, or rested with little left: one would be stopped as soon as it runs.
+        // It was in the lane, or rested with little left: one would be ended a moment after it goes on.
         world.held = None;
-        world.status.reserved_micro_usd = Some(4_399);
+        world.status.reserved_micro_usd = Some(5_499);
         let one = 2_200 + 4_400;
         assert_eq!(plan(&world).acts, [Act::Reserve { purpose: Purpose::Begin, micro_usd: one, wish: one }]);
         world.held = Some(held("WaitingForBudget", "it is empty".to_owned(), false));

@@ -81,6 +81,7 @@ pub(super) fn world(planned: Planned) -> World {
         image: "grid:1".to_owned(),
         is_granted: false,
         lane_empty_since: None,
+        queue_fails: None,
     }
 }
 

@@ -134,6 +134,31 @@ fn workers_in_a_queue_of_kueue_wait_there_without_being_woken() {
 }
 
 #[test]
+fn workers_that_cannot_ask_the_queue_rest_until_it_answers() {
+    let mut world = working(600);
+    let message = "the queue does not answer since 10:00:00 UTC: connection refused".to_owned();
+    world.queue_fails = Some(Trouble { reason: "QueueUnavailable".to_owned(), message });
+    assert_eq!(said(&world).0, Phase::Running, "they can");
+    world.pool.as_mut().unwrap().ready = 0;
+    assert_eq!(plan(&world).acts, [Act::SuspendPool]);
+    let pool = world.pool.as_mut().unwrap();
+    (pool.is_suspended, pool.active) = (true, 0);
+    let decision = plan(&world);
+    assert_eq!((decision.acts.as_slice(), decision.status.phase), (&[][..], Phase::Queued));
+    let stalled = decision.status.condition("Stalled").unwrap();
+    assert_eq!((stalled.status.as_str(), stalled.reason.as_str()), ("True", "QueueUnavailable"));
+    assert!(stalled.message.contains("connection refused; its workers rest"), "{stalled:?}");
+    assert!(decision.status.resting_since.is_some(), "the time counts for no deadline");
+    world.status = decision.status;
+    world.queue_fails = None;
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 8 }]);
+    // One that has something else to wait for says that.
+    world.queue_fails = Some(Trouble { reason: "QueueUnavailable".to_owned(), message: String::new() });
+    world.asked = asks(|asked| asked.suspend = true);
+    assert_eq!(said(&world).0, Phase::Suspended);
+}
+
+#[test]
 fn a_lane_without_workers_is_told() {
     let mut world = begun(small(), 601);
     assert_eq!(said(&world).2, "its shards are in the interactive lane");
