@@ -54,10 +54,27 @@ pub struct Context {
     pub meters: Arc<Meters>,
     /// Pods that plan which were ordered a moment ago, by their job: its namespace, and when.
     pub ordered: Mutex<HashMap<JobId, (String, Timestamp)>>,
-    /// Since when the queue does not answer, and what it says or does not.
-    pub silence: Mutex<Option<(Timestamp, String)>>,
+    /// How the queue answers.
+    pub silence: Mutex<Silence>,
     /// What is remembered of jobs from one look to the next.
     pub notes: Mutex<HashMap<JobId, Note>>,
+}
+
+/// How the queue answers.
+#[derive(Debug, Clone, Default)]
+pub struct Silence {
+    /// Since when it does not, and what it said first.
+    begun: Option<(Timestamp, String)>,
+    /// When it did not last.
+    last: Option<Timestamp>,
+}
+
+impl Silence {
+    /// What one who begins to lead finds: whoever led before may have acted on it.
+    pub fn found(now: Timestamp, error: Option<&QueueError>) -> Self {
+        let begun = now.checked_sub(BRIEFLY).unwrap_or(now);
+        Self { begun: error.map(|error| (begun, error.to_string())), last: error.map(|_| now) }
+    }
 }
 
 /// What is remembered of a job from one look to the next. Forgetting it costs what pods have cost since it was last said.
@@ -116,14 +133,22 @@ impl Context {
     /// The queue was asked: what kept it from answering, if anything did.
     pub fn queue_was_asked(&self, now: Timestamp, error: Option<&QueueError>) {
         let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        silence.last = error.map(|_| now).or(silence.last);
         // What it said first: it is told of many jobs.
-        *silence = error.map(|error| silence.take().unwrap_or_else(|| (now, error.to_string())));
+        silence.begun = error.map(|error| silence.begun.take().unwrap_or_else(|| (now, error.to_string())));
+    }
+
+    /// Since when no worker of the interactive lane is ready, though the queue answers.
+    pub fn lane_empty_since(&self) -> Option<Timestamp> {
+        let last = self.silence.lock().unwrap_or_else(PoisonError::into_inner).last;
+        self.lane.empty_since().map(|since| last.map_or(since, |last| since.max(last)))
     }
 
     /// That the queue does not answer, and has not for a while.
     pub fn queue_fails(&self, now: Timestamp) -> Option<Trouble> {
         let silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, error) = silence.as_ref().filter(|(since, _)| now.duration_since(*since) >= BRIEFLY)?;
+        let (since, error) =
+            silence.begun.as_ref().filter(|(since, _)| now.duration_since(*since) >= BRIEFLY)?;
         let since = since.strftime("%H:%M:%S UTC");
         Some(Trouble {
             reason: "QueueUnavailable".to_owned(),

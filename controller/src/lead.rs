@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::config::Config;
-use crate::context::Context;
+use crate::context::{Context, Silence};
 use crate::election::Reign;
 use crate::events::Teller;
 use crate::meters::Meters;
@@ -138,6 +138,7 @@ pub async fn lead(means: Means, stop: watch::Receiver<bool>) -> Result<(), LeadE
         name: format!("{identity}-{}", Timestamp::now().as_millisecond()),
         rates: Box::new(rates),
     });
+    let silence = Silence::found(Timestamp::now(), queue.is_held().await.err().as_ref());
     let context = Arc::new(Context {
         client: client.clone(),
         plans: Plans::new(store.clone(), s3, Arc::clone(&config), wake.clone(), reign.clone(), telemetry),
@@ -148,7 +149,7 @@ pub async fn lead(means: Means, stop: watch::Receiver<bool>) -> Result<(), LeadE
         teller,
         meters: Arc::clone(&meters),
         ordered: std::sync::Mutex::default(),
-        silence: std::sync::Mutex::default(),
+        silence: std::sync::Mutex::new(silence),
         notes: std::sync::Mutex::default(),
         config: Arc::clone(&config),
         store,
@@ -365,7 +366,9 @@ async fn ends(queue: RedisQueue, context: Arc<Context>, wake: mpsc::UnboundedSen
                 }
             }
             Err(error) => {
-                context.queue_was_asked(Timestamp::now(), Some(&error));
+                // A short question: what cuts long ones off keeps nobody from working.
+                let answer = queue.is_held().await;
+                context.queue_was_asked(Timestamp::now(), answer.as_ref().err());
                 tracing::warn!(%error, "the queue cannot be asked for the ends of jobs");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }

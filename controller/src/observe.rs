@@ -153,7 +153,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         user: user(job, config),
         image: config.workers.image.clone(),
         is_granted: false,
-        lane_empty_since: context.lane.empty_since(),
+        lane_empty_since: context.lane_empty_since(),
         queue_fails: context.queue_fails(now),
         status,
         asked,
@@ -278,13 +278,14 @@ fn pool(id: &JobId, context: &Context, now: Timestamp, rates: &Rates, status: &J
         let then = status.spent_time.as_deref().and_then(|text| text.parse().ok()).unwrap_or(now);
         let cost = |until| pods.iter().filter_map(move |pod| pods::micros(pod, until, millicpus));
         let (live, since) = (cost(then).sum::<u64>(), cost(now).sum::<u64>());
-        let there = cost(then).filter(|&micros| micros > 0).count();
+        let there = pods.iter().filter(|pod| pods::ran_at(pod, then)).count();
         let said_to_work = usize::try_from(status.workers.unwrap_or(0)).unwrap_or(0);
         let vanished = said_to_work.saturating_sub(there);
         // No other is made in the place of one that was told to go.
         let told = vanished.min(said_to_work.saturating_sub(pool.wanted as usize));
         let last = rested(&job).unwrap_or(now).min(now);
-        let stopped = then.checked_add(grace(&job)).unwrap_or(now).min(last);
+        let stops = SignedDuration::from_secs(i64::try_from(rates.stopping_seconds).unwrap_or(i64::MAX));
+        let stopped = then.checked_add(stops).unwrap_or(now).min(last);
         let unseen = pods::unseen(&pods, vanished - told, then, last, millicpus)
             + pods::unseen(&[], told, then, stopped, millicpus);
         let held = status.reserved_micro_usd.map_or(u64::MAX, |held| rates.price.micros(held));
@@ -302,12 +303,6 @@ fn rested(job: &Job) -> Option<Timestamp> {
     let conditions = job.status.as_ref()?.conditions.as_deref()?;
     let told = conditions.iter().filter(|is| is.status == "True" && ends.contains(&is.type_.as_str()));
     told.filter_map(|is| is.last_transition_time.as_ref()).map(|time| time.0).min()
-}
-
-/// What its pods may take to stop.
-fn grace(job: &Job) -> SignedDuration {
-    let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
-    SignedDuration::from_secs(pod.and_then(|pod| pod.termination_grace_period_seconds).unwrap_or(30))
 }
 
 /// A pool by its Job alone.

@@ -324,8 +324,8 @@ fn is_late_to_plan(world: &World, asked: &Asked, planner: &PlannerPod) -> bool {
 /// Whether a small job has waited in vain for a worker of the lane.
 fn is_late_in_lane(world: &World, asked: &Asked) -> bool {
     let start = world.status.started().unwrap_or(world.now);
-    // One that waited in line meanwhile is not late because they are all being replaced.
-    world.lane_empty_since.is_some_and(|since| {
+    // One that waited in line meanwhile is not late because they are all being replaced, nor because none can ask the queue.
+    world.lane_empty_since.filter(|_| world.queue_fails.is_none()).is_some_and(|since| {
         world.done.unwrap_or(0) == 0 && seconds_since(world.now, start.max(since)) >= asked.start_seconds
     })
 }

@@ -227,9 +227,12 @@ fn ails(status: &JobStatus) -> impl Iterator<Item = &Condition> {
     let is_its_own =
         |ready: &&Condition| computes && ![STARTING, NO_WORKERS].contains(&ready.reason.as_str());
     let lacks = is("WorkersReady", "False").filter(is_its_own);
+    // As little is one of each what all of them stand still for.
+    let is_small = status.lane == Some(LaneKind::Interactive) && status.phase == Phase::Running;
+    let stands = is(STALLED, "True").filter(|_| !is_small);
     // In time to raise a limit.
     let is_short = is("Admitted", "True").filter(|admitted| admitted.reason == NO_MORE_HELD);
-    [is(STALLED, "True"), lacks, is_short].into_iter().flatten()
+    [stands, lacks, is_short].into_iter().flatten()
 }
 
 /// What has begun to.

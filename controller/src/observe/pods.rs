@@ -38,8 +38,17 @@ pub(super) fn has_run(pod: &Pod) -> bool {
 /// for; `None` where none has.
 pub(super) fn micros(pod: &Pod, until: Timestamp, millicpus: u64) -> Option<u64> {
     let start = pod.status.as_ref()?.start_time.as_ref()?.0;
-    let end = ended(pod).filter_map(|ended| ended.finished_at.as_ref()).map(|time| time.0).max();
-    Some(micros_of(start, end.map_or(until, |end| end.min(until)), millicpus))
+    Some(micros_of(start, end(pod).map_or(until, |end| end.min(until)), millicpus))
+}
+
+/// Whether a pod ran at a moment.
+pub(super) fn ran_at(pod: &Pod, then: Timestamp) -> bool {
+    let since = pod.status.as_ref().and_then(|status| status.start_time.as_ref());
+    since.is_some_and(|since| since.0 < then) && end(pod).is_none_or(|end| end > then)
+}
+
+fn end(pod: &Pod) -> Option<Timestamp> {
+    ended(pod).filter_map(|ended| ended.finished_at.as_ref()).map(|time| time.0).max()
 }
 
 /// vCPU-microseconds of one pod from one moment to another.
@@ -59,6 +68,14 @@ pub(super) fn unseen(
     let made = pods.iter().filter_map(|pod| Some(pod.metadata.creation_timestamp.as_ref()?.0));
     let mut made: Vec<Timestamp> = made.filter(|made| *made > then).collect();
     made.sort_unstable();
+    // Those of pods that are still to be seen are nobody else's heirs.
+    let mut ends: Vec<Timestamp> = pods.iter().filter_map(|pod| end(pod)).filter(|end| *end > then).collect();
+    ends.sort_unstable();
+    for end in ends {
+        if let Some(heir) = made.iter().position(|made| *made >= end) {
+            made.remove(heir);
+        }
+    }
     let until = made.into_iter().chain(std::iter::repeat(last)).take(vanished);
     until.map(|until| micros_of(then, until.min(last), millicpus)).sum()
 }
@@ -174,6 +191,11 @@ mod tests {
         );
         assert_eq!(seconds(3, 30), 10 + 20 + 20, "the Job ended then");
         assert_eq!(seconds(3, 5), 0, "and before");
+        let failed = json!({ "terminated": { "exitCode": 1, "finishedAt": at(15).to_string() } });
+        let failed = json!({ "metadata": { "name": "f" }, "status": { "startTime": at(1).to_string(), "containerStatuses": container(&failed) } });
+        let seen = pods(json!([failed, made(40), made(20)]));
+        assert_eq!(unseen(&seen, 1, at(10), at(50), 1000) / 1_000_000, 30, "the first is that one's");
+        assert_eq!([10, 16].map(|second| ran_at(&seen[0], at(second))), [true, false]);
     }
 
     #[test]

@@ -263,6 +263,9 @@ impl<'a> Say<'a> {
             if self.world.lane_empty_since.is_some() {
                 let message = "no worker of the interactive lane is ready";
                 self.holds("WorkersReady", false, NO_WORKERS, message);
+                if let Some(trouble) = &self.world.queue_fails {
+                    self.stalls(trouble, &trouble.message);
+                }
                 return self.phase(Phase::Running, message, 5 * SECOND);
             }
             self.holds("WorkersReady", true, "InteractiveLane", "the workers that small jobs share");

@@ -165,6 +165,11 @@ fn a_lane_without_workers_is_told() {
     world.lane_empty_since = Some(ago(&world, 1));
     assert_eq!(lacks(&world, "WorkersReady").0, "NoWorkers", "it waited in line until now");
     world.lane_empty_since = Some(ago(&world, 600));
+    let message = "the queue does not answer".to_owned();
+    world.queue_fails = Some(Trouble { reason: "QueueUnavailable".to_owned(), message });
+    assert_eq!(said(&world).0, Phase::Running, "none can ask it");
+    assert_eq!(plan(&world).status.condition("Stalled").unwrap().message, "the queue does not answer");
+    world.queue_fails = None;
     let (phase, reason, message) = ends(world.clone());
     assert_eq!((phase, reason.as_str()), (Phase::Failed, "WorkersNotStarted"));
     assert_eq!(message, "no worker of the interactive lane was ready within 600 s");
