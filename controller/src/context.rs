@@ -73,7 +73,15 @@ impl Silence {
     /// What one who begins to lead finds: whoever led before may have acted on it.
     pub fn found(now: Timestamp, error: Option<&QueueError>) -> Self {
         let begun = now.checked_sub(BRIEFLY).unwrap_or(now);
-        Self { begun: error.map(|error| (begun, error.to_string())), last: error.map(|_| now) }
+        Self { begun: error.map(|error| (begun, words(error))), last: error.map(|_| now) }
+    }
+}
+
+/// What keeps it from answering; what that means for shards is said elsewhere.
+fn words(error: &QueueError) -> String {
+    match error {
+        QueueError::Unavailable { reason } => reason.clone(),
+        other => other.to_string(),
     }
 }
 
@@ -135,7 +143,7 @@ impl Context {
         let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
         silence.last = error.map(|_| now).or(silence.last);
         // What it said first: it is told of many jobs.
-        silence.begun = error.map(|error| silence.begun.take().unwrap_or_else(|| (now, error.to_string())));
+        silence.begun = error.map(|error| silence.begun.take().unwrap_or_else(|| (now, words(error))));
     }
 
     /// Since when no worker of the interactive lane is ready, though the queue answers.

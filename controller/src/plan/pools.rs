@@ -320,7 +320,13 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
     }
     // From when they could: one that rested, or waited in a queue, has its whole time afterwards.
     let is_late = pool.since.is_some_and(|since| seconds_since(world.now, since) >= asked.start_seconds);
-    if is_late && pool.ready == 0 && world.done.unwrap_or(0) == 0 && !pool.is_suspended {
+    // Those of Kueue do not rest while the queue is away.
+    if is_late
+        && world.queue_fails.is_none()
+        && pool.ready == 0
+        && world.done.unwrap_or(0) == 0
+        && !pool.is_suspended
+    {
         let why = pool.trouble.as_ref().map_or_else(|| "no pod became ready".to_owned(), Trouble::told);
         let message = format!("no worker started within {} s: {why}", asked.start_seconds);
         return stop(world, Phase::Failed, "WorkersNotStarted", &message);

@@ -327,7 +327,10 @@ impl<'a> Say<'a> {
     /// Its workers rest until the queue answers.
     pub(super) fn waits_for_the_queue(mut self, trouble: &Trouble) -> Decision {
         self.rests(&trouble.reason);
-        let message = format!("{}; its workers rest until it does, and cost nothing", trouble.message);
+        let message = format!(
+            "{}; its workers rest until it does, and cost nothing when they have stopped",
+            trouble.message
+        );
         self.stalls(trouble, &message);
         self.phase(Phase::Queued, &message, 5 * SECOND)
     }
