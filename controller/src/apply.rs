@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::links::sign;
 use crate::observe::{self, ObserveError, planners};
 use crate::plan::Act;
-use crate::plan::say::{ending, written};
+use crate::plan::say::{QUEUE_UNAVAILABLE, ending, written};
 use crate::planning::Wanted;
 use crate::pool;
 use crate::resources::{
@@ -74,7 +74,7 @@ impl ApplyError {
             Self::Store(_) | Self::Enqueue(CommitError::Store(_)) | Self::Observe(ObserveError::Store(_)) => {
                 Some("StoreUnavailable")
             }
-            Self::Queue(_) | Self::Enqueue(CommitError::Queue(_)) => Some("QueueUnavailable"),
+            Self::Queue(_) | Self::Enqueue(CommitError::Queue(_)) => Some(QUEUE_UNAVAILABLE),
             Self::Foreign(_) => Some("PoolNotOurs"),
             _ => None,
         }

@@ -18,6 +18,7 @@ use crate::election::Reign;
 use crate::events::Teller;
 use crate::meters::Meters;
 use crate::observe::Ended;
+use crate::plan::say::QUEUE_UNAVAILABLE;
 use crate::planning::Plans;
 use crate::resources::BacktestJob;
 use crate::treasury::Treasury;
@@ -70,10 +71,9 @@ pub struct Silence {
 }
 
 impl Silence {
-    /// What one who begins to lead finds: whoever led before may have acted on it.
+    /// What one who begins to lead finds.
     pub fn found(now: Timestamp, error: Option<&QueueError>) -> Self {
-        let begun = now.checked_sub(BRIEFLY).unwrap_or(now);
-        Self { begun: error.map(|error| (begun, words(error))), last: error.map(|_| now) }
+        Self { begun: error.map(|error| (now, words(error))), last: error.map(|_| now) }
     }
 }
 
@@ -148,18 +148,23 @@ impl Context {
 
     /// Since when no worker of the interactive lane is ready, though the queue answers.
     pub fn lane_empty_since(&self) -> Option<Timestamp> {
-        let last = self.silence.lock().unwrap_or_else(PoisonError::into_inner).last;
-        self.lane.empty_since().map(|since| last.map_or(since, |last| since.max(last)))
+        self.lane.empty_since().map(|since| self.queue_answers_since(since))
     }
 
-    /// That the queue does not answer, and has not for a while.
-    pub fn queue_fails(&self, now: Timestamp) -> Option<Trouble> {
+    /// A moment, or when the queue did not answer last, if that was later.
+    pub fn queue_answers_since(&self, since: Timestamp) -> Timestamp {
+        let last = self.silence.lock().unwrap_or_else(PoisonError::into_inner).last;
+        last.map_or(since, |last| since.max(last))
+    }
+
+    /// That the queue does not answer, and has not for a while, or a job stands still for it since somebody else led.
+    pub fn queue_fails(&self, now: Timestamp, stands: bool) -> Option<Trouble> {
         let silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, error) =
-            silence.begun.as_ref().filter(|(since, _)| now.duration_since(*since) >= BRIEFLY)?;
+        let is_long = |since: &Timestamp| stands || now.duration_since(*since) >= BRIEFLY;
+        let (since, error) = silence.begun.as_ref().filter(|(since, _)| is_long(since))?;
         let since = since.strftime("%H:%M:%S UTC");
         Some(Trouble {
-            reason: "QueueUnavailable".to_owned(),
+            reason: QUEUE_UNAVAILABLE.to_owned(),
             message: format!("the queue does not answer since {since}: {error}"),
         })
     }

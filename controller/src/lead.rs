@@ -366,11 +366,16 @@ async fn ends(queue: RedisQueue, context: Arc<Context>, wake: mpsc::UnboundedSen
                 }
             }
             Err(error) => {
-                // A short question: what cuts long ones off keeps nobody from working.
-                let answer = queue.is_held().await;
-                context.queue_was_asked(Timestamp::now(), answer.as_ref().err());
                 tracing::warn!(%error, "the queue cannot be asked for the ends of jobs");
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                // Short questions: what cuts long ones off keeps nobody from working, nor does one that comes and goes.
+                loop {
+                    let answer = queue.is_held().await;
+                    context.queue_was_asked(Timestamp::now(), answer.as_ref().err());
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    if answer.is_ok() {
+                        break;
+                    }
+                }
             }
         }
     }

@@ -25,6 +25,7 @@ use kube::runtime::reflector::ObjectRef;
 
 use crate::config::Config;
 use crate::context::Context;
+use crate::plan::say::{QUEUE_UNAVAILABLE, STALLED};
 use crate::pool::{KUEUE_LABEL, name};
 use crate::resources::{BacktestJob, FINALIZER, LINKS_ANNOTATION, is_of};
 use crate::terms::{self, Rates};
@@ -96,6 +97,10 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
     let may_have_ended =
         status.reserved_micro_usd.is_some() || is_planned && (status.start_time.is_some() || is_to_end);
     let mut pool = pool(&id, context, now, &rates, &status);
+    if let Some(pool) = &mut pool {
+        // Nobody starts without it.
+        pool.since = pool.since.map(|since| context.queue_answers_since(since));
+    }
     let counted = pool
         .as_ref()
         .filter(|pool| status.phase == Phase::Running && !is_to_end && pool.ready > 0)
@@ -154,7 +159,7 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         image: config.workers.image.clone(),
         is_granted: false,
         lane_empty_since: context.lane_empty_since(),
-        queue_fails: context.queue_fails(now),
+        queue_fails: context.queue_fails(now, stands_for_the_queue(&status)),
         status,
         asked,
         rates,
@@ -175,6 +180,11 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
 /// many, and the queue tells of ends at once. A twentieth of what the job has taken is a twentieth of its progress at most.
 fn pause(status: &JobStatus, now: Timestamp) -> Duration {
     (status.taken(now) / 20).clamp(Duration::from_secs(4), Duration::from_secs(60))
+}
+
+/// Whether a job was told to stand still because the queue does not answer.
+fn stands_for_the_queue(status: &JobStatus) -> bool {
+    status.condition(STALLED).is_some_and(|is| is.status == "True" && is.reason == QUEUE_UNAVAILABLE)
 }
 
 /// Its shards that are done.

@@ -15,7 +15,7 @@ use crate::apply::{ApplyError, Target};
 use crate::context::Context;
 use crate::observe::{self, observe};
 use crate::plan::plan;
-use crate::plan::say::{NO_WORKERS, STALLED, STARTING, cut, stalled};
+use crate::plan::say::{NO_WORKERS, QUEUE_UNAVAILABLE, STALLED, STARTING, cut, stalled};
 use crate::resources::{BacktestJob, is_gone, is_there, patching};
 use crate::world::Planning;
 
@@ -229,7 +229,7 @@ fn ails(status: &JobStatus) -> impl Iterator<Item = &Condition> {
     let lacks = is("WorkersReady", "False").filter(is_its_own);
     // As little is one of each what all of them stand still for.
     let is_small = status.lane == Some(LaneKind::Interactive) && status.phase == Phase::Running;
-    let stands = is(STALLED, "True").filter(|_| !is_small);
+    let stands = is(STALLED, "True").filter(|stands| !(is_small && stands.reason == QUEUE_UNAVAILABLE));
     // In time to raise a limit.
     let is_short = is("Admitted", "True").filter(|admitted| admitted.reason == NO_MORE_HELD);
     [stands, lacks, is_short].into_iter().flatten()

@@ -206,14 +206,9 @@ pub(super) fn waits_for_one(world: &World, asked: &Asked) -> bool {
 }
 
 fn pays_for_one(world: &World, asked: &Asked) -> bool {
-    world.status.reserved_micro_usd.unwrap_or(0) >= least_for_one(world, asked)
-}
-
-/// What has to be held for one worker that goes on: until it has stopped, and half of that to work.
-fn least_for_one(world: &World, asked: &Asked) -> u64 {
     let stops = a_worker_stops(&world.rates);
     let one = held_for(world, 0).saturating_add(stops).saturating_add(stops / 2);
-    one.min(asked.max_cost.unwrap_or(u64::MAX))
+    world.status.reserved_micro_usd.unwrap_or(0) >= one.min(asked.max_cost.unwrap_or(u64::MAX))
 }
 
 /// What a pool does that begins, or goes on after a rest, with as many workers as are wanted, or as what is held pays for:
@@ -224,8 +219,8 @@ fn begun(world: &World, asked: &Asked, wanted: u32, with: impl FnOnce(u32) -> Ve
     match &world.held {
         Some(held) if waits_for_one(world, asked) => Say::new(world).held(held),
         None if !pays_for_one(world, asked) => {
-            let (micro_usd, wish) = (least_for_one(world, asked), held_for(world, 1).min(most));
-            act(world, [Act::Reserve { purpose: Purpose::Begin, micro_usd, wish: wish.max(micro_usd) }])
+            let one = held_for(world, 1).min(most);
+            act(world, [Act::Reserve { purpose: Purpose::Begin, micro_usd: one, wish: one }])
         }
         // With those that are on their way out all that it may ever cost can be held for fewer.
         None if paid.max(1) < wanted && world.status.reserved_micro_usd.is_some_and(|held| held < more) => {
@@ -320,13 +315,7 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
     }
     // From when they could: one that rested, or waited in a queue, has its whole time afterwards.
     let is_late = pool.since.is_some_and(|since| seconds_since(world.now, since) >= asked.start_seconds);
-    // Those of Kueue do not rest while the queue is away.
-    if is_late
-        && world.queue_fails.is_none()
-        && pool.ready == 0
-        && world.done.unwrap_or(0) == 0
-        && !pool.is_suspended
-    {
+    if is_late && pool.ready == 0 && world.done.unwrap_or(0) == 0 && !pool.is_suspended {
         let why = pool.trouble.as_ref().map_or_else(|| "no pod became ready".to_owned(), Trouble::told);
         let message = format!("no worker started within {} s: {why}", asked.start_seconds);
         return stop(world, Phase::Failed, "WorkersNotStarted", &message);

@@ -9,5 +9,8 @@ pub(crate) const STARTING: &str = "Starting";
 /// The reason of small jobs while no warm worker is ready.
 pub(crate) const NO_WORKERS: &str = "NoWorkers";
 
+/// The reason of jobs that stand still because the queue does not answer.
+pub(crate) const QUEUE_UNAVAILABLE: &str = "QueueUnavailable";
+
 /// The condition that looks at a job fail, and why.
 pub(crate) const STALLED: &str = "Stalled";

@@ -8,7 +8,7 @@ use blockgrid_job::quote::{counted, dollars};
 use blockgrid_job::status::{Condition, JobStatus, LaneKind, Phase, QuoteStatus, ResultsRef, ShardCounts};
 use jiff::Timestamp;
 
-pub(crate) use super::reasons::{NO_WORKERS, STALLED, STARTING, WAITS_ITS_TURN};
+pub(crate) use super::reasons::{NO_WORKERS, QUEUE_UNAVAILABLE, STALLED, STARTING, WAITS_ITS_TURN};
 use super::{Decision, SECOND, is_idle, least_to_end, quote, seconds_since, starting_since, time};
 use crate::world::{End, Held, Planned, Planning, Pool, Trouble, World};
 
@@ -285,6 +285,9 @@ impl<'a> Say<'a> {
             (Some(trouble), 0) => self.holds("WorkersReady", false, &trouble.reason, &trouble.message),
             (None, 0) => self.holds("WorkersReady", false, STARTING, "no worker is ready yet"),
             _ => self.holds("WorkersReady", true, "Ready", "workers compute"),
+        }
+        if let Some(trouble) = self.world.queue_fails.as_ref().filter(|_| ready == 0) {
+            self.stalls(trouble, &trouble.message);
         }
         let lacks = pool.trouble.as_ref().filter(|_| ready == 0);
         if done >= planned.shards {

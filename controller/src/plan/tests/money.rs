@@ -187,8 +187,8 @@ fn a_pool_begins_and_goes_on_with_no_more_workers_than_are_held_for() {
         // It was in the lane, or rested with little left: one would be ended a moment after it goes on.
         world.held = None;
         world.status.reserved_micro_usd = Some(5_499);
-        let (micro_usd, wish) = (2_200 + 3_300, 2_200 + 4_400);
-        assert_eq!(plan(&world).acts, [Act::Reserve { purpose: Purpose::Begin, micro_usd, wish }]);
+        let one = 2_200 + 4_400;
+        assert_eq!(plan(&world).acts, [Act::Reserve { purpose: Purpose::Begin, micro_usd: one, wish: one }]);
         world.held = Some(held("WaitingForBudget", "it is empty".to_owned(), false));
         let (phase, _, message) = said(&world);
         assert_eq!((phase, message.as_str()), (Phase::Queued, "it is empty"));
