@@ -14,6 +14,7 @@ mod reasons;
 pub mod say;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::time::Duration;
 

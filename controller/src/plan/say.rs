@@ -9,6 +9,8 @@ use blockgrid_job::status::{Condition, JobStatus, LaneKind, Phase, QuoteStatus, 
 use jiff::Timestamp;
 
 pub(crate) use super::reasons::{NO_WORKERS, QUEUE_UNAVAILABLE, STALLED, STARTING, WAITS_ITS_TURN};
+pub(crate) use super::texts::cut;
+use super::texts::{first_line, word};
 use super::{Decision, SECOND, is_idle, least_to_end, quote, seconds_since, starting_since, time};
 use crate::world::{End, Held, Planned, Planning, Pool, Trouble, World};
 
@@ -16,15 +18,6 @@ use crate::world::{End, Held, Planned, Planning, Pool, Trouble, World};
 /// All of them have room in a status.
 const LONGEST: usize = 3000;
 const LONGEST_OTHER: usize = 1000;
-
-/// Bytes of the longest line that lists show.
-const LONGEST_LINE: usize = 600;
-
-/// Bytes of the word that a cut text loses at most, rather than being cut within it.
-const LONGEST_WORD: usize = 40;
-
-/// Letters of the longest reason.
-const LONGEST_REASON: usize = 100;
 
 /// A status on its way.
 pub(super) struct Say<'a> {
@@ -476,49 +469,5 @@ fn put(conditions: &mut Vec<Condition>, mut condition: Condition) {
             *known = condition;
         }
         None => conditions.push(condition),
-    }
-}
-
-/// A text of at most so many bytes as JSON writes it, cut between words where one is near.
-pub(crate) fn cut(text: &str, longest: usize) -> String {
-    let mut bytes = 0;
-    let end = text.char_indices().find(|&(_, letter)| {
-        bytes += match letter {
-            '"' | '\\' | '\n' | '\r' | '\t' => 2,
-            letter if letter.is_control() => 6,
-            letter => letter.len_utf8(),
-        };
-        bytes > longest
-    });
-    match end {
-        Some((at, _)) => {
-            let kept = &text[..at];
-            let word = kept.rfind(char::is_whitespace).filter(|&space| at - space <= LONGEST_WORD);
-            format!("{}…", kept[..word.unwrap_or(at)].trim_end())
-        }
-        None => text.to_owned(),
-    }
-}
-
-/// A reason as an API server takes it: the node that named it may have had something else in mind.
-fn word(reason: &str) -> String {
-    let letters = reason.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '_');
-    let word: String =
-        letters.skip_while(|letter| !letter.is_ascii_alphabetic()).take(LONGEST_REASON).collect();
-    if word.is_empty() { "Unknown".to_owned() } else { word }
-}
-
-fn first_line(text: &str) -> String {
-    const SHOWN: usize = 500;
-    let mut lines = text.lines();
-    let line = lines.next().unwrap_or_default();
-    let line = match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => cut(line, end),
-        None => line.to_owned(),
-    };
-    let line = cut(&line, LONGEST_LINE);
-    match lines.count() {
-        0 => line,
-        more => format!("{line} (and {more} more)"),
     }
 }
