@@ -70,13 +70,6 @@ pub struct Silence {
     last: Option<Timestamp>,
 }
 
-impl Silence {
-    /// What one who begins to lead finds.
-    pub fn found(now: Timestamp, error: Option<&QueueError>) -> Self {
-        Self { begun: error.map(|error| (now, words(error))), last: error.map(|_| now) }
-    }
-}
-
 /// What keeps it from answering; what that means for shards is said elsewhere.
 fn words(error: &QueueError) -> String {
     match error {

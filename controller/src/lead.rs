@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::config::Config;
-use crate::context::{Context, Silence};
+use crate::context::Context;
 use crate::election::Reign;
 use crate::events::Teller;
 use crate::meters::Meters;
@@ -138,7 +138,6 @@ pub async fn lead(means: Means, stop: watch::Receiver<bool>) -> Result<(), LeadE
         name: format!("{identity}-{}", Timestamp::now().as_millisecond()),
         rates: Box::new(rates),
     });
-    let silence = Silence::found(Timestamp::now(), queue.is_held().await.err().as_ref());
     let context = Arc::new(Context {
         client: client.clone(),
         plans: Plans::new(store.clone(), s3, Arc::clone(&config), wake.clone(), reign.clone(), telemetry),
@@ -149,7 +148,7 @@ pub async fn lead(means: Means, stop: watch::Receiver<bool>) -> Result<(), LeadE
         teller,
         meters: Arc::clone(&meters),
         ordered: std::sync::Mutex::default(),
-        silence: std::sync::Mutex::new(silence),
+        silence: std::sync::Mutex::default(),
         notes: std::sync::Mutex::default(),
         config: Arc::clone(&config),
         store,
@@ -157,6 +156,8 @@ pub async fn lead(means: Means, stop: watch::Receiver<bool>) -> Result<(), LeadE
         queue: queue.clone(),
         reign,
     });
+    // Jobs may stand still for it since somebody else led.
+    context.queue_was_asked(Timestamp::now(), queue.is_held().await.err().as_ref());
     let keeping =
         keep(client.clone(), queue.clone(), Arc::clone(&config), lane, context.treasury.clone(), meters);
     tasks.spawn(async move {

@@ -297,7 +297,7 @@ fn pool(id: &JobId, context: &Context, now: Timestamp, rates: &Rates, status: &J
         let stops = SignedDuration::from_secs(i64::try_from(rates.stopping_seconds).unwrap_or(i64::MAX));
         let stopped = then.checked_add(stops).unwrap_or(now).min(last);
         let unseen = pods::unseen(&pods, vanished - told, then, last, millicpus)
-            + pods::unseen(&[], told, then, stopped, millicpus);
+            + pods::micros_of(then, stopped, millicpus).saturating_mul(told as u64);
         let held = status.reserved_micro_usd.map_or(u64::MAX, |held| rates.price.micros(held));
         let room = held.saturating_sub(said).saturating_sub(since.saturating_sub(live));
         said.saturating_sub(live).saturating_add(unseen.min(room))

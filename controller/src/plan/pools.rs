@@ -253,12 +253,17 @@ fn until_stopped(rates: &Rates, pool: &Pool) -> u64 {
 
 /// What one of them costs until then.
 fn a_worker_stops(rates: &Rates) -> u64 {
-    rates.price.micro_usd((rates.millicpus * 1000 * rates.stopping_seconds).into())
+    a_worker_costs(rates, rates.stopping_seconds)
 }
 
 /// What one of them costs that works for as long as it takes to stop, which is worth its start at least, and then stops.
 fn a_worker_works(rates: &Rates) -> u64 {
-    let seconds = rates.stopping_seconds.saturating_add(rates.stopping_seconds.max(WORTH_A_START));
+    let works = rates.stopping_seconds.max(WORTH_A_START);
+    a_worker_costs(rates, rates.stopping_seconds.saturating_add(works))
+}
+
+/// What one of them costs in so many seconds.
+fn a_worker_costs(rates: &Rates, seconds: u64) -> u64 {
     rates.price.micro_usd((rates.millicpus * 1000).saturating_mul(seconds).into())
 }
 

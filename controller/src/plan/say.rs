@@ -256,15 +256,11 @@ impl<'a> Say<'a> {
             if self.world.lane_empty_since.is_some() {
                 let message = "no worker of the interactive lane is ready";
                 self.holds("WorkersReady", false, NO_WORKERS, message);
-                if let Some(trouble) = &self.world.queue_fails {
-                    self.stalls(trouble, &trouble.message);
-                }
+                self.lacks_the_queue();
                 return self.phase(Phase::Running, message, 5 * SECOND);
             }
             self.holds("WorkersReady", true, "InteractiveLane", "the workers that small jobs share");
-            if let Some(trouble) = &self.world.queue_fails {
-                self.stalls(trouble, &trouble.message);
-            }
+            self.lacks_the_queue();
             let message = match &self.world.asked {
                 Ok(asked) if asked.suspend => {
                     "spec.suspend is true, but its shards are in the interactive lane already: they are done before anyone could stop them; set spec.cancel to end it"
@@ -279,8 +275,8 @@ impl<'a> Say<'a> {
             (None, 0) => self.holds("WorkersReady", false, STARTING, "no worker is ready yet"),
             _ => self.holds("WorkersReady", true, "Ready", "workers compute"),
         }
-        if let Some(trouble) = self.world.queue_fails.as_ref().filter(|_| ready == 0) {
-            self.stalls(trouble, &trouble.message);
+        if ready == 0 {
+            self.lacks_the_queue();
         }
         let lacks = pool.trouble.as_ref().filter(|_| ready == 0);
         if done >= planned.shards {
@@ -329,6 +325,13 @@ impl<'a> Say<'a> {
         );
         self.stalls(trouble, &message);
         self.phase(Phase::Queued, &message, 5 * SECOND)
+    }
+
+    /// Its workers cannot ask the queue, if that does not answer.
+    fn lacks_the_queue(&mut self) {
+        if let Some(trouble) = &self.world.queue_fails {
+            self.stalls(trouble, &trouble.message);
+        }
     }
 
     /// It stands still for a reason that may hold already.

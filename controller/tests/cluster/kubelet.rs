@@ -12,6 +12,14 @@ use serde_json::{Value, json};
 
 use crate::rig::{Grid, Process, until};
 
+/// A container that runs since then.
+fn running(since: &str, is_ready: bool) -> Value {
+    json!({
+        "name": "worker", "image": "grid:1", "imageID": "x", "ready": is_ready, "started": true, "restartCount": 0,
+        "state": { "running": { "startedAt": since } },
+    })
+}
+
 impl Grid {
     pub(crate) fn pods_of(&self, id: &JobId) -> Vec<Pod> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.platform);
@@ -38,14 +46,10 @@ impl Grid {
 
     /// It runs since then.
     pub(crate) fn say_ready(&self, pod: &Pod, since: &str) {
-        let container = json!({
-            "name": "worker", "image": "grid:1", "imageID": "x", "ready": true, "started": true, "restartCount": 0,
-            "state": { "running": { "startedAt": since } },
-        });
         self.say_of(
             pod,
             json!({
-                "phase": "Running", "startTime": since, "containerStatuses": [container],
+                "phase": "Running", "startTime": since, "containerStatuses": [running(since, true)],
                 "conditions": [{ "type": "Ready", "status": "True" }],
             }),
         );
@@ -53,12 +57,8 @@ impl Grid {
 
     /// It runs since then, and cannot work.
     pub(crate) fn say_unready(&self, pod: &Pod, since: &str) {
-        let container = json!({
-            "name": "worker", "image": "grid:1", "imageID": "x", "ready": false, "started": true, "restartCount": 0,
-            "state": { "running": { "startedAt": since } },
-        });
         let ready = json!({ "type": "Ready", "status": "False" });
-        self.say_of(pod, json!({ "containerStatuses": [container], "conditions": [ready] }));
+        self.say_of(pod, json!({ "containerStatuses": [running(since, false)], "conditions": [ready] }));
     }
 
     /// It is a node's, whose kubelet says nothing.

@@ -148,7 +148,8 @@ impl<'a> BarLoop<'a> {
 
     // Open --------------------------------------------------------------------------------------------------------
 
-    fn open(&mut self, t: usize, tape: &mut impl Tape) {
+    /// What was decided at the last close is filled, and levels that the open gaps through.
+    pub(super) fn open(&mut self, t: usize, tape: &mut impl Tape) {
         let bar = self.bar(t);
         let due = self.exit_due.take();
         if let Some(position) = &self.position {
@@ -254,7 +255,7 @@ impl<'a> BarLoop<'a> {
     }
 
     /// Hears the signals of the close and decides exits and entries.
-    fn hear(&mut self, t: usize, heard: &impl Hear) {
+    pub(super) fn hear(&mut self, t: usize, heard: &impl Hear) {
         if self.plan.risk.reentry == Reentry::Rearm {
             for (armed, side) in self.armed.iter_mut().zip([Direction::Long, Direction::Short]) {
                 *armed |= heard.enters_known_false(side, t);

@@ -147,7 +147,7 @@ impl<'a> EventTrial<'a> {
     /// The first bar from `t` on that has to be stepped through, or `to`.
     fn next(&mut self, t: usize, to: usize, heard: &Heard<'_>, ground: &Ground<'_>) -> usize {
         let bars = &self.bars;
-        if bars.exit_due.is_some() || bars.order.is_some() {
+        if bars.is_due() {
             return t;
         }
         if bars.ruined {
@@ -208,7 +208,7 @@ impl<'a> EventTrial<'a> {
         while t < to {
             let (cash, held) = (self.bars.cash, self.bars.held());
             if self.bars.is_due() {
-                self.bars.fill_due(t, tape);
+                self.bars.open(t, tape);
                 if (cash, held) != (self.bars.cash, self.bars.held()) {
                     self.mark(t, cash, held, close, tape);
                 }
@@ -241,7 +241,7 @@ impl<'a> EventTrial<'a> {
             }
             let last = touched.min(end - 1);
             if last == leave && leave < heard_to {
-                self.bars.hear_close(leave, heard);
+                self.bars.hear(leave, heard);
             }
             t = last + 1;
         }

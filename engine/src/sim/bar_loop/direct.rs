@@ -3,7 +3,6 @@
 //! Each is a part of [`BarLoop::step`], for a bar of which it is known that the other parts do nothing.
 
 use super::{BarLoop, Order};
-use crate::sim::signals::Hear;
 use crate::sim::{Direction, FillAt, Tape};
 use crate::strategy::{Entry, Reentry};
 
@@ -24,11 +23,6 @@ impl BarLoop<'_> {
         self.exit_due.is_some() || self.order.is_some()
     }
 
-    /// What was decided at the last close, filled at the open of `t`.
-    pub(in crate::sim) fn fill_due(&mut self, t: usize, tape: &mut impl Tape) {
-        self.open(t, tape);
-    }
-
     /// The first close at which a flat account may hear an entry, from that of `t` on.
     pub(in crate::sim) fn hears_from(&self, t: usize) -> usize {
         let next_bar = self.plan.risk.reentry == Reentry::NextBar && self.last_bracket_exit == Some(t);
@@ -47,10 +41,5 @@ impl BarLoop<'_> {
         if let Some(hit) = hit {
             self.close_at(t, hit, false, tape);
         }
-    }
-
-    /// What the close of `t` says to a position.
-    pub(in crate::sim) fn hear_close(&mut self, t: usize, heard: &impl Hear) {
-        self.hear(t, heard);
     }
 }
