@@ -205,13 +205,19 @@ impl Target<'_> {
             Act::CreatePool { workers } => self.create_pool(*workers, world).await?,
             Act::ScalePool { workers } => {
                 let is_kueues = self.class().is_some_and(|class| class.kueue_queue.is_some());
-                let mut spec = json!({ "completions": workers, "parallelism": workers });
+                // Its deadline may have been raised.
+                let asked =
+                    world.asked.as_ref().map_or(0, |asked| pool::active_seconds(asked.deadline_seconds));
+                let ends = world.pool.as_ref().and_then(|pool| pool.active_seconds).max(Some(asked));
+                let mut spec =
+                    json!({ "completions": workers, "parallelism": workers, "activeDeadlineSeconds": ends });
                 if !is_kueues {
                     spec["suspend"] = json!(false);
                 }
                 self.patch_pool(spec).await?;
                 if let Some(pool) = &mut world.pool {
                     pool.wanted = *workers;
+                    pool.active_seconds = ends;
                     pool.is_suspended &= is_kueues;
                     pool.since = pool.since.or(Some(world.now)).filter(|_| !is_kueues);
                 }
@@ -375,6 +381,7 @@ impl Target<'_> {
             is_suspended: class.kueue_queue.is_some(),
             is_kueues: class.kueue_queue.is_some(),
             since: class.kueue_queue.is_none().then_some(world.now),
+            active_seconds: job.spec.and_then(|spec| spec.active_deadline_seconds),
             ..Pool::default()
         });
         Ok(())

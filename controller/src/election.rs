@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::JoinSet;
 
+use crate::clock;
 use crate::config::LeaderElection;
 
 /// Until when nobody else may lead. It is asked before everything that is written: a process that is stopped and woken goes
@@ -196,7 +197,8 @@ impl Candidate {
             let name = Some(self.settings.lease.clone());
             let lease =
                 Lease { metadata: ObjectMeta { name, ..ObjectMeta::default() }, spec: Some(self.spec(None)) };
-            return self.written(self.leases.create(&PostParams::default(), &lease).await);
+            let asked = Timestamp::now();
+            return self.written(asked, self.leases.create(&PostParams::default(), &lease).await);
         };
         let spec = lease.spec.clone().unwrap_or_default();
         let holder = spec.holder_identity.as_deref().filter(|holder| !holder.is_empty());
@@ -219,12 +221,24 @@ impl Candidate {
         }
         lease.spec = Some(self.spec(Some(&spec)));
         // With the resource version that was read: of several who take it over one succeeds.
-        self.written(self.leases.replace(&self.settings.lease, &PostParams::default(), &lease).await)
+        let asked = Timestamp::now();
+        self.written(asked, self.leases.replace(&self.settings.lease, &PostParams::default(), &lease).await)
     }
 
-    fn written(&mut self, result: Result<Lease, kube::Error>) -> Result<Asked, kube::Error> {
+    fn written(
+        &mut self,
+        asked: Timestamp,
+        result: Result<Lease, kube::Error>,
+    ) -> Result<Asked, kube::Error> {
         match result {
-            Ok(_) => Ok(Asked::Leads),
+            Ok(lease) => {
+                let times =
+                    lease.metadata.managed_fields.into_iter().flatten().filter_map(|fields| fields.time);
+                if let Some(theirs) = times.map(|time| time.0).max() {
+                    clock::heard(asked, theirs, Timestamp::now());
+                }
+                Ok(Asked::Leads)
+            }
             Err(kube::Error::Api(error)) if error.code == 409 => Ok(Asked::Follows),
             Err(error) => Err(error),
         }

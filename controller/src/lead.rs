@@ -28,7 +28,7 @@ use crate::resources::{BacktestBudget, BacktestJob, UID_LABEL};
 use crate::sweep::sweep;
 use crate::treasury::Rates;
 use crate::warm::keep;
-use crate::{crds, observe, treasury, warm};
+use crate::{clock, crds, observe, treasury, warm};
 
 /// Jobs that are looked at at a time.
 const AT_ONCE: u16 = 64;
@@ -157,7 +157,7 @@ pub async fn lead(means: Means, stop: watch::Receiver<bool>) -> Result<(), LeadE
         reign,
     });
     // Jobs may stand still for it since somebody else led.
-    context.queue_was_asked(Timestamp::now(), queue.is_held().await.err().as_ref());
+    context.queue_was_asked(clock::now(), queue.is_held().await.err().as_ref());
     let keeping =
         keep(client.clone(), queue.clone(), Arc::clone(&config), lane, context.treasury.clone(), meters);
     tasks.spawn(async move {
@@ -178,7 +178,7 @@ pub async fn lead(means: Means, stop: watch::Receiver<bool>) -> Result<(), LeadE
     tasks.spawn(async move {
         tokio::time::sleep(KEPT_FIRST).await;
         loop {
-            keeping.plans.keep_cached(keeping.live(), Timestamp::now()).await;
+            keeping.plans.keep_cached(keeping.live(), clock::now()).await;
             tokio::time::sleep(KEPT_EACH).await;
         }
     });
@@ -359,7 +359,7 @@ async fn ends(queue: RedisQueue, context: Arc<Context>, wake: mpsc::UnboundedSen
     loop {
         match queue.done_since(after.as_deref(), Duration::from_secs(10)).await {
             Ok((next, ended)) => {
-                context.queue_was_asked(Timestamp::now(), None);
+                context.queue_was_asked(clock::now(), None);
                 after = Some(next);
                 for id in ended {
                     context.is_announced(&id);
@@ -371,7 +371,7 @@ async fn ends(queue: RedisQueue, context: Arc<Context>, wake: mpsc::UnboundedSen
                 // Short questions: what cuts long ones off keeps nobody from working, nor does one that comes and goes.
                 loop {
                     let answer = queue.is_held().await;
-                    context.queue_was_asked(Timestamp::now(), answer.as_ref().err());
+                    context.queue_was_asked(clock::now(), answer.as_ref().err());
                     tokio::time::sleep(Duration::from_secs(1)).await;
                     if answer.is_ok() {
                         break;

@@ -18,7 +18,7 @@ use blockgrid_job::names::MAX_REQUEST_BYTES;
 use blockgrid_job::status::{JobStatus, LaneKind, Phase};
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::batch::v1::{Job, JobCondition};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
@@ -320,11 +320,9 @@ pub fn of_job(job: &Job, now: Timestamp) -> Pool {
     let spec = job.spec.clone().unwrap_or_default();
     let status = job.status.clone().unwrap_or_default();
     let failed = status.failed_indexes.as_deref().map_or(0, count_indexes);
-    let is_misconfigured = status.conditions.iter().flatten().any(|condition| {
-        condition.type_ == "Failed"
-            && condition.status == "True"
-            && condition.reason.as_deref() == Some("PodFailurePolicy")
-    });
+    let gave_up = |condition: &&JobCondition| condition.type_ == "Failed" && condition.status == "True";
+    let gave_up = status.conditions.iter().flatten().find(gave_up);
+    let is_misconfigured = gave_up.is_some_and(|why| why.reason.as_deref() == Some("PodFailurePolicy"));
     // The condition outlives `suspend` for a moment, and a start time of before with it.
     let rests = spec.suspend.unwrap_or(false)
         || status.conditions.iter().flatten().any(|is| is.type_ == "Suspended" && is.status == "True");
@@ -347,6 +345,8 @@ pub fn of_job(job: &Job, now: Timestamp) -> Pool {
         stuck: Vec::new(),
         is_deleted: job.metadata.deletion_timestamp.is_some(),
         is_misconfigured,
+        is_given_up: gave_up.is_some(),
+        active_seconds: spec.active_deadline_seconds,
     }
 }
 

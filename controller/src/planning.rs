@@ -19,6 +19,7 @@ use rustix::process::setpriority_process;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::clock;
 use crate::config::Config;
 use crate::election::Reign;
 use crate::world::{Planned, Planning, Refused};
@@ -75,7 +76,7 @@ impl Known {
 
     /// It could not be made, and is tried again.
     fn fails(&mut self, id: &JobId, error: String, latest: SignedDuration) {
-        let again = Timestamp::now() + until_again(self.failed, latest);
+        let again = clock::now() + until_again(self.failed, latest);
         tracing::warn!(job = %id, error, %again, "the plan failed and is tried again");
         self.failed += 1;
         self.planning = Planning::Failing { error, again };
@@ -444,7 +445,7 @@ jobs: {plannedHere: {parameterSets: 1}}
             heard.recv().await.unwrap();
             assert_eq!(plans.state(&id, false).await.unwrap(), Planning::Outside);
             outside::work(&store, &Options::default(), &id, &telemetry).await.unwrap();
-            let before = Timestamp::now();
+            let before = clock::now();
             let Planning::Failing { error, again } = plans.state(&id, false).await.unwrap() else {
                 panic!("it is tried again")
             };

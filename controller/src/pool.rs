@@ -58,6 +58,11 @@ pub struct Owner<'a> {
     pub deadline_seconds: i64,
 }
 
+/// Seconds after which Kubernetes ends a pool of a job that may take so long: later than the operator does.
+pub fn active_seconds(deadline_seconds: i64) -> i64 {
+    deadline_seconds.saturating_add(deadline_seconds / 2).max(600)
+}
+
 /// The name of a job's pool. It carries the whole uid, so that a job made anew under one name has a pool of its own.
 pub fn name(uid: &str) -> String {
     format!("bt-{uid}")
@@ -145,7 +150,7 @@ pub fn job(
             ] },
             "podReplacementPolicy": "Failed",
             // The operator keeps the deadline; this is for when there is none. It starts anew whenever the Job is resumed.
-            "activeDeadlineSeconds": owner.deadline_seconds.saturating_add(owner.deadline_seconds / 2).max(600),
+            "activeDeadlineSeconds": active_seconds(owner.deadline_seconds),
             "ttlSecondsAfterFinished": TTL_SECONDS,
             "template": {
                 "metadata": { "labels": pod_labels, "annotations": annotations },

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use blockgrid_job::names::NO_MORE_HELD;
 use blockgrid_job::status::{Condition, JobStatus, LaneKind, MAX_STATUS_BYTES, Phase, longest_silence};
-use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::{Map, Value, json};
 
 use crate::apply::{ApplyError, Target};
+use crate::clock;
 use crate::context::Context;
 use crate::observe::{self, observe};
 use crate::plan::plan;
@@ -76,7 +76,7 @@ async fn stall(job: &BacktestJob, context: &Context, reason: &str, error: &Apply
         return;
     }
     let target = Target { job, id: &id, context };
-    let status = stalled(&before, Timestamp::now(), reason, &error.to_string());
+    let status = stalled(&before, clock::now(), reason, &error.to_string());
     if let Err(error) = write(&target, &status).await {
         tracing::debug!(job = %id, %error, "it could not be told why looks at it fail");
     }
@@ -86,7 +86,7 @@ async fn look(job: &BacktestJob, context: &Context) -> Result<Looked, ApplyError
     let id = observe::id(job)?;
     context.remember(&id, job);
     let target = Target { job, id: &id, context };
-    let mut world = observe(job, context, Timestamp::now()).await?;
+    let mut world = observe(job, context, clock::now()).await?;
     let mut decision = plan(&world);
     let acts = !decision.acts.is_empty();
     for _ in 0..ROUNDS {
@@ -178,7 +178,7 @@ async fn write(target: &Target<'_>, status: &JobStatus) -> Result<Written, Apply
             _ if status.phase.is_terminal() => TELL_SMALL,
             Some(LaneKind::Interactive) => TELL_SMALL,
             _ if is_a_step(&before, status) => TELL,
-            _ => longest_silence(status.taken(Timestamp::now())),
+            _ => longest_silence(status.taken(clock::now())),
         };
         if let Some(left) = pause.checked_sub(since) {
             return Ok(Written::Later(left));
@@ -335,6 +335,8 @@ mod tests {
     use blockgrid_job::status::{Links, ShardCounts};
 
     use super::merge::merge;
+    use jiff::Timestamp;
+
     use super::*;
 
     #[test]

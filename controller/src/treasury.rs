@@ -29,6 +29,7 @@ use kube::runtime::reflector;
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::clock;
 use crate::config::Config;
 use crate::election::Reign;
 use crate::events::Teller;
@@ -295,7 +296,7 @@ impl Clerk {
     pub async fn run(mut self) -> Result<(), TreasuryError> {
         let ended = self.serve_all().await;
         if let Err(error @ TreasuryError::Unreadable { .. }) = &ended {
-            self.tell_unreadable(error, Timestamp::now()).await;
+            self.tell_unreadable(error, clock::now()).await;
         }
         ended
     }
@@ -315,12 +316,12 @@ impl Clerk {
                 received = self.requests.recv_many(&mut batch, WAITING) => if received == 0 { return Ok(()) },
                 // Jobs that were told and are gone, or were refused by somebody else, wake nobody.
                 _ = look.tick() => {
-                    self.wake_some(Timestamp::now());
+                    self.wake_some(clock::now());
                     self.tell_some(&mut told);
-                    self.count_platform(Timestamp::now()).await;
+                    self.count_platform(clock::now()).await;
                 }
             }
-            let now = Timestamp::now();
+            let now = clock::now();
             self.look(now).await?;
             if !batch.is_empty() {
                 self.serve(batch, now).await?;
@@ -353,11 +354,11 @@ impl Clerk {
     async fn begin(&mut self) -> Result<(), TreasuryError> {
         // In this order: what is settled meanwhile is held and spent, and not neither.
         self.books.reserved = self.reservations().await?;
-        self.open_month(month(Timestamp::now())).await?;
+        self.open_month(month(clock::now())).await?;
         // What was written down last is told to its job when that asks once more; it holds nothing until then.
         let ledger = self.ledger.as_ref();
         self.books.reserved.retain(|id, _| ledger.is_none_or(|ledger| !ledger.has(id)));
-        self.count_platform(Timestamp::now()).await;
+        self.count_platform(clock::now()).await;
         self.make_default().await?;
         let mut budgets = Vec::new();
         for api in self.means.config.apis::<BacktestBudget>(&self.means.client, Some(&self.means.platform)) {
@@ -366,7 +367,7 @@ impl Clerk {
         self.latest = budgets.into_iter().map(|budget| (key(&budget), budget)).collect();
         self.know();
         for key in self.books.budgets.keys().cloned().collect::<Vec<_>>() {
-            self.write(&key, Timestamp::now(), true).await?;
+            self.write(&key, clock::now(), true).await?;
         }
         Ok(())
     }
@@ -448,7 +449,7 @@ impl Clerk {
     fn tell_some(&self, told: &mut Instant) {
         if told.elapsed() >= ANEW {
             *told = Instant::now();
-            for id in lock(&self.found).line.told_anew(line::FEW_TOLD, Timestamp::now()) {
+            for id in lock(&self.found).line.told_anew(line::FEW_TOLD, clock::now()) {
                 let _ = self.means.wake.send(id);
             }
         }

@@ -12,6 +12,7 @@ use kube::api::Patch;
 use kube::{Api, Client};
 use serde_json::json;
 
+use crate::clock;
 use crate::config::{Config, Interactive, vcpus};
 use crate::meters::Meters;
 use crate::resources::patching;
@@ -111,7 +112,7 @@ pub async fn keep(
             Ok(deployment) => {
                 lane.micro_usd_per_hour.store(micro_usd_per_hour(&deployment, price), Ordering::Relaxed);
                 let status = deployment.status.unwrap_or_default();
-                lane.sees(ready(&status), Timestamp::now());
+                lane.sees(ready(&status), clock::now());
                 let has = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1);
                 too_many = if has > wanted { too_many + 1 } else { 0 };
                 if has < wanted || too_many >= PATIENCE {
@@ -125,7 +126,7 @@ pub async fn keep(
                 meters.lane(wanted, micros);
             }
             Err(error) => {
-                lane.sees(0, Timestamp::now());
+                lane.sees(0, clock::now());
                 if matches!(&error, kube::Error::Api(status) if status.code == 404) {
                     lane.micro_usd_per_hour.store(0, Ordering::Relaxed);
                 }

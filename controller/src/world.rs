@@ -229,6 +229,10 @@ pub struct Pool {
     pub is_deleted: bool,
     /// Whether workers refused their configuration.
     pub is_misconfigured: bool,
+    /// Whether Kubernetes has given its Job up: its time was over, or some of its indexes failed for good.
+    pub is_given_up: bool,
+    /// Seconds after which it does.
+    pub active_seconds: Option<i64>,
 }
 
 impl Pool {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// From when to when each pod was seen, by uid.
+/// Since when each pod is on, and until when it was seen to be, by uid.
 #[derive(Default)]
 pub(crate) struct Witness {
     seen: Mutex<BTreeMap<String, (Timestamp, Timestamp)>>,
@@ -22,11 +22,12 @@ impl Witness {
             let (now, pods) = (Timestamp::now(), pods());
             let mut seen = self.seen.lock().unwrap();
             for pod in pods {
-                let time = |text: &Value| text.as_str().and_then(|text| text.parse::<Timestamp>().ok());
-                let Some(since) = time(&pod["status"]["startTime"]) else { continue };
-                let ended = &pod["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"];
-                let uid = pod["metadata"]["uid"].as_str().unwrap().to_owned();
-                seen.insert(uid, (since, time(ended).unwrap_or(now)));
+                let status = &pod["status"];
+                let since = status["startTime"].as_str().and_then(|text| text.parse::<Timestamp>().ok());
+                // As the API server shows it, not by what containers say of their ends, which the operator goes by.
+                let is_on = status["phase"] == "Running" || status["phase"] == "Pending";
+                let Some(since) = since.filter(|_| is_on) else { continue };
+                seen.insert(pod["metadata"]["uid"].as_str().unwrap().to_owned(), (since, now));
             }
             drop(seen);
             std::thread::sleep(Duration::from_secs(1));

@@ -34,21 +34,38 @@ pub(super) fn has_run(pod: &Pod) -> bool {
     containers(pod).any(|state| state.running.is_some() || state.terminated.is_some())
 }
 
+/// Whether a pod is over. Its containers need not say so: a node that refuses it starts none, and of a node that is gone
+/// others say it.
+fn is_over(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Failed" | "Succeeded")) || ended(pod).next().is_some()
+}
+
 /// vCPU-microseconds that a pod has cost until a moment, from when a node began with it, which is what the cluster is paid
 /// for; `None` where none has.
 pub(super) fn micros(pod: &Pod, until: Timestamp, millicpus: u64) -> Option<u64> {
-    let start = pod.status.as_ref()?.start_time.as_ref()?.0;
+    let start = start(pod)?;
     Some(micros_of(start, end(pod).map_or(until, |end| end.min(until)), millicpus))
+}
+
+/// When a node began with it. The kubelet says so also of what it refuses, and by its own clock, which may be behind.
+fn start(pod: &Pod) -> Option<Timestamp> {
+    let said = pod.status.as_ref()?.start_time.as_ref()?.0;
+    let made = pod.metadata.creation_timestamp.as_ref().map_or(said, |time| time.0);
+    (has_run(pod) || !is_over(pod)).then_some(said.max(made))
 }
 
 /// Whether a pod ran at a moment.
 pub(super) fn ran_at(pod: &Pod, then: Timestamp) -> bool {
-    let since = pod.status.as_ref().and_then(|status| status.start_time.as_ref());
-    since.is_some_and(|since| since.0 < then) && end(pod).is_none_or(|end| end > then)
+    start(pod).is_some_and(|since| since < then) && end(pod).is_none_or(|end| end > then)
 }
 
+/// When a pod was over: its container's last moment, or where none is known, the last word of its conditions.
 fn end(pod: &Pod) -> Option<Timestamp> {
-    ended(pod).filter_map(|ended| ended.finished_at.as_ref()).map(|time| time.0).max()
+    let said = ended(pod).filter_map(|ended| ended.finished_at.as_ref()).map(|time| time.0).max();
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let words = conditions.filter_map(|is| is.last_transition_time.as_ref()).map(|time| time.0);
+    said.or_else(|| words.max().filter(|_| is_over(pod)))
 }
 
 /// vCPU-microseconds of one pod from one moment to another.
@@ -85,7 +102,7 @@ pub(super) fn ail(pool: &mut Pool, pods: &[Arc<Pod>], now: Timestamp) {
     for pod in pods {
         let ends = pod.metadata.deletion_timestamp.as_ref();
         // The Job counts them no more.
-        pool.going += u32::from(ends.is_some() && ended(pod).next().is_none());
+        pool.going += u32::from(ends.is_some() && !is_over(pod));
         if ends.is_some_and(|ends| now.duration_since(ends.0) > STUCK) {
             pool.stuck.push(pod.name_any());
         }
@@ -123,8 +140,13 @@ pub(super) fn trouble(pod: &Pod) -> Option<Trouble> {
     })
 }
 
-/// A worker that had not enough memory.
+/// A worker that had not enough memory, or that its node refused or evicted.
 fn killed(pod: &Pod) -> Option<Trouble> {
+    let status = pod.status.as_ref().filter(|status| status.phase.as_deref() == Some("Failed"));
+    if let Some(reason) = status.and_then(|status| status.reason.as_deref()) {
+        let said = status.and_then(|status| status.message.as_deref()).unwrap_or_default();
+        return Some(Trouble { reason: reason.to_owned(), message: format!("{}: {said}", pod.name_any()) });
+    }
     let is = ended(pod).any(|ended| ended.reason.as_deref() == Some(OOM_KILLED));
     is.then(|| Trouble {
         reason: OOM_KILLED.to_owned(),
@@ -175,6 +197,38 @@ mod tests {
             "{alone:?}"
         );
         assert!(!alone.is_misconfigured && alone.stuck.is_empty());
+    }
+
+    /// As kubelets, and who takes their places, say it.
+    #[test]
+    fn a_pod_that_its_node_refused_costs_nothing_and_one_whose_node_is_gone_no_more() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let began = "2026-01-01T00:00:00Z";
+        let runs = container(&json!({ "running": { "startedAt": began } }));
+        let word =
+            |kind: &str, time: &str| json!({ "type": kind, "status": "True", "lastTransitionTime": time });
+        let pods = pods(json!([
+            { "metadata": { "name": "refused" }, "status": {
+                "phase": "Failed", "reason": "OutOfcpu", "message": "Pod was rejected: Node didn't have enough resource: cpu",
+                "startTime": began, "conditions": [word("PodScheduled", began)] } },
+            { "metadata": { "name": "gone" }, "status": {
+                "phase": "Failed", "startTime": began, "containerStatuses": runs,
+                "conditions": [word("Ready", began), word("DisruptionTarget", "2026-01-01T00:00:40Z")] } },
+            { "metadata": { "name": "early", "creationTimestamp": "2026-01-01T00:00:50Z" }, "status": {
+                "phase": "Running", "startTime": began, "containerStatuses": runs } },
+        ]));
+        let seconds = |pod: &Pod| Some(micros(pod, at("2026-01-01T01:00:00Z"), 1000)? / 1_000_000);
+        assert_eq!(
+            [0, 1, 2].map(|nth| seconds(&pods[nth])),
+            [None, Some(40), Some(3550)],
+            "no node's clock is believed"
+        );
+        let then = at("2026-01-01T00:00:20Z");
+        assert_eq!([0, 1].map(|nth| ran_at(&pods[nth], then)), [false, true]);
+        let mut pool = Pool::default();
+        ail(&mut pool, &pods, then);
+        let told = pool.trouble.unwrap().told();
+        assert_eq!(told, "OutOfcpu: refused: Pod was rejected: Node didn't have enough resource: cpu");
     }
 
     #[test]

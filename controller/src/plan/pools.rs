@@ -6,6 +6,7 @@ use blockgrid_job::status::Phase;
 
 use super::say::Say;
 use super::{Act, Decision, act, quote, seconds_since, stop};
+use crate::pool::active_seconds;
 use crate::terms::Rates;
 use crate::world::{Asked, Planned, Pool, Purpose, Trouble, World};
 
@@ -127,6 +128,13 @@ fn active(pool: &Pool) -> u32 {
     u32::try_from(pool.active).unwrap_or(0)
 }
 
+/// Workers that are on their way out.
+fn going(pool: &Pool) -> u64 {
+    // Those of a pool that was made to rest a moment ago may be counted as at work.
+    let resting = if pool.is_suspended { active(pool) } else { 0 };
+    u64::from(resting) + u64::from(pool.going)
+}
+
 /// Workers that cost, and are to stay.
 fn at_work(pool: &Pool) -> u32 {
     pool.wanted.min(active(pool))
@@ -188,11 +196,7 @@ fn paid_by_what_is_held(world: &World) -> u32 {
 
 /// What has to be held for so many, beside those that are on their way out.
 fn held_for(world: &World, workers: u32) -> u64 {
-    let going = world.pool.as_ref().map_or(0, |pool| {
-        // Those of a pool that was made to rest a moment ago may be counted as at work.
-        let resting = if pool.is_suspended { active(pool) } else { 0 };
-        u64::from(resting) + u64::from(pool.going)
-    });
+    let going = world.pool.as_ref().map_or(0, going);
     let going = a_worker_stops(&world.rates).saturating_mul(going);
     let requests = world.rates.costs.requests_of_a_job(0);
     let workers = a_worker_works(&world.rates).saturating_mul(workers.into());
@@ -315,6 +319,10 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
         let message = format!("its workers ({}) failed again and again: {why}", pool.failed);
         return stop(world, Phase::Failed, "WorkersFailed", &message);
     }
+    // It works no more, whatever is left: another takes its place when it is gone.
+    if pool.is_given_up {
+        return act(world, [Act::DeletePool]);
+    }
     if pool.is_suspended && pool.is_kueues {
         return Say::new(world).waits();
     }
@@ -332,15 +340,21 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
         // As many as what is left of its most pays for.
         let spent = spent(world);
         let paid = paid_by_its_most(world, asked, planned, spent);
-        if let Some(most) = asked.max_cost
-            && spent.saturating_add(a_worker_stops(&world.rates)) >= most
-            && spent * 2 >= most
-        {
-            return reached(world, pool, spent, most);
+        if let Some(most) = asked.max_cost {
+            let stops = a_worker_stops(&world.rates);
+            if spent.saturating_add(stops) >= most && spent * 2 >= most {
+                return reached(world, pool, spent, most);
+            }
+            // Those that are on their way out may take the rest of it: what they took is known when they are gone.
+            if going(pool) > 0 && held_for(world, 0).saturating_add(stops) >= most {
+                return Say::new(world).waits_for_others_to_stop(most);
+            }
         }
         return begun(world, asked, enough.min(paid.max(1)), |workers| vec![Act::ScalePool { workers }]);
     }
-    if enough < pool.wanted {
+    // Its deadline was raised.
+    let is_short = pool.active_seconds.is_some_and(|ends| ends < active_seconds(asked.deadline_seconds));
+    if enough < pool.wanted || is_short {
         return act(world, [Act::ScalePool { workers: enough }]);
     }
     if let Some(decision) = grown(world, asked, planned, pool) {

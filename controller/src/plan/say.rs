@@ -316,6 +316,17 @@ impl<'a> Say<'a> {
         }
     }
 
+    /// Its workers go on when others of it have stopped, and what they have cost is known.
+    pub(super) fn waits_for_others_to_stop(mut self, most: u64) -> Decision {
+        self.holds("Admitted", true, "Admitted", "budgets hold what it may cost");
+        self.rests("Stopping");
+        let message = format!(
+            "workers of it are on their way out, and until it is known what they cost none is started: compute.maxCostUsd is {}",
+            dollars(most)
+        );
+        self.phase(Phase::Queued, &message, 5 * SECOND)
+    }
+
     /// Its workers rest until the queue answers.
     pub(super) fn waits_for_the_queue(mut self, trouble: &Trouble) -> Decision {
         self.rests(&trouble.reason);
@@ -345,7 +356,8 @@ impl<'a> Say<'a> {
         self.goes_on();
         self.holds("WorkersReady", false, &trouble.reason, &trouble.message);
         let message = format!("its workers could not be made: {}", trouble.told());
-        self.phase(Phase::Running, &message, 10 * SECOND)
+        let is_done = self.world.status.phase == Phase::Finishing;
+        self.phase(if is_done { Phase::Finishing } else { Phase::Running }, &message, 10 * SECOND)
     }
 
     /// The job has ended, as the store says.

@@ -9,11 +9,11 @@ use blockgrid_job::quote::Price;
 use blockgrid_planner::candles::{Dataset, missing_in, read_registered, rows};
 use blockgrid_planner::{CommitError, Refusal, Request, prepare};
 use blockgrid_results::{Objective, is_reserved};
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Wanted;
+use crate::clock;
 use crate::config::{Config, PlannedHere};
 use crate::validate::invalid;
 use crate::world::Refused;
@@ -217,7 +217,7 @@ async fn made(store: &Store, id: &JobId, order: Order, dataset: Result<Dataset, 
         reuse: true,
         interactive_micros: order.interactive_micros,
         price: order.price,
-        now: Timestamp::now().as_second(),
+        now: clock::now().as_second(),
     };
     match prepare(store, id, &job, &data, request).await {
         Ok(prepared) => Made::Plan(Box::new(prepared.plan)),

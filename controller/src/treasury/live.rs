@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::books::Share;
 use super::{Clerk, TreasuryError, Whose};
+use crate::clock;
 use crate::resources::{BacktestBudget, BacktestJob, is_gone, is_there, patching};
 use crate::world::Purpose;
 
@@ -108,7 +109,7 @@ impl Clerk {
                 "jobs that held money are gone: it is given back"
             );
             self.told.clear();
-            self.wake_some(jiff::Timestamp::now());
+            self.wake_some(clock::now());
         }
         let Some(ledger) = &mut self.ledger else { return Ok(()) };
         if !self.means.reign.lasts() {

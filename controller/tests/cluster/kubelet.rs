@@ -61,6 +61,15 @@ impl Grid {
         self.say_of(pod, json!({ "containerStatuses": [running(since, false)], "conditions": [ready] }));
     }
 
+    /// Its node has refused it, as a kubelet says that: there are no containers, and it began all the same.
+    pub(crate) fn say_refused(&self, pod: &Pod, since: &str) {
+        let message = "Pod was rejected: Node didn't have enough resource: cpu";
+        self.say_of(
+            pod,
+            json!({ "phase": "Failed", "reason": "OutOfcpu", "message": message, "startTime": since }),
+        );
+    }
+
     /// It is a node's, whose kubelet says nothing.
     pub(crate) fn bind(&self, pod: &Pod, node: &str) {
         let nodes: Api<Node> = Api::all(self.client.clone());

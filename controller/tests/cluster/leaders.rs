@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use blockgrid_job::status::Phase;
 use serde_json::{Value, json};
 
+use crate::kubelet::ago;
 use crate::money::leading;
 use crate::rig::{Grid, Process, Random, fresh, is_long, sized, until};
 use crate::support::skew::{began, skewed};
@@ -140,6 +141,10 @@ fn replicas_whose_clocks_differ_take_turns_and_nothing_else() {
     for (name, _) in &ids {
         grid.await_job(name, "begun", |status| status.start_time.is_some());
     }
+    // What they cost goes by the cluster's clock, whoever leads.
+    let since = std::time::Instant::now();
+    let pods = grid.pods_of(&ids[1].1);
+    pods.iter().for_each(|pod| grid.say_ready(pod, &ago(0)));
     // Longer than a lease: who does not lead has seen the other's, from another time.
     std::thread::sleep(Duration::from_secs(8));
     assert_eq!(leading(&replicas), first, "nobody takes it from who renews it");
@@ -156,6 +161,10 @@ fn replicas_whose_clocks_differ_take_turns_and_nothing_else() {
     until("all is settled", || ids.iter().all(|(name, _)| grid.status(name).reserved_micro_usd.is_none()));
     let ledger = grid.ledger();
     assert_eq!(ledger.len(), ids.len(), "{ledger:?}");
+    let (spent, pods) = (ledger[ids[1].1.as_str()], pods.len() as u64);
+    let cost = |seconds: u64| pods * seconds * 2 * grid.price / 3600;
+    let (least, most) = (cost(8), cost(since.elapsed().as_secs() + 3));
+    assert!(pods > 0 && (least..=most).contains(&spent), "{least} <= {spent} <= {most}, {pods} pods");
 }
 
 /// Leaders die at any moment while jobs run in both ways: every job ends once, in one pool, for one entry of the ledger.

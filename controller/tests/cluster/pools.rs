@@ -337,6 +337,59 @@ fn pods_that_went_while_nobody_led_cost_until_another_came_or_their_job_rested()
     }
 }
 
+/// The kubelet gives them a start as it gives it to those that run.
+#[test]
+fn pods_that_their_nodes_refused_cost_nothing_and_say_why() {
+    let Some(mut grid) = grid_of_pools() else { return };
+    grid.start_deadline = "1h";
+    let _operator = grid.operator("a");
+    let id = grid.apply("refused", &two_workers());
+    let pods = grid.await_pods(&id, 2);
+    grid.say_ready(&pods[0], &ago(100));
+    grid.await_job("refused", "it costs", |status| {
+        status.spent_micro_usd >= Some(100 * 2 * grid.price / 3600)
+    });
+    let began = std::time::Instant::now();
+    grid.say_ended(&pods[0], &ago(100), &ago(0), 1);
+    grid.say_refused(&pods[1], &ago(50_000));
+    grid.await_job("refused", "it says why", |status| {
+        let told = status.condition("WorkersReady").filter(|is| is.status == "False");
+        told.is_some_and(|is| is.reason == "OutOfcpu" && is.message.contains("not have enough resource: cpu"))
+    });
+    grid.patch("refused", json!({ "cancel": true }));
+    let spent = grid.await_end("refused", Phase::Cancelled).spent_micro_usd.unwrap();
+    let most = (102 + began.elapsed().as_secs()) * 2 * grid.price / 3600;
+    assert!(spent <= most, "{spent} <= {most}");
+}
+
+/// Kubernetes ends a Job that takes too long, for the case that no operator does.
+#[test]
+fn a_deadline_that_is_raised_is_raised_for_the_pool_and_a_pool_that_was_given_up_is_made_anew() {
+    let Some(grid) = grid_of_pools() else { return };
+    let operator = grid.operator("a");
+    let mut manifest = two_workers();
+    manifest["spec"]["compute"]["deadline"] = json!("10m");
+    let id = grid.apply("longer", &manifest);
+    grid.await_pods(&id, 2);
+    let ends = || grid.pool(&id).unwrap().spec.unwrap().active_deadline_seconds;
+    assert_eq!(ends(), Some(900));
+    grid.patch("longer", json!({ "compute": { "deadline": "1h" } }));
+    until("it may take longer", || ends() == Some(5400));
+    operator.signal("STOP");
+    let first = grid.pool(&id).unwrap().metadata.uid;
+    let ends = Patch::Merge(json!({ "spec": { "activeDeadlineSeconds": 1 } }));
+    grid.wait(grid.pools().patch(&format!("bt-{id}"), &PatchParams::default(), &ends)).unwrap();
+    until("it is given up", || {
+        let status = grid.pool(&id).unwrap().status.unwrap_or_default();
+        status.conditions.iter().flatten().any(|is| is.type_ == "Failed" && is.status == "True")
+    });
+    operator.signal("CONT");
+    until("another is there", || grid.pool(&id).is_some_and(|job| job.metadata.uid != first));
+    grid.await_pods(&id, 2);
+    let status = grid.status("longer");
+    assert!(!status.phase.is_terminal(), "{status:?}");
+}
+
 /// A Job with a rule for failed pods makes another only when one has failed, and of one whose node is dead nobody says so.
 #[test]
 fn a_worker_whose_node_is_dead_is_replaced() {

@@ -125,6 +125,7 @@ impl Model {
             Event::WorkersFail => {
                 if let Some(pool) = &mut self.pool {
                     (pool.failed, pool.active, pool.ready) = (i32::try_from(pool.wanted).unwrap(), 0, 0);
+                    pool.is_given_up = true;
                 }
             }
             Event::Misconfigured => {

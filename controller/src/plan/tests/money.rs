@@ -5,7 +5,7 @@ use blockgrid_job::status::Phase;
 use proptest::prelude::*;
 
 use super::held;
-use super::sentences::{asks, begun, big, ends, said, small, working, world};
+use super::sentences::{asks, begun, big, ends, lacks, said, small, working, world};
 use crate::costs::Costs;
 use crate::plan::{Act, plan};
 use crate::world::{End, Planned, Planning, Pool, Purpose, World};
@@ -103,6 +103,26 @@ fn while_the_workers_of_a_job_that_is_done_go_its_cost_has_its_requests() {
 fn of(world: &mut World, wanted: u32, going: u32) {
     let pool = world.pool.as_mut().unwrap();
     (pool.wanted, pool.active, pool.going) = (wanted, i32::try_from(wanted).unwrap(), going);
+}
+
+/// Their stop may cost $0.0022, and they have not stopped yet.
+#[test]
+fn who_goes_on_within_its_most_waits_until_others_have_stopped() {
+    let mut world = working(600);
+    world.status = plan(&world).status;
+    world.asked = asks(|asked| asked.max_cost = Some(8000));
+    let pool = world.pool.as_mut().unwrap();
+    *pool = Pool { wanted: 1, is_suspended: true, going: 1, micros: 450_000_000, ..Pool::default() };
+    let (phase, ..) = said(&world);
+    let status = plan(&world).status;
+    assert_eq!((phase, lacks(&world, "WorkersReady").0.as_str()), (Phase::Queued, "Stopping"));
+    let message = status.message.unwrap();
+    assert!(message.ends_with("none is started: compute.maxCostUsd is $0.008000"), "{message}");
+    assert!(status.resting_since.is_some(), "its deadline does not count meanwhile");
+    world.pool.as_mut().unwrap().going = 0;
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 1 }], "they took less");
+    world.pool.as_mut().unwrap().micros = 600_000_000;
+    assert_eq!(ends(world).1, "MaxCostReached", "they took more");
 }
 
 /// Eight workers of two vCPUs cost $0.0022 each in the 110 seconds of stopping.

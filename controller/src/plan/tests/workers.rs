@@ -39,6 +39,33 @@ fn workers_that_had_not_enough_memory_are_told() {
 }
 
 #[test]
+fn a_pool_that_kubernetes_gave_up_makes_way_for_another() {
+    let mut world = working(60);
+    let pool = world.pool.as_mut().unwrap();
+    (pool.is_given_up, pool.active, pool.ready) = (true, 0, 0);
+    assert_eq!(plan(&world).acts, [Act::DeletePool]);
+    world.pool.as_mut().unwrap().is_deleted = true;
+    assert_eq!(said(&world).0, Phase::Running);
+    world.pool = None;
+    assert_eq!(plan(&world).acts.last(), Some(&Act::CreatePool { workers: 8 }));
+    let mut worn = working(60);
+    let pool = worn.pool.as_mut().unwrap();
+    (pool.is_given_up, pool.active, pool.ready, pool.failed) = (true, 0, 0, 8);
+    assert!(ends(worn).2.contains("failed again and again"), "none of them is any good");
+}
+
+#[test]
+fn a_deadline_that_is_raised_is_raised_for_the_pool() {
+    let mut world = working(60);
+    world.pool.as_mut().unwrap().active_seconds = Some(10_800);
+    assert_eq!(said(&world).0, Phase::Running);
+    world.asked = asks(|asked| asked.deadline_seconds = 7300);
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 8 }]);
+    world.asked = asks(|asked| asked.deadline_seconds = 70);
+    assert_eq!(said(&world).0, Phase::Running, "that one the operator keeps");
+}
+
+#[test]
 fn a_pod_that_plans_and_cannot_start_is_told_and_given_up() {
     let mut world = world(big());
     world.planning = Planning::Outside;
