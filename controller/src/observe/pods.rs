@@ -48,11 +48,10 @@ pub(super) fn micros(pod: &Pod, until: Timestamp, millicpus: u64) -> Option<u64>
     Some(micros_of(start, end(pod).map_or(until, |end| end.min(until)), millicpus))
 }
 
-/// When a node began with it. The kubelet says so also of what it refuses, and by its own clock, which may be behind.
+/// When a node began with it, which its kubelet says also of what it refuses.
 fn start(pod: &Pod) -> Option<Timestamp> {
     let said = pod.status.as_ref()?.start_time.as_ref()?.0;
-    let made = pod.metadata.creation_timestamp.as_ref().map_or(said, |time| time.0);
-    (has_run(pod) || !is_over(pod)).then_some(said.max(made))
+    (has_run(pod) || !is_over(pod)).then_some(said)
 }
 
 /// Whether a pod ran at a moment.
@@ -214,15 +213,9 @@ mod tests {
             { "metadata": { "name": "gone" }, "status": {
                 "phase": "Failed", "startTime": began, "containerStatuses": runs,
                 "conditions": [word("Ready", began), word("DisruptionTarget", "2026-01-01T00:00:40Z")] } },
-            { "metadata": { "name": "early", "creationTimestamp": "2026-01-01T00:00:50Z" }, "status": {
-                "phase": "Running", "startTime": began, "containerStatuses": runs } },
         ]));
         let seconds = |pod: &Pod| Some(micros(pod, at("2026-01-01T01:00:00Z"), 1000)? / 1_000_000);
-        assert_eq!(
-            [0, 1, 2].map(|nth| seconds(&pods[nth])),
-            [None, Some(40), Some(3550)],
-            "no node's clock is believed"
-        );
+        assert_eq!([0, 1].map(|nth| seconds(&pods[nth])), [None, Some(40)]);
         let then = at("2026-01-01T00:00:20Z");
         assert_eq!([0, 1].map(|nth| ran_at(&pods[nth], then)), [false, true]);
         let mut pool = Pool::default();
