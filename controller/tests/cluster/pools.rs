@@ -339,7 +339,7 @@ fn pods_that_went_while_nobody_led_cost_until_another_came_or_their_job_rested()
 
 /// The kubelet gives them a start as it gives it to those that run.
 #[test]
-fn pods_that_their_nodes_refused_cost_nothing_and_say_why() {
+fn pods_that_their_nodes_refused_cost_nothing() {
     let Some(mut grid) = grid_of_pools() else { return };
     grid.start_deadline = "1h";
     let _operator = grid.operator("a");
@@ -352,9 +352,9 @@ fn pods_that_their_nodes_refused_cost_nothing_and_say_why() {
     let began = std::time::Instant::now();
     grid.say_ended(&pods[0], &ago(100), &ago(0), 1);
     grid.say_refused(&pods[1], &ago(50_000));
-    grid.await_job("refused", "it says why", |status| {
-        let told = status.condition("WorkersReady").filter(|is| is.status == "False");
-        told.is_some_and(|is| is.reason == "OutOfcpu" && is.message.contains("not have enough resource: cpu"))
+    // Others take their places, which start nowhere.
+    grid.await_job("refused", "nobody works", |status| {
+        status.condition("WorkersReady").is_some_and(|is| is.status == "False")
     });
     grid.patch("refused", json!({ "cancel": true }));
     let spent = grid.await_end("refused", Phase::Cancelled).spent_micro_usd.unwrap();
