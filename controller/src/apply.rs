@@ -209,12 +209,7 @@ impl Target<'_> {
                 let asked =
                     world.asked.as_ref().map_or(0, |asked| pool::active_seconds(asked.deadline_seconds));
                 let ends = world.pool.as_ref().and_then(|pool| pool.active_seconds).max(Some(asked));
-                let mut spec =
-                    json!({ "completions": workers, "parallelism": workers, "activeDeadlineSeconds": ends });
-                if !is_kueues {
-                    spec["suspend"] = json!(false);
-                }
-                self.patch_pool(spec).await?;
+                self.patch_pool(pool::resized(*workers, ends, !is_kueues)).await?;
                 if let Some(pool) = &mut world.pool {
                     pool.wanted = *workers;
                     pool.active_seconds = ends;
@@ -375,7 +370,7 @@ impl Target<'_> {
             return Ok(());
         }
         world.pool_refused = None;
-        context.pool_made(self.id);
+        context.pool_made(self.id, world.done.unwrap_or(0));
         world.pool = Some(Pool {
             wanted: workers,
             is_suspended: class.kueue_queue.is_some(),
@@ -409,7 +404,7 @@ impl Target<'_> {
             world.pool_refused_since = Some(self.context.pool_refused(self.id, world.now));
             return Ok(());
         }
-        self.context.pool_made(self.id);
+        self.context.pool_made(self.id, world.done.unwrap_or(0));
         world.planner = Some(PlannerPod { since: Some(world.now), ..PlannerPod::default() });
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use blockgrid_grid::{JobId, QueueError, RedisQueue, Store};
+use blockgrid_grid::{JobId, QueueError, RedisQueue, Store, StoreError};
 use blockgrid_job::status::{JobStatus, Phase};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
@@ -18,6 +18,7 @@ use crate::election::Reign;
 use crate::events::Teller;
 use crate::meters::Meters;
 use crate::observe::Ended;
+use crate::observe::gone::Gone;
 use crate::plan::say::QUEUE_UNAVAILABLE;
 use crate::planning::Plans;
 use crate::resources::BacktestJob;
@@ -45,6 +46,8 @@ pub struct Context {
     pub pools: reflector::Store<Job>,
     /// Pods of pools, as the watch of them knows.
     pub pods: reflector::Store<Pod>,
+    /// Pods that the watch saw go.
+    pub gone: Arc<Gone>,
     /// The interactive lane's workers.
     pub lane: Arc<Lane>,
     /// Who tells events.
@@ -99,6 +102,10 @@ pub struct Note {
     ended: Option<Arc<Ended>>,
     /// Since when workers of its own are refused.
     refused: Option<Timestamp>,
+    /// Since when the store does not answer what is asked of it.
+    store_fails: Option<(Instant, Timestamp)>,
+    /// Shards that were done when its workers were made.
+    made_with: Option<u64>,
     /// Micro-USD: the watch may not know yet what was said a moment ago, and pods that are gone do not tell again.
     spent: (Option<u64>, Option<String>),
     /// Micro-USD that stand in the ledger: nothing else is what it has cost then.
@@ -120,8 +127,8 @@ const LASTING: u32 = 7;
 /// The same that are worth a word: some seconds of them.
 const STALLED: u32 = 3;
 
-/// The queue may be away for so long before anything is done or said about it: it is replaced, or another takes over.
-const BRIEFLY: SignedDuration = SignedDuration::from_secs(30);
+/// The queue or the store may be away for so long before anything is done or said about it: it is replaced, or another takes over.
+pub const BRIEFLY: SignedDuration = SignedDuration::from_secs(30);
 
 /// The longest pause after a look that failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -160,6 +167,36 @@ impl Context {
             reason: QUEUE_UNAVAILABLE.to_owned(),
             message: format!("the queue does not answer since {since}: {error}"),
         })
+    }
+
+    /// The store did not answer what was asked of a job: that it has not for a while, if so.
+    ///
+    /// # Errors
+    /// What it said, if it has not for a moment only.
+    pub fn store_fails(
+        &self,
+        id: &JobId,
+        asked: Instant,
+        now: Timestamp,
+        error: StoreError,
+    ) -> Result<Trouble, StoreError> {
+        let (since, when) = self.with(id, |note| note.store_fails.get_or_insert((asked, now)).clone());
+        if since.elapsed() < BRIEFLY.unsigned_abs() {
+            return Err(error);
+        }
+        let when = when.strftime("%H:%M:%S UTC");
+        let message = format!("the object store fails since {when}: {error}");
+        Ok(Trouble { reason: "StoreUnavailable".to_owned(), message })
+    }
+
+    /// It did.
+    pub fn store_answers(&self, id: &JobId) {
+        self.with(id, |note| note.store_fails = None);
+    }
+
+    /// Whether more shards are done than when the workers of a job were made, or this replica saw them first.
+    pub fn has_progressed(&self, id: &JobId, done: u64) -> bool {
+        self.with(id, |note| done > *note.made_with.get_or_insert(done))
     }
 
     /// A job was seen.
@@ -302,9 +339,9 @@ impl Context {
         self.with(id, |note| *note.refused.get_or_insert(now))
     }
 
-    /// They are there.
-    pub fn pool_made(&self, id: &JobId) {
-        self.with(id, |note| note.refused = None);
+    /// They are there, with so many shards done before.
+    pub fn pool_made(&self, id: &JobId, done: u64) {
+        self.with(id, |note| (note.refused, note.made_with) = (None, Some(done)));
     }
 
     /// A look went well.
@@ -335,6 +372,7 @@ impl Context {
     pub fn forget(&self, id: &JobId) {
         self.plans.forget(id);
         self.treasury.forget(id);
+        self.gone.take(id);
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 

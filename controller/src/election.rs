@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use crate::clock;
 use crate::config::LeaderElection;
+use crate::resources::MANAGER;
 
 /// Until when nobody else may lead. It is asked before everything that is written: a process that is stopped and woken goes
 /// on in the middle of what it was about, and its timers come later.
@@ -113,6 +114,11 @@ pub struct Candidate {
     renewed: Instant,
 }
 
+/// Under the name by which the API server puts down when we have written.
+fn by_us() -> PostParams {
+    PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() }
+}
+
 /// What asking for the lease came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
@@ -197,8 +203,8 @@ impl Candidate {
             let name = Some(self.settings.lease.clone());
             let lease =
                 Lease { metadata: ObjectMeta { name, ..ObjectMeta::default() }, spec: Some(self.spec(None)) };
-            let asked = Timestamp::now();
-            return self.written(asked, self.leases.create(&PostParams::default(), &lease).await);
+            let asked = Instant::now();
+            return self.written(asked, self.leases.create(&by_us(), &lease).await);
         };
         let spec = lease.spec.clone().unwrap_or_default();
         let holder = spec.holder_identity.as_deref().filter(|holder| !holder.is_empty());
@@ -221,21 +227,17 @@ impl Candidate {
         }
         lease.spec = Some(self.spec(Some(&spec)));
         // With the resource version that was read: of several who take it over one succeeds.
-        let asked = Timestamp::now();
-        self.written(asked, self.leases.replace(&self.settings.lease, &PostParams::default(), &lease).await)
+        let asked = Instant::now();
+        self.written(asked, self.leases.replace(&self.settings.lease, &by_us(), &lease).await)
     }
 
-    fn written(
-        &mut self,
-        asked: Timestamp,
-        result: Result<Lease, kube::Error>,
-    ) -> Result<Asked, kube::Error> {
+    fn written(&mut self, asked: Instant, result: Result<Lease, kube::Error>) -> Result<Asked, kube::Error> {
         match result {
             Ok(lease) => {
-                let times =
-                    lease.metadata.managed_fields.into_iter().flatten().filter_map(|fields| fields.time);
-                if let Some(theirs) = times.map(|time| time.0).max() {
-                    clock::heard(asked, theirs, Timestamp::now());
+                let mut fields = lease.metadata.managed_fields.into_iter().flatten();
+                let ours = fields.find(|fields| fields.manager.as_deref() == Some(MANAGER));
+                if let Some(theirs) = ours.and_then(|fields| fields.time) {
+                    clock::heard(asked, theirs.0);
                 }
                 Ok(Asked::Leads)
             }

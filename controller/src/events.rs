@@ -8,6 +8,8 @@ use kube::api::PostParams;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Api, Client};
 
+use crate::clock;
+
 /// The longest name of an object whose events are named after it: 17 more letters make a name of the 253 that there may be.
 const LONGEST_NAME: usize = 236;
 
@@ -38,7 +40,7 @@ impl Teller {
             return self.recorder.publish(event, of).await;
         }
         // The recorder names events after the object, which an API server refuses of this one.
-        let named = of_long_name(event, of, &self.reporter, Timestamp::now());
+        let named = of_long_name(event, of, &self.reporter, clock::now());
         let events: Api<v1::Event> =
             Api::namespaced(self.client.clone(), of.namespace.as_deref().unwrap_or("default"));
         events.create(&PostParams::default(), &named).await.map(|_| ())

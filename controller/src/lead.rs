@@ -108,16 +108,22 @@ pub async fn lead(means: Means, stop: watch::Receiver<bool>) -> Result<(), LeadE
     let pools_of = Api::<Job>::namespaced(client.clone(), &config.workers.namespace);
     let pods_of = Api::<Pod>::namespaced(client.clone(), &config.workers.namespace);
     let of_pool = watcher::Config::default().labels("app.kubernetes.io/managed-by=blockgrid-operator");
-    let pools = watched(&mut tasks, "the watch of pools", pools_of, of_pool.clone(), wake.clone(), |job| {
+    let strip_job = |job: &mut Job| {
         job.metadata.managed_fields = None;
         if let Some(spec) = &mut job.spec {
             spec.template.spec = None;
         }
-    });
-    let pods = watched(&mut tasks, "the watch of pods", pods_of, of_pool, wake.clone(), |pod| {
+    };
+    let how = (strip_job, |_: &Job| ());
+    let pools = watched(&mut tasks, "the watch of pools", pools_of, of_pool.clone(), wake.clone(), how);
+    let strip_pod = |pod: &mut Pod| {
         pod.metadata.managed_fields = None;
         pod.spec = None;
-    });
+    };
+    let gone = Arc::new(observe::gone::Gone::default());
+    let goes = Arc::clone(&gone);
+    let how = (strip_pod, move |pod: &Pod| goes.went(pod, clock::now()));
+    let pods = watched(&mut tasks, "the watch of pods", pods_of, of_pool, wake.clone(), how);
     let budgets = watched_all(&mut tasks, config.apis(&client, Some(&platform)));
     let lane = Arc::new(warm::Lane::default());
     let rates = {
@@ -144,6 +150,7 @@ pub async fn lead(means: Means, stop: watch::Receiver<bool>) -> Result<(), LeadE
         treasury,
         pools,
         pods,
+        gone,
         lane: Arc::clone(&lane),
         teller,
         meters: Arc::clone(&meters),
@@ -304,13 +311,19 @@ fn watched<K>(
     api: Api<K>,
     config: watcher::Config,
     wake: mpsc::UnboundedSender<JobId>,
-    strip: impl Fn(&mut K) + Send + Sync + 'static,
+    (strip, went): (impl Fn(&mut K) + Send + Sync + 'static, impl Fn(&K) + Send + Sync + 'static),
 ) -> reflector::Store<K>
 where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let (reader, writer) = reflector::store();
-    let events = watching(api, config).default_backoff().modify(strip).reflect(writer).touched_objects();
+    let sees = move |event: &watcher::Result<watcher::Event<K>>| {
+        if let Ok(watcher::Event::Delete(object)) = event {
+            went(object);
+        }
+    };
+    let events = watching(api, config).default_backoff().modify(strip).inspect(sees).reflect(writer);
+    let events = events.touched_objects();
     tasks.spawn(async move {
         let mut events = Box::pin(events);
         while let Some(event) = events.next().await {

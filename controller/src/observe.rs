@@ -1,6 +1,7 @@
 //! What is known of a job, gathered: reads only.
 
 mod ended;
+pub mod gone;
 pub mod planners;
 mod pods;
 mod unmade;
@@ -9,11 +10,11 @@ pub use ended::{Ended, end};
 pub use planners::rate as planners;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use blockgrid_grid::store::keys;
 use blockgrid_grid::usage::Spent;
-use blockgrid_grid::{JobId, Outcome, StoreError};
+use blockgrid_grid::{JobId, Outcome, StoreError, Unit};
 use blockgrid_job::names::MAX_REQUEST_BYTES;
 use blockgrid_job::status::{JobStatus, LaneKind, Phase};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -22,9 +23,10 @@ use k8s_openapi::api::batch::v1::{Job, JobCondition};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
+use tokio::time::timeout;
 
 use crate::config::Config;
-use crate::context::Context;
+use crate::context::{BRIEFLY, Context};
 use crate::plan::say::{QUEUE_UNAVAILABLE, STALLED};
 use crate::pool::{KUEUE_LABEL, name};
 use crate::resources::{BacktestJob, FINALIZER, LINKS_ANNOTATION, is_of};
@@ -105,7 +107,25 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         .as_ref()
         .filter(|pool| status.phase == Phase::Running && !is_to_end && pool.ready > 0)
         .and_then(|_| context.counted(&id, pause(&status, now)));
-    let mut end = if may_have_ended && counted.is_none() { end(context, &id, &rates).await? } else { None };
+    let began = Instant::now();
+    let rests = pool.as_ref().is_some_and(|pool| !pool.is_kueues) && !is_over;
+    let patience = if rests { BRIEFLY.unsigned_abs() } else { Duration::MAX };
+    let asked_for = if may_have_ended && counted.is_none() {
+        timeout(patience, end(context, &id, &rates)).await.unwrap_or_else(|_| Err(no_answer(&id).into()))
+    } else {
+        Ok(None)
+    };
+    // What workers cost is known all the same.
+    let (mut end, store_fails) =
+        match asked_for {
+            Err(ObserveError::Store(
+                error @ (StoreError::Unavailable { .. } | StoreError::Refused { .. }),
+            )) if rests => (None, Some(context.store_fails(&id, began, now, error)?)),
+            answer => {
+                context.store_answers(&id);
+                (answer?, None)
+            }
+        };
     if !is_over
         && end.is_none()
         && let Some(pool) = &mut pool
@@ -124,7 +144,9 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
     let done = match (&planning, &end, status.phase) {
         // A lane's job is done before anyone has counted.
         (Planning::Done(planned), None, phase)
-            if pool.is_some() || planned.shards > 1 && matches!(phase, Phase::Running | Phase::Finishing) =>
+            if store_fails.is_none()
+                && (pool.is_some()
+                    || planned.shards > 1 && matches!(phase, Phase::Running | Phase::Finishing)) =>
         {
             match counted {
                 Some(done) => Some(done),
@@ -168,12 +190,20 @@ pub async fn observe(job: &BacktestJob, context: &Context, now: Timestamp) -> Re
         pool_refused_since: None,
         end,
         done,
+        has_progressed: done.is_some_and(|done| context.has_progressed(&id, done)),
+        store_fails,
         planners_are_busy: planners::are_busy(context, &namespace, now),
         used_micro_usd,
         used_requests_micro_usd,
         planner,
         pool,
     })
+}
+
+/// Workers do not wait for a store as long as a client of it does.
+fn no_answer(id: &JobId) -> StoreError {
+    let problem = format!("no answer within {} s", BRIEFLY.as_secs());
+    StoreError::Unavailable { key: keys::outcome(id, Unit::Finish), problem }
 }
 
 /// How long the store is not asked again how far a job is whose workers compute: it is money and a moment for each of
@@ -277,8 +307,10 @@ fn pool(id: &JobId, context: &Context, now: Timestamp, rates: &Rates, status: &J
     let job = of_job_named(&name(id.as_str()), id, context)?;
     let mut pool = of_job(&job, now);
     let ours = |pod: &Arc<Pod>| is_of(&**pod, id) && !planners::is_planner(&**pod);
-    let pods: Vec<Arc<Pod>> = context.pods.state().into_iter().filter(ours).collect();
+    let mut pods: Vec<Arc<Pod>> = context.pods.state().into_iter().filter(ours).collect();
     pods::ail(&mut pool, &pods, now);
+    // Those that went since the last look cost until then.
+    pods.extend(context.gone.take(id).into_iter().filter(ours));
     let millicpus = rates.millicpus;
     // What was said last is what pods had cost at that moment: those of them that are gone cost the rest of it. Those that went
     // while nobody led are said to work still: they did until others took their places or all were told to go, at most until

@@ -117,6 +117,11 @@ pub fn plan(world: &World) -> Decision {
     if let Some(pool) = world.pool.as_ref().filter(|pool| !pool.stuck.is_empty()) {
         return act(world, [Act::Release { pods: pool.stuck.clone() }]);
     }
+    if world.store_fails.is_some()
+        && let Some(decision) = rested(world)
+    {
+        return decision;
+    }
     if world.is_deleted {
         return deleted(world);
     }
@@ -187,6 +192,9 @@ pub fn plan(world: &World) -> Decision {
 fn planned_job(world: &World, asked: &Asked, planned: &Planned) -> Decision {
     let status = &world.status;
     let quote = quote(&world.rates, planned);
+    if let Some(trouble) = world.store_fails.as_ref().filter(|_| !asked.suspend) {
+        return Say::new(world).waits_for(trouble);
+    }
     let in_lane = planned.is_for_lane();
     let least = least_to_end(&world.rates, quote, planned);
     if let Some(most) = asked.max_cost.filter(|&most| status.start_time.is_none() && most < least) {

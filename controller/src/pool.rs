@@ -63,6 +63,15 @@ pub fn active_seconds(deadline_seconds: i64) -> i64 {
     deadline_seconds.saturating_add(deadline_seconds / 2).max(600)
 }
 
+/// What changes of the spec of a pool that has so many workers from now on, and ends after so many seconds.
+pub fn resized(workers: u32, ends: Option<i64>, wakes: bool) -> Value {
+    let mut spec = json!({ "completions": workers, "parallelism": workers, "activeDeadlineSeconds": ends });
+    if wakes {
+        spec["suspend"] = json!(false);
+    }
+    spec
+}
+
 /// The name of a job's pool. It carries the whole uid, so that a job made anew under one name has a pool of its own.
 pub fn name(uid: &str) -> String {
     format!("bt-{uid}")

@@ -112,7 +112,7 @@ async fn look(job: &BacktestJob, context: &Context) -> Result<Looked, ApplyError
     }
     if world.planners_are_busy && world.planner.is_none() && matches!(world.planning, Planning::Outside) {
         // One that waits for its turn is refused by nobody meanwhile.
-        context.pool_made(&id);
+        context.pool_made(&id, world.done.unwrap_or(0));
     }
     if world.held.is_none() {
         context.treasury.has_looked(&id);

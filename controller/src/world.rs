@@ -34,6 +34,10 @@ pub struct World {
     pub end: Option<End>,
     /// Shards that are done, by the store, where they were counted.
     pub done: Option<u64>,
+    /// Whether shards were done since its workers were made, or since this replica leads.
+    pub has_progressed: bool,
+    /// That the store does not answer, and has not for a while: what is known of the job is what its workers are.
+    pub store_fails: Option<Trouble>,
     /// Whether as many plans are made by pods as may be.
     pub planners_are_busy: bool,
     /// What it is charged at, though its spec may be no good any more.

@@ -59,6 +59,11 @@ pub(super) fn ran_at(pod: &Pod, then: Timestamp) -> bool {
     start(pod).is_some_and(|since| since < then) && end(pod).is_none_or(|end| end > then)
 }
 
+/// Whether it is known when it was over.
+pub(super) fn has_ended(pod: &Pod) -> bool {
+    end(pod).is_some()
+}
+
 /// When a pod was over: its container's last moment, or where none is known, the last word of its conditions.
 fn end(pod: &Pod) -> Option<Timestamp> {
     let said = ended(pod).filter_map(|ended| ended.finished_at.as_ref()).map(|time| time.0).max();

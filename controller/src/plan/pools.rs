@@ -310,11 +310,13 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
         let message = "workers exited with code 78: their configuration is bad, or the job is another engine's; see the logs of its pods";
         return stop(world, Phase::Failed, "WorkersMisconfigured", message);
     }
-    // Workers that cannot ask it cost money, and compute nothing.
+    // Workers that cannot ask for work cost money, and compute nothing.
     if let Some(trouble) = world.queue_fails.as_ref().filter(|_| pool.ready == 0 && !pool.is_kueues) {
-        return rested(world).unwrap_or_else(|| Say::new(world).waits_for_the_queue(trouble));
+        return rested(world).unwrap_or_else(|| Say::new(world).waits_for(trouble));
     }
-    if pool.failed > 0 && u32::try_from(pool.failed).unwrap_or(0) >= pool.wanted && pool.active == 0 {
+    // All of them, and nothing came of it.
+    let all_failed = u32::try_from(pool.failed).is_ok_and(|failed| failed > 0 && failed >= pool.wanted);
+    if all_failed && pool.active == 0 && !world.has_progressed {
         let why = pool.trouble.as_ref().map_or_else(|| "see the logs of its pods".to_owned(), Trouble::told);
         let message = format!("its workers ({}) failed again and again: {why}", pool.failed);
         return stop(world, Phase::Failed, "WorkersFailed", &message);
@@ -335,7 +337,9 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
     }
     let left = left(world, planned);
     // What Kueue has let in waits in its queue again when it changes.
-    let enough = if pool.is_kueues { pool.wanted } else { shrunk(pool, left, asked) };
+    // Of fewer those stay whose indexes come first, and an index that failed for good is made by nobody any more.
+    let stays = pool.is_kueues || pool.failed > 0;
+    let enough = if stays { pool.wanted } else { shrunk(pool, left, asked) };
     if pool.is_suspended {
         // As many as what is left of its most pays for.
         let spent = spent(world);

@@ -327,8 +327,8 @@ impl<'a> Say<'a> {
         self.phase(Phase::Queued, &message, 5 * SECOND)
     }
 
-    /// Its workers rest until the queue answers.
-    pub(super) fn waits_for_the_queue(mut self, trouble: &Trouble) -> Decision {
+    /// Its workers rest until the queue or the store answers.
+    pub(super) fn waits_for(mut self, trouble: &Trouble) -> Decision {
         self.rests(&trouble.reason);
         let message = format!(
             "{}; its workers rest until it does, and cost nothing when they have stopped",

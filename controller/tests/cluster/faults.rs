@@ -153,6 +153,35 @@ fn workers_rest_while_redis_is_away() {
     grid.same_as_run(&id, &manifest);
 }
 
+/// What they cost goes on while nobody can ask how far they are; pods that go meanwhile have cost until then.
+#[test]
+fn workers_rest_while_s3_is_away_and_those_that_go_are_paid() {
+    let Some(mut grid) = Grid::start() else { return };
+    grid.small = 0.0;
+    let _operator = grid.operator("a");
+    let id = grid.apply("rests", &crate::pools::two_workers());
+    let pods = grid.await_pods(&id, 2);
+    let since = std::time::Instant::now();
+    for pod in &pods {
+        grid.say_ready(pod, &ago(0));
+    }
+    grid.await_job("rests", "its workers are ready", |status| status.workers == Some(2));
+    grid.s3.signal("STOP");
+    let status = grid.await_phase("rests", Phase::Queued);
+    let stalled = status.condition("Stalled").unwrap();
+    assert_eq!((stalled.status.as_str(), stalled.reason.as_str()), ("True", "StoreUnavailable"));
+    assert!(grid.pool(&id).unwrap().spec.unwrap().suspend == Some(true), "{status:#?}");
+    until("they are gone", || grid.pods_of(&id).is_empty());
+    let gone = since.elapsed().as_secs();
+    grid.s3.signal("CONT");
+    grid.await_phase("rests", Phase::Running);
+    grid.patch("rests", json!({ "cancel": true }));
+    let spent = grid.await_end("rests", Phase::Cancelled).spent_micro_usd.unwrap();
+    let cost = |seconds: u64| 2 * seconds * 2 * grid.price / 3600;
+    let (least, most) = (cost(gone.saturating_sub(4)), cost(gone + 3));
+    assert!((least..=most).contains(&spent), "{least} <= {spent} <= {most}");
+}
+
 #[test]
 fn jobs_wait_for_redis_and_go_on() {
     let Some(mut grid) = Grid::start() else { return };

@@ -133,6 +133,8 @@ impl Model {
             ),
             end: self.end.clone().filter(|_| is_asked_for),
             done: counts.then(|| self.count()),
+            has_progressed: self.done > 0,
+            store_fails: None,
             pool: self.pool.clone(),
             pool_refused: None,
             pool_refused_since: None,

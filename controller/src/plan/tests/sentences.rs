@@ -68,6 +68,8 @@ pub(super) fn world(planned: Planned) -> World {
         planning: Planning::Done(planned),
         end: None,
         done: None,
+        has_progressed: false,
+        store_fails: None,
         pool: None,
         pool_refused: None,
         pool_refused_since: None,

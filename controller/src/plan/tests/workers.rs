@@ -51,7 +51,41 @@ fn a_pool_that_kubernetes_gave_up_makes_way_for_another() {
     let mut worn = working(60);
     let pool = worn.pool.as_mut().unwrap();
     (pool.is_given_up, pool.active, pool.ready, pool.failed) = (true, 0, 0, 8);
-    assert!(ends(worn).2.contains("failed again and again"), "none of them is any good");
+    assert!(ends(worn.clone()).2.contains("failed again and again"), "none of them is any good");
+    worn.has_progressed = true;
+    assert_eq!(plan(&worn).acts, [Act::DeletePool], "they were some");
+}
+
+/// Of fewer workers Kubernetes keeps the indexes that come first.
+#[test]
+fn a_pool_of_which_an_index_failed_for_good_is_not_made_smaller() {
+    let mut world = working(60);
+    world.done = Some(99);
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 1 }]);
+    world.pool.as_mut().unwrap().failed = 1;
+    assert_eq!(said(&world).0, Phase::Running);
+}
+
+#[test]
+fn workers_rest_while_the_store_is_away() {
+    let mut world = working(60);
+    let message = "the object store does not answer since 12:00:00 UTC: refused".to_owned();
+    world.store_fails = Some(Trouble { reason: "StoreUnavailable".to_owned(), message });
+    world.done = None;
+    for cancel in [false, true] {
+        world.asked = asks(|asked| asked.cancel = cancel);
+        assert_eq!(plan(&world).acts, [Act::SuspendPool], "also of one that ends when it answers");
+    }
+    world.asked = asks(|_| ());
+    world.pool.as_mut().unwrap().is_suspended = true;
+    assert_eq!(said(&world).0, Phase::Queued);
+    let status = plan(&world).status;
+    assert_eq!(status.condition("Stalled").unwrap().reason, "StoreUnavailable");
+    assert!(status.resting_since.is_some() && status.message.unwrap().contains("until it does"));
+    world.store_fails = None;
+    let pool = world.pool.as_mut().unwrap();
+    (pool.active, pool.ready) = (0, 0);
+    assert_eq!(plan(&world).acts, [Act::ScalePool { workers: 8 }]);
 }
 
 #[test]
