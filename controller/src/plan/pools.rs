@@ -3,9 +3,10 @@
 use blockgrid_job::names::OUT_OF_BUDGET;
 use blockgrid_job::quote::dollars;
 use blockgrid_job::status::Phase;
+use jiff::Timestamp;
 
 use super::say::Say;
-use super::{Act, Decision, act, quote, seconds_since, stop};
+use super::{Act, Decision, act, quote, seconds_since, stop, time};
 use crate::pool::active_seconds;
 use crate::terms::Rates;
 use crate::world::{Asked, Planned, Pool, Purpose, Trouble, World};
@@ -329,7 +330,10 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
         return Say::new(world).waits();
     }
     // From when they could: one that rested, or waited in a queue, has its whole time afterwards.
-    let is_late = pool.since.is_some_and(|since| seconds_since(world.now, since) >= asked.start_seconds);
+    let is_late = pool.since.is_some_and(|since| {
+        let since = since.max(ready_until(world).unwrap_or(since));
+        seconds_since(world.now, since) >= asked.start_seconds
+    });
     if is_late && pool.ready == 0 && world.done.unwrap_or(0) == 0 && !pool.is_suspended {
         let why = pool.trouble.as_ref().map_or_else(|| "no pod became ready".to_owned(), Trouble::told);
         let message = format!("no worker started within {} s: {why}", asked.start_seconds);
@@ -365,6 +369,12 @@ pub(super) fn running(world: &World, asked: &Asked, planned: &Planned) -> Decisi
         return decision;
     }
     Say::new(world).running(planned)
+}
+
+/// Until when a worker of it was ready, if one ever was: probes may fail for a moment.
+fn ready_until(world: &World) -> Option<Timestamp> {
+    let ready = world.status.condition("WorkersReady")?;
+    if ready.status == "True" { Some(world.now) } else { time(Some(&ready.last_transition_time)) }
 }
 
 /// Shards that are not done. They are counted where there are workers: of a job that had some before, what was said last.

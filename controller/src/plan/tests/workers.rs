@@ -66,6 +66,22 @@ fn a_pool_of_which_an_index_failed_for_good_is_not_made_smaller() {
     assert_eq!(said(&world).0, Phase::Running);
 }
 
+/// Probes fail for a moment where a node has much to do.
+#[test]
+fn workers_that_were_ready_have_their_time_anew() {
+    let mut world = working(700);
+    world.done = Some(0);
+    world.status = plan(&world).status;
+    let pool = world.pool.as_mut().unwrap();
+    pool.ready = 0;
+    assert_eq!(said(&world).0, Phase::Running);
+    world.status = plan(&world).status;
+    world.now = ago(&world, -599);
+    assert_eq!(said(&world).0, Phase::Running);
+    world.now = ago(&world, -1);
+    assert_eq!(ends(world).1, "WorkersNotStarted");
+}
+
 #[test]
 fn workers_rest_while_the_store_is_away() {
     let mut world = working(60);
