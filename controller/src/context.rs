@@ -180,7 +180,7 @@ impl Context {
         now: Timestamp,
         error: StoreError,
     ) -> Result<Trouble, StoreError> {
-        let (since, when) = self.with(id, |note| note.store_fails.get_or_insert((asked, now)).clone());
+        let (since, when) = self.with(id, |note| *note.store_fails.get_or_insert((asked, now)));
         if since.elapsed() < BRIEFLY.unsigned_abs() {
             return Err(error);
         }
