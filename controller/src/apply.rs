@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::links::sign;
 use crate::observe::{self, ObserveError, planners};
 use crate::plan::Act;
-use crate::plan::say::{QUEUE_UNAVAILABLE, ending, written};
+use crate::plan::say::{QUEUE_UNAVAILABLE, STORE_UNAVAILABLE, ending, written};
 use crate::planning::Wanted;
 use crate::pool;
 use crate::resources::{
@@ -72,7 +72,7 @@ impl ApplyError {
     pub fn unavailable(&self) -> Option<&'static str> {
         match self {
             Self::Store(_) | Self::Enqueue(CommitError::Store(_)) | Self::Observe(ObserveError::Store(_)) => {
-                Some("StoreUnavailable")
+                Some(STORE_UNAVAILABLE)
             }
             Self::Queue(_) | Self::Enqueue(CommitError::Queue(_)) => Some(QUEUE_UNAVAILABLE),
             Self::Foreign(_) => Some("PoolNotOurs"),

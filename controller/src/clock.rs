@@ -19,26 +19,20 @@ fn known() -> MutexGuard<'static, Option<(Timestamp, Instant)>> {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn since(at: Instant) -> SignedDuration {
-    SignedDuration::try_from(at.elapsed()).unwrap_or(SignedDuration::MAX)
-}
-
 /// Now. Our own time until the API server's is known.
 pub fn now() -> Timestamp {
     match *known() {
-        Some((time, at)) => time + since(at),
+        Some((time, at)) => time + at.elapsed(),
         None => Timestamp::now(),
     }
 }
 
 /// Takes note of a time that the API server has put down for what it was asked `asked`, and has just answered.
 pub fn heard(asked: Instant, theirs: Timestamp) {
-    let (first, answered) = (Timestamp::now(), Instant::now());
-    let mut known = known();
-    let ours = known.map_or(first, |(time, at)| time + since(at));
+    let (ours, answered) = (now(), Instant::now());
     let took = i64::try_from((answered - asked).as_millis()).unwrap_or(i64::MAX);
     let off = off(ours.as_millisecond().saturating_sub(took), theirs.as_second(), ours.as_millisecond());
-    *known = Some((ours + SignedDuration::from_millis(off), answered));
+    *known() = Some((ours + SignedDuration::from_millis(off), answered));
     if off != 0 {
         let seconds = off as f64 / 1000.0;
         tracing::warn!(seconds, "jobs are counted by the API server's clock, which is ahead of ours by that");

@@ -19,7 +19,7 @@ use crate::events::Teller;
 use crate::meters::Meters;
 use crate::observe::Ended;
 use crate::observe::gone::Gone;
-use crate::plan::say::QUEUE_UNAVAILABLE;
+use crate::plan::say::{QUEUE_UNAVAILABLE, STORE_UNAVAILABLE};
 use crate::planning::Plans;
 use crate::resources::BacktestJob;
 use crate::treasury::Treasury;
@@ -186,7 +186,7 @@ impl Context {
         }
         let when = when.strftime("%H:%M:%S UTC");
         let message = format!("the object store fails since {when}: {error}");
-        Ok(Trouble { reason: "StoreUnavailable".to_owned(), message })
+        Ok(Trouble { reason: STORE_UNAVAILABLE.to_owned(), message })
     }
 
     /// It did.

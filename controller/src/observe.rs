@@ -19,6 +19,7 @@ use blockgrid_job::names::MAX_REQUEST_BYTES;
 use blockgrid_job::status::{JobStatus, LaneKind, Phase};
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::batch;
 use k8s_openapi::api::batch::v1::{Job, JobCondition};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -347,17 +348,20 @@ fn rested(job: &Job) -> Option<Timestamp> {
     told.filter_map(|is| is.last_transition_time.as_ref()).map(|time| time.0).min()
 }
 
+/// A condition of a Job, if it holds.
+fn holds<'a>(status: &'a batch::v1::JobStatus, kind: &str) -> Option<&'a JobCondition> {
+    status.conditions.iter().flatten().find(|is| is.type_ == kind && is.status == "True")
+}
+
 /// A pool by its Job alone.
 pub fn of_job(job: &Job, now: Timestamp) -> Pool {
     let spec = job.spec.clone().unwrap_or_default();
     let status = job.status.clone().unwrap_or_default();
     let failed = status.failed_indexes.as_deref().map_or(0, count_indexes);
-    let gave_up = |condition: &&JobCondition| condition.type_ == "Failed" && condition.status == "True";
-    let gave_up = status.conditions.iter().flatten().find(gave_up);
+    let gave_up = holds(&status, "Failed");
     let is_misconfigured = gave_up.is_some_and(|why| why.reason.as_deref() == Some("PodFailurePolicy"));
     // The condition outlives `suspend` for a moment, and a start time of before with it.
-    let rests = spec.suspend.unwrap_or(false)
-        || status.conditions.iter().flatten().any(|is| is.type_ == "Suspended" && is.status == "True");
+    let rests = spec.suspend.unwrap_or(false) || holds(&status, "Suspended").is_some();
     Pool {
         wanted: u32::try_from(spec.parallelism.unwrap_or(0)).unwrap_or(0),
         is_suspended: spec.suspend.unwrap_or(false),

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::runtime::reflector;
 
-use super::{of_job_named, pods, unmade};
+use super::{holds, of_job_named, pods, unmade};
 use crate::config::Config;
 use crate::context::Context;
 use crate::pool::{CLASS_LABEL, PLANNER, ROLE_LABEL, planner_name};
@@ -88,10 +88,8 @@ pub(super) async fn planner(id: &JobId, context: &Context, now: Timestamp) -> Op
     let name = planner_name(id.as_str());
     let job = of_job_named(&name, id, context)?;
     let status = job.status.clone().unwrap_or_default();
-    let has =
-        |kind: &str| status.conditions.iter().flatten().find(|has| has.type_ == kind && has.status == "True");
-    let has_ended = has("Complete").is_some();
-    let failed = has("Failed").map(|condition| {
+    let has_ended = holds(&status, "Complete").is_some();
+    let failed = holds(&status, "Failed").map(|condition| {
         let why = condition.message.clone().or_else(|| condition.reason.clone()).unwrap_or_default();
         format!("the pod that plans it failed: {why}; see the logs of Job {name}")
     });

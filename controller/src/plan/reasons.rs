@@ -12,5 +12,8 @@ pub(crate) const NO_WORKERS: &str = "NoWorkers";
 /// The reason of jobs that stand still because the queue does not answer.
 pub(crate) const QUEUE_UNAVAILABLE: &str = "QueueUnavailable";
 
+/// The reason of jobs that stand still because the store does not answer.
+pub(crate) const STORE_UNAVAILABLE: &str = "StoreUnavailable";
+
 /// The condition that looks at a job fail, and why.
 pub(crate) const STALLED: &str = "Stalled";

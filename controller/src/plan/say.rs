@@ -8,7 +8,9 @@ use blockgrid_job::quote::{counted, dollars};
 use blockgrid_job::status::{Condition, JobStatus, LaneKind, Phase, QuoteStatus, ResultsRef, ShardCounts};
 use jiff::Timestamp;
 
-pub(crate) use super::reasons::{NO_WORKERS, QUEUE_UNAVAILABLE, STALLED, STARTING, WAITS_ITS_TURN};
+pub(crate) use super::reasons::{
+    NO_WORKERS, QUEUE_UNAVAILABLE, STALLED, STARTING, STORE_UNAVAILABLE, WAITS_ITS_TURN,
+};
 pub(crate) use super::texts::cut;
 use super::texts::{first_line, word};
 use super::{Decision, SECOND, is_idle, least_to_end, quote, seconds_since, starting_since, time};
